@@ -1,0 +1,1 @@
+"""The methods that Diffusion Policy is compared with, one file each."""

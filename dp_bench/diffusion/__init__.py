@@ -1,0 +1,1 @@
+"""Diffusion Policy: one loss and one sampler, with a network per file."""

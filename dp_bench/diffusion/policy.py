@@ -1,0 +1,236 @@
+"""Diffusion Policy (Chi et al., 2023, arXiv 2303.04137): its loss and its samplers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dp_bench.diffusion.unet import Unet
+from dp_bench.errors import BadInput
+from dp_bench.horizons import Horizons
+from dp_bench.policy import Policy
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Settings that every network of Diffusion Policy shares.
+
+    Attributes:
+        horizons: To, Ta, Tp.
+        train_steps: Diffusion steps that the network is trained on.
+        sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021), from the same
+            weights.
+        sample_steps: Denoising steps of one decision.
+    """
+
+    horizons: Horizons = field(default_factory=Horizons)
+    train_steps: int = 100
+    sampler: Literal["ddim", "ddpm"] = "ddim"
+    sample_steps: int = 16
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.sample_steps <= self.train_steps:
+            raise BadInput(
+                f"sample_steps must be in 1..train_steps = {self.train_steps}, "
+                f"got {self.sample_steps}"
+            )
+
+
+@dataclass(frozen=True)
+class UnetDiffusionConfig(DiffusionConfig):
+    """Settings of DP-C.
+
+    Attributes:
+        channels: Channels of the U-Net's levels, outermost first.
+        kernel_size: Of its convolutions along time.
+        groups: Of its group norms.
+        step_dim: Size of the embedding of a diffusion step.
+    """
+
+    channels: tuple[int, ...] = (256, 512, 1024)
+    kernel_size: int = 5
+    groups: int = 8
+    step_dim: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        multiple = 2 ** (len(self.channels) - 1)
+        if self.horizons.prediction % multiple:
+            raise BadInput(
+                f"a U-Net of {len(self.channels)} levels needs a prediction horizon "
+                f"that is a multiple of {multiple}, got {self.horizons.prediction}"
+            )
+
+
+class Step(NamedTuple):
+    """One denoising step, as coefficients.
+
+    With the noise eps that the network sees at diffusion step `t` in `x`:
+    `x0 = clip(from_x * x - from_eps * eps, -1, 1)`, and
+    `x <- to_x0 * x0 + to_x * x + to_eps * eps + to_noise * N(0, I)`.
+    """
+
+    t: int
+    from_x: float
+    from_eps: float
+    to_x0: float
+    to_x: float
+    to_eps: float
+    to_noise: float
+
+
+class Schedule:
+    """The noise added at each diffusion step, and the way back.
+
+    Squared-cosine betas (Nichol and Dhariwal, 2021), as `diffusers` computes them.
+
+    Args:
+        config: How many steps, and which sampler.
+    """
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+        kind = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[config.sampler]
+        scheduler = kind(
+            num_train_timesteps=config.train_steps, beta_schedule="squaredcos_cap_v2"
+        )
+        scheduler.set_timesteps(config.sample_steps)
+        self.alphas_bar: Tensor = scheduler.alphas_cumprod.float()
+        times = [int(t) for t in scheduler.timesteps]
+        self.steps = [
+            self._step(config, t, t - config.train_steps // config.sample_steps)
+            for t in times
+        ]
+
+    def _step(self, config: DiffusionConfig, t: int, t_next: int) -> Step:
+        a = float(self.alphas_bar[t])
+        b = float(self.alphas_bar[t_next]) if t_next >= 0 else 1.0
+        known = {"t": t, "from_x": a**-0.5, "from_eps": ((1 - a) / a) ** 0.5}
+        if config.sampler == "ddim":  # eta = 0
+            return Step(**known, to_x0=b**0.5, to_x=0.0, to_eps=(1 - b) ** 0.5, to_noise=0.0)
+        beta = 1 - a / b
+        return Step(
+            **known,
+            to_x0=b**0.5 * beta / (1 - a),
+            to_x=(a / b) ** 0.5 * (1 - b) / (1 - a),
+            to_eps=0.0,
+            to_noise=max((1 - b) / (1 - a) * beta, 1e-20) ** 0.5 if t > 0 else 0.0,
+        )
+
+
+class Diffusion(Policy):
+    """Denoises a sequence of actions, given observations.
+
+    A subclass gives the network: `noise` for training, and for sampling
+    `prepare`, called once a decision, and `denoise`, called at each step.
+    """
+
+    config: DiffusionConfig
+
+    def __init__(self, config: DiffusionConfig, *, obs_dim: int, action_dim: int) -> None:
+        super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
+        schedule = Schedule(config)
+        self.steps = schedule.steps
+        self.register_buffer("signal", schedule.alphas_bar.sqrt(), persistent=False)
+        self.register_buffer("spread", (1 - schedule.alphas_bar).sqrt(), persistent=False)
+        self.signal: Tensor
+        self.spread: Tensor
+
+    def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
+        """Predicts noise `(B, Tp, Da)` in `noisy` at steps `(B,)`, obs `(B, To, Do)`."""
+        raise NotImplementedError
+
+    def prepare(self, obs: Tensor, times: Tensor) -> Any:
+        """Computes what depends on obs `(B, To, Do)` or on steps `(K,)` alone."""
+        raise NotImplementedError
+
+    def denoise(self, x: Tensor, k: int, prepared: Any) -> Tensor:
+        """Predicts noise `(B, Tp, Da)` in `x` at the k-th denoising step."""
+        raise NotImplementedError
+
+    def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean squared error of the predicted noise (Ho et al., 2020, eq. 14)."""
+        device = actions.device
+        t = torch.randint(
+            self.config.train_steps, (len(actions),), generator=generator, device=device
+        )
+        eps = torch.randn(actions.shape, generator=generator, device=device)
+        noisy = self.signal[t, None, None] * actions + self.spread[t, None, None] * eps
+        seen = obs[:, : self.horizons.obs]
+        predicted = self.noise(noisy.to(self.train_dtype), t, seen)
+        return F.mse_loss(predicted.float(), eps)
+
+    def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Draws a sequence of actions by denoising."""
+        shape = (self.horizons.prediction, self.action_dim)
+        draws = 1 + sum(step.to_noise > 0 for step in self.steps)
+        noise = torch.stack(
+            [torch.randn((draws, *shape), generator=g) for g in generators], dim=1
+        ).to(obs.device)  # (draws, B, Tp, Da)
+        return self.sample(obs, noise)
+
+    def sample(self, obs: Tensor, noise: Tensor) -> Tensor:
+        """Denoises.
+
+        Args:
+            obs: Normalised, `(B, To, Do)`.
+            noise: Standard normal, `(draws, B, Tp, Da)`; the first is where denoising
+                starts, the others are added on the way (DDPM only).
+
+        Returns:
+            Normalised actions, `(B, Tp, Da)`.
+        """
+        times = torch.tensor([step.t for step in self.steps], device=obs.device)
+        prepared = self.prepare(obs, times)
+        fresh = iter(noise)
+        x = next(fresh)
+        for k, step in enumerate(self.steps):
+            eps = self.denoise(x, k, prepared)
+            x0 = (step.from_x * x - step.from_eps * eps).clamp_(-1, 1)
+            if step.to_eps:
+                x = x0.mul_(step.to_x0).add_(eps, alpha=step.to_eps)
+            else:
+                x = x0.mul_(step.to_x0).add_(x, alpha=step.to_x)
+            if step.to_noise:
+                x.add_(next(fresh), alpha=step.to_noise)
+        return x
+
+
+class UnetDiffusion(Diffusion):
+    """DP-C: Diffusion Policy with a temporal U-Net."""
+
+    config_class = UnetDiffusionConfig
+    config: UnetDiffusionConfig
+
+    def __init__(
+        self, config: UnetDiffusionConfig, *, obs_dim: int, action_dim: int
+    ) -> None:
+        super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
+        self.unet = Unet(
+            action_dim,
+            config.horizons.obs * obs_dim,
+            channels=config.channels,
+            kernel_size=config.kernel_size,
+            groups=config.groups,
+            step_dim=config.step_dim,
+        )
+
+    def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
+        """Predicts noise with the U-Net."""
+        return self.unet(noisy, t, obs.flatten(1))
+
+    def prepare(self, obs: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        """The shares of observations `(B, F)` and of steps `(K, F)` in the films."""
+        return self.unet.film_of_obs(obs.flatten(1)), self.unet.film_of_steps(times)
+
+    def denoise(self, x: Tensor, k: int, prepared: tuple[Tensor, Tensor]) -> Tensor:
+        """Predicts noise with the U-Net, from both shares."""
+        of_obs, of_steps = prepared
+        return self.unet.denoise(x, of_obs + of_steps[k])

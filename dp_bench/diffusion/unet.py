@@ -1,0 +1,299 @@
+"""The temporal U-Net of Diffusion Policy (Chi et al., 2023; after Janner et al., 2022).
+
+Letters: B batch, T steps of the sequence, C channels, K steps under a kernel, F scales
+and biases of all blocks together. Sequences are `(B, T, C)` throughout: K neighbouring
+steps then lie side by side in memory, and a convolution along time is one matrix
+product, which a processor does several times faster than its convolution routines at
+these sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dp_bench.errors import BadInput
+
+
+def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Tensor:
+    """Lays `size` neighbouring steps side by side, zeros beyond the ends.
+
+    Maps `(B, T, C)` to `(B, (T + 2 padding - size) // stride + 1, size * C)`.
+    """
+    steps, features = x.shape[1:]
+    x = F.pad(x, (0, 0, padding, padding))
+    padded = steps + 2 * padding
+    windows = (padded - size) // stride + 1
+    shape = (len(x), windows, size * features)
+    return x.as_strided(shape, (padded * features, stride * features, 1)).contiguous()
+
+
+class _Neighbours(torch.autograd.Function):
+    """`neighbours` with a backward pass of `size` additions."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int, stride: int, padding: int) -> Tensor:
+        ctx.layout = (x.shape[1], size, stride, padding)
+        return neighbours(x, size, stride=stride, padding=padding)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        steps, size, stride, padding = ctx.layout
+        batch, windows, width = grad.shape
+        grad = grad.view(batch, windows, size, width // size)
+        total = grad.new_zeros(batch, steps + 2 * padding, width // size)
+        reach = (windows - 1) * stride + 1
+        for k in range(size):
+            total[:, k : k + reach : stride] += grad[:, :, k]
+        return total[:, padding : padding + steps], None, None, None
+
+
+class _TimeConv(torch.autograd.Function):
+    """`F.linear(neighbours(x))` at stride 1, with matrix products alone in its backward.
+
+    The gradient of the input is the same operation again, on the gradient of the
+    output and with the kernel turned round.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        batch, steps, c_in = x.shape
+        size = weight.shape[1] // c_in
+        columns = neighbours(x, size, padding=size // 2).flatten(0, 1)  # (B T, K C)
+        ctx.save_for_backward(columns, weight)
+        ctx.layout = (batch, steps, c_in, size)
+        return F.linear(columns, weight, bias).view(batch, steps, -1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
+        columns, weight = ctx.saved_tensors
+        batch, steps, c_in, size = ctx.layout
+        c_out = len(weight)
+        flat = grad.reshape(batch * steps, c_out)
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            turned = weight.view(c_out, size, c_in).flip(1).transpose(0, 1)
+            around = neighbours(grad, size, padding=size // 2)
+            grad_x = around @ turned.reshape(size * c_out, c_in)
+        return grad_x, flat.t() @ columns, flat.sum(0)
+
+
+class TimeConv(nn.Linear):
+    """A convolution along time: a linear layer over neighbouring steps.
+
+    Its weight is `(c_out, K * c_in)`, step after step; its initial values have the
+    distribution of `torch.nn.Conv1d`.
+    """
+
+    def __init__(self, c_in: int, c_out: int, size: int, *, stride: int = 1) -> None:
+        super().__init__(size * c_in, c_out)
+        self.size, self.stride = size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `(B, T, c_in)` to `(B, ceil(T / stride), c_out)`, in the type of `x`."""
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        if self.size == 1:
+            return F.linear(x, weight, bias)
+        padding = self.size // 2
+        if not torch.is_grad_enabled():
+            x = neighbours(x, self.size, stride=self.stride, padding=padding)
+            return F.linear(x, weight, bias)
+        if self.stride == 1:
+            return _TimeConv.apply(x, weight, bias)
+        return F.linear(_Neighbours.apply(x, self.size, self.stride, padding), weight, bias)
+
+
+class Grow(nn.Module):
+    """Doubles a sequence: a transposed convolution of size 4, stride 2, padding 1.
+
+    Such a convolution makes every even step from (t - 1, t) and every odd step from
+    (t, t + 1), each by a linear layer; `weight` is `(2, C, 2 C)` for even and odd.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(4 * channels)  # that of torch.nn.ConvTranspose1d
+        uniform = nn.init.uniform_
+        self.weight = nn.Parameter(
+            uniform(torch.empty(2, channels, 2 * channels), -bound, bound)
+        )
+        self.bias = nn.Parameter(uniform(torch.empty(channels), -bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `(B, T, C)` to `(B, 2 T, C)`."""
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        if torch.is_grad_enabled():
+            pairs = _Neighbours.apply(x, 2, 1, 1)
+        else:
+            pairs = neighbours(x, 2, padding=1)  # (B, T + 1, 2 C)
+        even = F.linear(pairs[:, :-1], weight[0], bias)
+        odd = F.linear(pairs[:, 1:], weight[1], bias)
+        return torch.stack([even, odd], dim=2).flatten(1, 2)
+
+
+class ConvBlock(nn.Module):
+    """Convolution that keeps the length, group norm, Mish."""
+
+    def __init__(self, c_in: int, c_out: int, *, size: int, groups: int) -> None:
+        super().__init__()
+        self.conv = TimeConv(c_in, c_out, size)
+        self.norm = nn.GroupNorm(groups, c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `(B, T, c_in)` to `(B, T, c_out)`."""
+        x = self.conv(x)
+        image = x.unsqueeze(2).permute(0, 3, 1, 2)  # (B, C, T, 1), channels last
+        return F.mish(self.norm(image)).permute(0, 2, 3, 1).flatten(1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions; the condition scales and shifts channels between them."""
+
+    def __init__(self, c_in: int, c_out: int, *, size: int, groups: int) -> None:
+        super().__init__()
+        self.first = ConvBlock(c_in, c_out, size=size, groups=groups)
+        self.second = ConvBlock(c_out, c_out, size=size, groups=groups)
+        self.skip = TimeConv(c_in, c_out, 1) if c_in != c_out else nn.Identity()
+
+    def forward(self, x: Tensor, film: Tensor) -> Tensor:
+        """Maps `(B, T, c_in)` and scale and bias `(B, 2 c_out)` to `(B, T, c_out)`."""
+        scale, bias = film.unsqueeze(1).chunk(2, dim=-1)  # (B, 1, c_out) each
+        return self.second(torch.addcmul(bias, scale, self.first(x))) + self.skip(x)
+
+
+class StepEmbedding(nn.Module):
+    """Turns a diffusion step into `dim` numbers: sines and cosines, then an MLP."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        half = dim // 2
+        frequencies = torch.exp(-math.log(10_000) / (half - 1) * torch.arange(half))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.frequencies: Tensor
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, 4 * dim), nn.Mish(), nn.Linear(4 * dim, dim)
+        )
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Embeds diffusion steps `(B,)` as `(B, dim)`."""
+        phase = t[:, None] * self.frequencies
+        return self.mlp(torch.cat([phase.sin(), phase.cos()], dim=-1))
+
+
+class Unet(nn.Module):
+    """Predicts the noise in a sequence of actions, given observations.
+
+    Every residual block takes its scales and biases from the condition
+    [step embedding, observations] through a linear layer of its own; the layers are
+    kept as one, `film`, so that a forward pass multiplies by them once, and so that
+    a sampler can add the two halves of the condition, each computed when it changes.
+
+    Args:
+        action_dim: Da.
+        obs_features: Size of the flattened observations, To * Do.
+        channels: Channels of each level, outermost first; the sequence is halved
+            between levels.
+        kernel_size: Of the convolutions along time; odd.
+        groups: Of the group norms; divides every entry of `channels`.
+        step_dim: Size of the step embedding; even.
+
+    Raises:
+        BadInput: When the sizes do not fit together.
+    """
+
+    def __init__(
+        self,
+        action_dim: int,
+        obs_features: int,
+        *,
+        channels: tuple[int, ...] = (256, 512, 1024),
+        kernel_size: int = 5,
+        groups: int = 8,
+        step_dim: int = 256,
+    ) -> None:
+        super().__init__()
+        if not channels or any(c % groups for c in channels):
+            raise BadInput(f"channels {channels} must be multiples of groups {groups}")
+        if kernel_size % 2 == 0:
+            raise BadInput(f"kernel_size must be odd, got {kernel_size}")
+        if step_dim % 2 or step_dim < 4:
+            raise BadInput(f"step_dim must be even and at least 4, got {step_dim}")
+
+        def pair(c_in: int, c_out: int) -> nn.ModuleList:
+            sizes = {"size": kernel_size, "groups": groups}
+            return nn.ModuleList(
+                [
+                    ResidualBlock(c_in, c_out, **sizes),
+                    ResidualBlock(c_out, c_out, **sizes),
+                ]
+            )
+
+        outer, inner = channels[0], channels[-1]
+        ins = (action_dim, *channels[:-1])
+        self.step_embedding = StepEmbedding(step_dim)
+        self.down = nn.ModuleList(map(pair, ins, channels))
+        self.shrink = nn.ModuleList(TimeConv(c, c, 3, stride=2) for c in channels[:-1])
+        self.middle = pair(inner, inner)
+        steps_up = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
+        self.up = nn.ModuleList(pair(2 * c_in, c_out) for c_in, c_out in steps_up)
+        self.grow = nn.ModuleList(Grow(c_out) for _, c_out in steps_up)
+        self.last = ConvBlock(outer, outer, size=kernel_size, groups=groups)
+        self.out = TimeConv(outer, action_dim, 1)
+
+        self.step_dim = step_dim
+        self.length_multiple = 2 ** (len(channels) - 1)
+        self.film_sizes = [2 * b.second.conv.out_features for b in self.blocks()]
+        self.film = nn.Linear(step_dim + obs_features, sum(self.film_sizes))
+
+    def blocks(self) -> list[ResidualBlock]:
+        """The residual blocks, in the order in which `film` serves them."""
+        pairs: list[Any] = [*self.down, self.middle, *self.up]
+        return [block for pair in pairs for block in pair]
+
+    def forward(self, x: Tensor, t: Tensor, obs: Tensor) -> Tensor:
+        """Predicts the noise.
+
+        Args:
+            x: Noisy actions, `(B, Tp, Da)`; its type is that of the arithmetic.
+            t: Diffusion steps, `(B,)`.
+            obs: Flattened observations, `(B, To * Do)`, float32.
+
+        Returns:
+            Noise, `(B, Tp, Da)`.
+        """
+        condition = F.mish(torch.cat([self.step_embedding(t), obs], dim=-1)).to(x.dtype)
+        weight, bias = self.film.weight.to(x.dtype), self.film.bias.to(x.dtype)
+        return self.denoise(x, F.linear(condition, weight, bias))
+
+    def film_of_steps(self, t: Tensor) -> Tensor:
+        """The share of diffusion steps `(K,)` in the films, `(K, F)`."""
+        weight = self.film.weight[:, : self.step_dim]
+        return F.linear(F.mish(self.step_embedding(t)), weight)
+
+    def film_of_obs(self, obs: Tensor) -> Tensor:
+        """The share of observations `(B, To * Do)` in the films, `(B, F)`."""
+        weight = self.film.weight[:, self.step_dim :]
+        return F.linear(F.mish(obs), weight, self.film.bias)
+
+    def denoise(self, x: Tensor, film: Tensor) -> Tensor:
+        """Predicts the noise in `(B, Tp, Da)` from the films `(B, F)`."""
+        films = iter(film.split(self.film_sizes, dim=1))
+        skips = []
+        for level, pair in enumerate(self.down):
+            for block in pair:
+                x = block(x, next(films))
+            skips.append(x)
+            if level < len(self.shrink):
+                x = self.shrink[level](x)  # T -> T / 2
+        for block in self.middle:
+            x = block(x, next(films))
+        for pair, grow in zip(self.up, self.grow, strict=True):
+            x = torch.cat([x, skips.pop()], dim=-1)
+            for block in pair:
+                x = block(x, next(films))
+            x = grow(x)  # T -> 2 T
+        return self.out(self.last(x))

@@ -1,0 +1,189 @@
+"""Replaying demonstrations: do data, environment and score still fit together?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dp_bench import plugins, progress
+from dp_bench.demos import Demos
+from dp_bench.errors import BadInput
+from dp_bench.task import Task
+
+FIRST_STEPS = 20  # over which replayed states are compared with recorded ones
+WORTH_PROCESSES = 50  # episodes above which processes start faster than they cost
+EPISODES_A_JOB = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What replaying demonstrations gave, one row per replayed episode.
+
+    Attributes:
+        task: Name of the task.
+        source: Which demonstrations.
+        episodes: Their numbers, `(E,)`.
+        recorded: Score when recorded, `(E,)`.
+        replayed: Score when replayed, `(E,)`.
+        deviation: Largest difference between a replayed and a recorded number of the
+            state in the first 20 steps, `(E,)`, in the units of the state.
+        tolerance: How far a replayed score may fall short.
+    """
+
+    task: str
+    source: str
+    episodes: np.ndarray
+    recorded: np.ndarray
+    replayed: np.ndarray
+    deviation: np.ndarray
+    tolerance: float
+
+    @property
+    def reached(self) -> np.ndarray:
+        """Whether an episode reached its recorded score again, `(E,)`."""
+        return self.replayed >= self.recorded - self.tolerance
+
+    def summary_lines(self, worst: int = 5) -> list[str]:
+        """The result for a person: totals, then the `worst` that fell short."""
+        short = self.episodes[~self.reached]
+        lines = [
+            f"{self.task}/{self.source}: {len(self.episodes)} episodes replayed, "
+            f"{int(self.reached.sum())} reach their recorded score "
+            f"(within {self.tolerance:g})",
+            f"mean score {self.recorded.mean():.3f} recorded, "
+            f"{self.replayed.mean():.3f} replayed",
+            f"largest deviation of the state in the first {FIRST_STEPS} steps: "
+            f"{np.median(self.deviation):.2g} (median), {self.deviation.max():.2g} "
+            f"(episode {self.episodes[self.deviation.argmax()]})",
+        ]
+        order = np.argsort((self.replayed - self.recorded), kind="stable")
+        lines += [
+            f"  episode {self.episodes[i]}: recorded {self.recorded[i]:.3f}, "
+            f"replayed {self.replayed[i]:.3f}"
+            for i in order[: min(worst, len(short))]
+        ]
+        if len(short) > worst:
+            lines.append(f"  ... and {len(short) - worst} more")
+        return lines
+
+
+def replay(
+    demos: Demos,
+    task: Task,
+    *,
+    episodes: Sequence[int] | None = None,
+    num_processes: int | None = None,
+    tolerance: float = 0.01,
+) -> Report:
+    """Plays recorded actions from the recorded starts, open-loop.
+
+    Each episode is played in the environment it was recorded in, to its last action or
+    until the environment says it is over; the time limit of the task is ignored.
+
+    Args:
+        demos: Demonstrations of `task`.
+        task: Gives the environment and the score.
+        episodes: Which episodes; None for all.
+        num_processes: 1 to play in this process; None for as many as cores when there
+            are more than 50 episodes. A script that asks for more than one needs the
+            `if __name__ == "__main__"` of every program that starts processes.
+        tolerance: How far a replayed score may fall short.
+
+    Raises:
+        BadInput: When an episode does not exist, or there is none to replay.
+    """
+    numbers = np.arange(demos.num_episodes) if episodes is None else np.array(episodes)
+    if not len(numbers):
+        raise BadInput("no episodes to replay: name at least one")
+    if num_processes is None:
+        many = len(numbers) > WORTH_PROCESSES
+        num_processes = (os.cpu_count() or 1) if many else 1
+    jobs = []
+    for first in range(0, len(numbers), EPISODES_A_JOB):
+        chosen = range(first, min(first + EPISODES_A_JOB, len(numbers)))
+        spans = [demos.episode(int(numbers[i])) for i in chosen]
+        tapes = [_Tape(demos.states[rows], demos.actions[rows]) for rows in spans]
+        jobs.append(_Job(task, demos.env_kwargs, list(chosen), tapes))
+    replayed, deviation = np.zeros((2, len(numbers)))
+    with progress.bar(f"replay {task.name}", len(numbers)) as bar:
+        for places, results in _results(jobs, num_processes):
+            for i, result in zip(places, results, strict=True):
+                replayed[i], deviation[i] = result
+            bar.advance(len(places))
+    return Report(
+        task=task.name,
+        source=demos.source,
+        episodes=numbers,
+        recorded=demos.scores[numbers],
+        replayed=replayed,
+        deviation=deviation,
+        tolerance=tolerance,
+    )
+
+
+class _Tape(NamedTuple):
+    """One recorded episode: states `(L, S)` and actions `(L, Da)`."""
+
+    states: np.ndarray
+    actions: np.ndarray
+
+
+class _Job(NamedTuple):
+    """Some episodes for one process, and where in the report they go."""
+
+    task: Task
+    env_kwargs: dict[str, Any]
+    places: list[int]
+    tapes: list[_Tape]
+
+
+def _results(
+    jobs: list[_Job], num_processes: int
+) -> Iterator[tuple[list[int], list[tuple[float, float]]]]:
+    """Results of the jobs, in the order in which they are done."""
+    if num_processes == 1:
+        for job in jobs:
+            yield job.places, _play_all(job)
+        return
+    # Not "fork", which copies a process that may hold threads (torch).
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(num_processes, len(jobs)), mp_context=context) as pool:
+        futures = {pool.submit(_play_all, job): job.places for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _play_all(job: _Job) -> list[tuple[float, float]]:
+    """Score and deviation of each episode of a job."""
+    plugins.tasks()  # in a fresh process: imports the packages that bring tasks
+    env = job.task.make_env(**job.env_kwargs)
+    score = plugins.load(job.task.score)
+    try:
+        return [_play(env, score, tape) for tape in job.tapes]
+    finally:
+        env.close()
+
+
+def _play(env: Any, score: Any, tape: _Tape) -> tuple[float, float]:
+    env.reset(options={"state": tape.states[0]})
+    rewards, infos, deviation = [], [], 0.0
+    for i, action in enumerate(tape.actions):
+        _, reward, terminated, _, info = env.step(action)
+        rewards.append(float(reward))
+        infos.append(info)
+        if i < FIRST_STEPS and i + 1 < len(tape.states):
+            miss = np.abs(np.asarray(info["state"]) - tape.states[i + 1])
+            deviation = max(deviation, float(miss.max()))
+        if terminated:
+            break
+    return score(np.array(rewards), infos).score, deviation

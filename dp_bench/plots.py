@@ -1,0 +1,345 @@
+"""Tables, records and training logs -> figures.
+
+Every function draws on the axes it is given, or on a figure of its own, and returns
+the axes; nothing is shown and no global state is touched.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dp_bench import plugins
+from dp_bench.errors import BadInput
+from dp_bench.stats import bootstrap
+from dp_bench.tables import (
+    CIRCUMSTANCES,
+    DAGGER,
+    LEVEL,
+    Table,
+    circumstances,
+    grid,
+    seeds_by_starts,
+)
+
+# Okabe & Ito's palette, which all kinds of colour vision tell apart.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)))  # where there are more lines than colours
+INK, PALE = "#222222", "#DDDDDD"
+DPI = 200  # of saved figures
+LETTERS, SMALL = 10, 8  # sizes [pt]
+NOTE_WIDTH = 76  # of the lines below the axes [characters]
+BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
+ROW_HEIGHT = 0.45  # of one row of `success_bars` [inch]
+
+
+def success_bars(table: Table, ax: Axes | None = None) -> Axes:
+    """Draws score and success of each row with their intervals.
+
+    The best score is on top of each block. Published scores are marks beside ours.
+
+    Args:
+        table: As of `tables.summary`.
+        ax: Where to draw; None for a figure of its own.
+    """
+    data = table.data
+    ax = ax or _axes(6.6, 1.7 + ROW_HEIGHT * len(data))
+    differ, constant = circumstances(table)
+    places = _places(ax, data, [name for name in differ if name in BLOCKS])
+    ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
+    for key, word, shift, marker, colour in (
+        ("score", "score", -0.13, "o", PALETTE[0]),
+        ("success", "success rate", 0.13, "D", PALETTE[1]),
+    ):
+        value = data[key].to_numpy()
+        low = np.maximum(value - data[f"{key}_low"].to_numpy(), 0)  # rounding
+        high = np.maximum(data[f"{key}_high"].to_numpy() - value, 0)
+        ax.errorbar(
+            value,
+            places + shift,
+            xerr=np.nan_to_num([low, high]),
+            fmt=marker,
+            color=colour,
+            markersize=5.5 if marker == "o" else 4.5,
+            elinewidth=1.8,
+            label=word,
+            clip_on=False,
+            zorder=3,
+        )
+    for kind, marker in (("last10", "|"), ("max", "x")):
+        name = f"score_published_{kind}"
+        if name in data and data[name].notna().any():
+            ax.scatter(
+                data[name],
+                places - 0.13,
+                marker=marker,
+                s=60 if marker == "|" else 26,
+                linewidths=1.4,
+                color=INK,
+                label=f"published score, {kind}",
+                clip_on=False,
+                zorder=4,
+            )
+    ax.set_yticks(places, _row_names(data))
+    ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
+    ax.set_xlim(0, 1)
+    _finish(ax, table.title)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    note = f"{constant}\n{seeds_by_starts(data)}, {LEVEL:.0%} intervals"
+    if data["differs"].any():
+        note += f"; {DAGGER} not comparable with the others"
+    _x_label(ax, "score, and share of episodes solved", note)
+    ax.grid(visible=False, axis="y")
+    _legend_above(ax)
+    return ax
+
+
+def learning_curves(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draws the score against the updates made, with bands that are intervals.
+
+    Args:
+        records: As of `records.to_frame`, of one task, with several steps per run.
+        ax: Where to draw; None for a figure of its own.
+
+    Raises:
+        BadInput: When there are no records, or of several tasks.
+    """
+    if records.empty or records["task"].nunique() > 1:
+        found = ", ".join(sorted(set(records["task"]))) or "none"
+        raise BadInput(f"a learning curve is of one task, these records are of {found}")
+    ax = ax or _axes(6.0, 3.9)
+    names = ["method", *(n for n in CIRCUMSTANCES if n != "step"), "demos_digest"]
+    sizes = []
+    for (style, run), (_, frame) in zip(
+        _styles(records.drop_duplicates(names)[names].to_dict("records")),
+        records.groupby(names, sort=False),
+        strict=True,
+    ):
+        steps: list[Any] = []
+        estimates = []
+        for step, part in frame.groupby("step"):
+            cells = grid(part, "score").to_numpy(dtype=np.float64)
+            if cells.size:
+                steps.append(step)
+                estimates.append(bootstrap(cells, np.random.default_rng(0)))
+                sizes.append({"num_seeds": len(cells), "num_starts": cells.shape[1]})
+        values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
+        rivals = records[records["method"] == run["method"]]
+        apart = [str(run[n])[:12] for n in names[1:] if rivals[n].nunique() > 1]
+        label = _named(run["method"], apart)
+        ax.plot(steps, values, marker="o", markersize=3.5, label=label, **style)
+        ax.fill_between(
+            steps, lows, highs, color=style["color"], alpha=0.15, linewidth=0
+        )
+    ax.set_ylim(0, 1)
+    ax.set_xlim(left=0)
+    _finish(ax, records["task"].iloc[0])
+    ax.set_ylabel("score", fontsize=LETTERS)
+    note = f"{seeds_by_starts(pd.DataFrame(sizes))}, bands are {LEVEL:.0%} intervals"
+    _x_label(ax, "updates", note)
+    _thousands(ax)
+    _legend_beside(ax)
+    return ax
+
+
+def loss_curves(
+    logs: Mapping[str, Sequence[Mapping[str, float]]], ax: Axes | None = None
+) -> Axes:
+    """Draws losses against the updates made: training solid, validation dashed.
+
+    Args:
+        logs: Lines of each run's log by its label, with "update", "loss" and, where
+            it was measured, "val_loss".
+        ax: Where to draw; None for a figure of its own. Its scale is logarithmic, or
+            symmetric about 0 where a loss is not positive.
+
+    Raises:
+        BadInput: When a log has no line with a loss.
+    """
+    ax = ax or _axes(6.0, 3.9)
+    everything: list[np.ndarray] = []
+    validated = False
+    for style, label in _styles(list(logs)):
+        train, val = (_series(logs[label], key) for key in ("loss", "val_loss"))
+        if not train.size:
+            raise BadInput(f"log {label!r} has no line with a finite 'loss'")
+        everything += [train[1], val[1]]
+        validated |= bool(val.size)
+        if len(train[0]) > 200:  # the line to read is the mean of its neighbours
+            ax.plot(*train, color=style["color"], alpha=0.18, linewidth=0.7)
+            train = _smooth(train, len(train[0]) // 60)
+        ax.plot(*train, label=label, **style)
+        ax.plot(*val, color=style["color"], linewidth=1.4, linestyle=(0, (4, 1.5)))
+    losses = np.abs(np.concatenate(everything or [np.ones(1)]))
+    if everything and min(map(np.min, filter(len, everything))) <= 0:
+        smallest = losses[losses > 0].min() if losses.any() else 1.0
+        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)))
+    else:
+        ax.set_yscale("log")
+    ax.set_xlim(left=0)
+    _finish(ax, "")
+    ax.set_ylabel("loss (in units of the method)", fontsize=LETTERS)
+    _x_label(ax, "updates", "solid: training, dashed: validation" if validated else "")
+    _thousands(ax)
+    _legend_beside(ax)
+    return ax
+
+
+def save(fig: Figure, path: str | Path) -> None:
+    """Writes a figure whole or not at all; equal figures give equal files.
+
+    Args:
+        fig: To be written.
+        path: Its ending says the format: png, pdf, ...
+
+    Raises:
+        BadInput: When the format is not one that can be written.
+    """
+    path = Path(path)
+    known = fig.canvas.get_supported_filetypes()
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in known:
+        raise BadInput(f"figure {path} must end in one of {', '.join(sorted(known))}")
+    dates: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        fig.savefig(
+            aside, format=kind, dpi=DPI, facecolor="white", metadata=dates.get(kind)
+        )
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _axes(width: float, height: float) -> Axes:
+    """Axes of a new figure, sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def _places(ax: Axes, data: pd.DataFrame, blocks: list[str]) -> np.ndarray:
+    """Height of each row; rows with other circumstances are apart, under their name."""
+    changes = (data[blocks] != data[blocks].shift()).any(axis=1).to_numpy()
+    places = np.arange(len(data)) + 0.7 * np.cumsum(changes)
+    for place, (_, row) in zip(places[changes], data[changes].iterrows(), strict=True):
+        ax.annotate(
+            ", ".join(f"{CIRCUMSTANCES[name]} {row[name]}" for name in blocks),
+            (0, place - 0.55),
+            (-5, 0),
+            xycoords=ax.get_yaxis_transform(),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=SMALL,
+            style="italic",
+            color="#666666",
+        )
+    return places
+
+
+def _row_names(data: pd.DataFrame) -> list[str]:
+    """Titles, with what tells rows of one method apart within their block."""
+    others = [name for name in CIRCUMSTANCES if name not in BLOCKS]
+    names = []
+    for _, row in data.iterrows():
+        rivals = data[data["method"] == row["method"]]
+        apart = [str(row[name]) for name in others if rivals[name].nunique() > 1]
+        mark = f" {DAGGER}" if row["differs"] else ""
+        names.append(_named(row["method"], apart) + mark)
+    return names
+
+
+def _named(method: str, apart: list[str]) -> str:
+    known = plugins.methods().get(method)
+    title = known.title if known else method
+    return f"{title}\n{', '.join(apart)}" if apart else title
+
+
+def _styles(members: list[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Colours for each member, and then dashes."""
+    looks = itertools.cycle(itertools.product(DASHES, PALETTE))
+    for member, (dash, colour) in zip(members, looks, strict=False):
+        yield {"color": colour, "linestyle": dash, "linewidth": 1.8}, member
+
+
+def _series(log: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
+    """Updates and losses, `(2, N)`, without lines that lack a finite one."""
+    points = [(line["update"], line[key]) for line in log if line.get(key) is not None]
+    series = np.array(points, dtype=np.float64).reshape(-1, 2).T
+    return series[:, np.isfinite(series).all(axis=0)]
+
+
+def _smooth(series: np.ndarray, reach: int) -> np.ndarray:
+    """Mean over `reach` points on either side, fewer at the ends, `(2, N)`."""
+    kernel = np.ones(2 * reach + 1)
+    there = np.convolve(np.ones(series.shape[1]), kernel, mode="same")
+    return np.stack([series[0], np.convolve(series[1], kernel, mode="same") / there])
+
+
+def _finish(ax: Axes, title: str) -> None:
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(INK)
+    ax.tick_params(labelsize=LETTERS - 1, colors=INK)
+    ax.grid(axis="both", color=PALE, linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.set_title(title, fontsize=LETTERS + 1, loc="left", color=INK)
+
+
+def _x_label(ax: Axes, label: str, note: str) -> None:
+    """Names the axis, and below it in small letters says what was measured."""
+    ax.set_xlabel(label, fontsize=LETTERS, color=INK)
+    if note:
+        ax.annotate(
+            "\n".join(textwrap.fill(line, NOTE_WIDTH) for line in note.splitlines()),
+            (1, 0),
+            (0, -38),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=SMALL,
+            color="#666666",
+        )
+
+
+def _thousands(ax: Axes) -> None:
+    ax.xaxis.set_major_formatter(
+        lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+    )
+
+
+def _legend_above(ax: Axes) -> None:
+    """Ours first, in one line that ends where the axes end."""
+    handles, labels = ax.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("published"))
+    ax.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1),
+        ncols=len(labels),
+        frameon=False,
+        fontsize=SMALL,
+        borderaxespad=0.2,
+        handletextpad=0.2,
+        columnspacing=1.0,
+    )
+    ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=LETTERS + 1, pad=22)
+
+
+def _legend_beside(ax: Axes) -> None:
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=LETTERS - 1
+    )

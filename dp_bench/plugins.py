@@ -1,0 +1,121 @@
+"""The tables of tasks and methods: ours, and those of installed packages.
+
+A package adds its own through the entry-point groups `dp_bench.tasks` (an object that
+is a `Task`) and `dp_bench.policies` (an object that is a `Method`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from dp_bench.errors import BadInput
+from dp_bench.task import Task
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of learning a policy from demonstrations.
+
+    Attributes:
+        name: Short name, as typed on the command line.
+        title: Name in tables.
+        policy: `"module:Class"` of the `Policy`, whose `config_class` holds its settings.
+        about: One line for a person.
+        presets: `{(task, tier): Preset}`, or `"module:attribute"` of such a table.
+    """
+
+    name: str
+    title: str
+    policy: str
+    about: str = ""
+    presets: Mapping[tuple[str, str], Any] | str = field(default_factory=dict)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            name="dp_c",
+            title="Diffusion Policy, CNN (DP-C)",
+            policy="dp_bench.diffusion.policy:UnetDiffusion",
+            about="denoises a chunk of actions with a temporal U-Net",
+            presets="dp_bench.presets:DP_C",
+        ),
+    )
+}
+
+
+def load(reference: str) -> Any:
+    """Imports what `"module:attribute"` names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@functools.cache
+def tasks() -> Mapping[str, Task]:
+    """All tasks by name, ours first."""
+    from dp_bench.envs import TASKS
+
+    return _with_installed(TASKS, "dp_bench.tasks", Task)
+
+
+@functools.cache
+def methods() -> Mapping[str, Method]:
+    """All methods by name, ours first."""
+    return _with_installed(METHODS, "dp_bench.policies", Method)
+
+
+def task(name: str) -> Task:
+    """Finds a task by name.
+
+    Raises:
+        BadInput: When there is none, with the names there are.
+    """
+    return _find(tasks(), "task", name)
+
+
+def method(name: str) -> Method:
+    """Finds a method by name.
+
+    Raises:
+        BadInput: When there is none, with the names there are.
+    """
+    return _find(methods(), "method", name)
+
+
+def _with_installed(ours: Mapping[str, Any], group: str, kind: type) -> dict[str, Any]:
+    table = dict(ours)
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        try:
+            member = point.load()
+        except Exception as error:
+            raise BadInput(
+                f"entry point {point.name!r} of group {group!r} ({point.value}) "
+                f"cannot be loaded: {error}"
+            ) from error
+        if not isinstance(member, kind):
+            raise BadInput(
+                f"entry point {point.name!r} of group {group!r} must be a "
+                f"{kind.__name__}, and is a {type(member).__name__}"
+            )
+        if member.name != point.name or member.name in table:
+            raise BadInput(
+                f"entry point {point.name!r} of group {group!r} names "
+                f"{member.name!r}: it must carry its own name, and a new one"
+            )
+        table[member.name] = member
+    return table
+
+
+def _find(table: Mapping[str, Any], what: str, name: str) -> Any:
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise BadInput(f"no {what} {name!r}{hint}; there are {', '.join(table)}")

@@ -1,0 +1,179 @@
+"""What a rollout needs (Actor), and the base of everything that is trained (Policy)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dp_bench.errors import BadInput
+from dp_bench.horizons import Horizons
+from dp_bench.seeds import Purpose, derive
+
+
+class Actor(Protocol):
+    """Anything that can be asked for actions; a policy written in anything.
+
+    Attributes:
+        horizons: Which observations it wants, and how many actions it gives.
+    """
+
+    horizons: Horizons
+
+    def reset(self, env_seeds: Sequence[int]) -> None:
+        """Begins one episode in each lane; lane i plays the start of `env_seeds[i]`."""
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Gives the next Ta actions `(B, Ta, Da)` for observations `(B, To, Do)`."""
+
+
+class Normalizer(nn.Module):
+    """Scales each dimension of the training data to [-1, 1].
+
+    A dimension that never changes in the data is only shifted to 0: dividing by its
+    range would turn rounding error into signal.
+
+    Args:
+        dim: Number of dimensions.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(dim))
+        self.register_buffer("offset", torch.zeros(dim))
+        self.scale: Tensor
+        self.offset: Tensor
+
+    def fit(self, data: Tensor, min_range: float = 1e-4) -> None:
+        """Takes the range of `(N, D)`.
+
+        Args:
+            data: All rows that training sees.
+            min_range: A dimension whose range is smaller counts as constant.
+        """
+        low, high = data.amin(0).double(), data.amax(0).double()
+        constant = high - low < min_range
+        scale = torch.where(constant, 1.0, 2.0 / torch.where(constant, 1.0, high - low))
+        self.scale.copy_(scale)
+        self.offset.copy_(-scale * (low + high) / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From units of the environment to [-1, 1], `(..., D)`."""
+        return x * self.scale + self.offset
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """From [-1, 1] to units of the environment, `(..., D)`."""
+        return (x - self.offset) / self.scale
+
+
+class Policy(nn.Module):
+    """The base of everything that is trained.
+
+    A subclass names its settings in `config_class` (a dataclass with `horizons`) and
+    defines `loss` and `predict`, which see normalised units only; it may extend `fit`,
+    `reset` and `parameter_groups`.
+
+    Args:
+        config: An instance of `config_class`.
+        obs_dim: Do.
+        action_dim: Da.
+    """
+
+    config_class: ClassVar[type]
+
+    def __init__(self, config: Any, *, obs_dim: int, action_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.horizons: Horizons = config.horizons
+        self.obs_dim, self.action_dim = obs_dim, action_dim
+        self.obs_units = Normalizer(obs_dim)
+        self.action_units = Normalizer(action_dim)
+        self.train_dtype = torch.float32
+        self._generators: list[torch.Generator] = []
+
+    def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
+        """Learns what is not learned by gradient: the units.
+
+        Args:
+            obs: Training rows, `(N, Do)`, in units of the environment.
+            actions: Training rows, `(N, Da)`, in units of the environment.
+            generator: For methods that draw here.
+        """
+        self.obs_units.fit(obs)
+        self.action_units.fit(actions)
+
+    def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
+        """What training minimises.
+
+        Args:
+            obs: Normalised, `(B, Tp, Do)`.
+            actions: Normalised, `(B, Tp, Da)`.
+            generator: Source of all noise, on the device of the data.
+
+        Returns:
+            A scalar, to be computed in `train_dtype` where that is of use.
+        """
+        raise NotImplementedError
+
+    def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Predicts actions, normalised.
+
+        Args:
+            obs: Normalised, `(B, To, Do)`.
+            generators: Source of the noise of each lane, `B` of them, on the CPU, so
+                that every device draws the same; each must be asked for the same
+                amount whatever the other lanes do.
+
+        Returns:
+            Normalised actions, `(B, Tp, Da)`.
+        """
+        raise NotImplementedError
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """The optimiser's groups; here all parameters share the weight decay."""
+        return [{"params": list(self.parameters()), "weight_decay": weight_decay}]
+
+    def reset(self, env_seeds: Sequence[int]) -> None:
+        """Begins one episode in each lane; the seeds also seed the sampler's noise."""
+        seeds = [derive(Purpose.DECISIONS, seed) for seed in env_seeds]
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def restart(self, lane: int, env_seed: int) -> None:
+        """Begins a new episode in one lane, leaving the others as they are."""
+        seed = derive(Purpose.DECISIONS, env_seed)
+        self._generators[lane] = torch.Generator().manual_seed(seed)
+
+    @torch.inference_mode()
+    def act(self, obs: np.ndarray, lanes: Sequence[int] | None = None) -> np.ndarray:
+        """Decides: the one place where units change and the executed part is cut out.
+
+        Args:
+            obs: The latest observations, oldest first, `(B, To, Do)`, in units of the
+                environment.
+            lanes: Which lanes the rows are; None for all.
+
+        Returns:
+            Actions, `(B, Ta, Da)`, in units of the environment.
+
+        Raises:
+            BadInput: For a wrong shape, or values that are not finite.
+        """
+        lanes = range(len(self._generators)) if lanes is None else lanes
+        expected = (len(lanes), self.horizons.obs, self.obs_dim)
+        if obs.shape != expected:
+            raise BadInput(f"observations must be (B, To, Do) = {expected}, got {obs.shape}")
+        if not np.isfinite(obs).all():
+            raise BadInput("an observation holds a value that is not finite")
+        given = torch.as_tensor(obs, dtype=torch.float32, device=self.obs_units.scale.device)
+        generators = [self._generators[lane] for lane in lanes]
+        actions = self.predict(self.obs_units(given), generators)
+        executed = self.action_units.inverse(actions[:, self.horizons.executed])
+        return executed.cpu().numpy()
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)

@@ -1,0 +1,148 @@
+"""A task: an environment id, its demonstrations and its score, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dp_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
+VALIDATION_STARTS = range(50_000, 50_050)  # env seeds that settings are chosen on
+
+
+class Outcome(NamedTuple):
+    """What one episode was worth.
+
+    Attributes:
+        score: In [0, 1].
+        success: Whether the task was solved.
+        sub_scores: Further numbers by name, the columns of the task's table.
+    """
+
+    score: float
+    success: bool
+    sub_scores: dict[str, float]
+
+
+class Column(NamedTuple):
+    """One more number in a task's table: a key of `sub_scores`, and its heading."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True)
+class DemoSource:
+    """Where demonstrations of a task come from.
+
+    Attributes:
+        about: One line for a person: who made them, how many, how large.
+        url: Address of the published file; None where there is none to download.
+        digest: Content digest of the demonstrations once imported; None if unknown.
+        convert: `"module:function"` with signature
+            `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`: gives
+            foreign arrays the observation names of the environment.
+        arrays: Names that a foreign file must hold; only these are read.
+    """
+
+    about: str
+    url: str | None = None
+    digest: str | None = None
+    convert: str | None = None
+    arrays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything the benchmark knows about a task.
+
+    Attributes:
+        name: Short name, as typed on the command line.
+        env_id: Gymnasium id; its version rises whenever scores could change.
+        entry_point: `"module:Class"` of the environment.
+        about: One line for a person.
+        max_steps: Steps after which an episode is cut off.
+        score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
+        obs_kinds: Values of the environment's `obs` argument; the first is the default.
+        controls: Values of `control`; the first is the default.
+        variants: Named keyword arguments of the environment under which every policy
+            is evaluated; the first is what the table leads with.
+        sources: Demonstrations by name; the first is the default.
+        columns: Sub-scores that the table shows.
+        train_episodes: How many demonstrations policies are trained on; None for all.
+        validation_share: Share of the episodes held back for validation.
+        lanes: Episodes rolled out side by side with one policy.
+    """
+
+    name: str
+    env_id: str
+    entry_point: str
+    about: str
+    max_steps: int
+    score: str
+    obs_kinds: tuple[str, ...] = ("state",)
+    controls: tuple[str, ...] = ("position",)
+    variants: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=lambda: {"default": {}}
+    )
+    sources: Mapping[str, DemoSource] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    train_episodes: int | None = None
+    validation_share: float = 0.02
+    lanes: int = 25
+
+    def check(
+        self,
+        *,
+        obs_kind: str | None = None,
+        control: str | None = None,
+        variant: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        """Refuses a name that this task does not have.
+
+        Raises:
+            BadInput: With the name, and those there are.
+        """
+        for what, value, choices in (
+            ("observation", obs_kind, self.obs_kinds),
+            ("control mode", control, self.controls),
+            ("variant", variant, tuple(self.variants)),
+            ("demonstration source", source, tuple(self.sources)),
+        ):
+            if value is not None and value not in choices:
+                raise BadInput(
+                    f"task {self.name!r} has no {what} {value!r}; "
+                    f"it has {', '.join(choices) or 'none'}"
+                )
+
+    def make_env(
+        self,
+        *,
+        obs_kind: str | None = None,
+        control: str | None = None,
+        variant: str | None = None,
+        **kwargs: Any,
+    ) -> gym.Env:
+        """Makes the environment, with its time limit and without Gymnasium's checks.
+
+        Args:
+            obs_kind: Which observation; None for the default.
+            control: What an action means; None for the default.
+            variant: Name of a variant; None for the first.
+            **kwargs: Passed to the environment, `render_mode` say.
+        """
+        import gymnasium as gym
+
+        self.check(obs_kind=obs_kind, control=control, variant=variant)
+        options: dict[str, Any] = dict(self.variants[variant or next(iter(self.variants))])
+        options["obs"] = obs_kind or self.obs_kinds[0]
+        if len(self.controls) > 1:
+            options["control"] = control or self.controls[0]
+        options.update(kwargs)
+        return gym.make(self.env_id, disable_env_checker=True, **options)

@@ -1,0 +1,426 @@
+"""The one training loop: schedule, moving average of the weights, resume."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dp_bench import progress
+from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors, whole
+from dp_bench.errors import BadInput
+from dp_bench.policy import Policy
+from dp_bench.seeds import Purpose, derive
+from dp_bench.windows import window_index
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of a training.
+
+    Attributes:
+        updates: Optimiser steps.
+        batch_size: Windows in a step.
+        lr: Highest learning rate.
+        betas: Of AdamW.
+        weight_decay: Of AdamW.
+        warmup: Updates over which the learning rate rises.
+        schedule: How the rate goes on from there: "cosine" to 0, or "constant".
+        grad_clip: Largest norm of the gradient; none for no clipping.
+        ema: Whether a moving average of the weights is what is evaluated.
+        precision: Arithmetic of the loss; "auto" is bfloat16 on a processor that
+            multiplies it natively, else float32. Weights are float32 always.
+        log_every: Updates between lines of the log.
+        validate_every: Updates between validations.
+        keep_every: Updates between weights kept for learning curves; 0 for none.
+        save_seconds: Seconds between states to resume from.
+    """
+
+    updates: int = 8000
+    batch_size: int = 128
+    lr: float = 3e-4
+    betas: tuple[float, float] = (0.95, 0.999)
+    weight_decay: float = 1e-6
+    warmup: int = 500
+    schedule: Literal["cosine", "constant"] = "cosine"
+    grad_clip: float | None = None
+    ema: bool = True
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    log_every: int = 50
+    validate_every: int = 500
+    keep_every: int = 0
+    save_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "batch_size", "log_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("lr", "save_seconds"):
+            if not getattr(self, name) > 0:
+                raise BadInput(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("weight_decay", "warmup", "keep_every"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise BadInput(f"betas must be in [0, 1), got {self.betas}")
+
+
+def ema_decay(step: int) -> float:
+    """Decay of the moving average at update `step`, counted from 1.
+
+    `1 - n^(-3/4)` with `n = step`, at most 0.9999: a short memory at first, a long one
+    later.
+    """
+    return min(max(0.0, 1 - max(step, 1) ** -0.75), 0.9999)
+
+
+def lr_factor(step: int, training: Training) -> float:
+    """Share of the highest learning rate at update `step`, counted from 0."""
+    if step < training.warmup:
+        return step / training.warmup
+    if training.schedule == "constant":
+        return 1.0
+    done = (step - training.warmup) / max(1, training.updates - training.warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+class Batches:
+    """Draws batches of windows; which, is a function of train seed and update alone.
+
+    The rows lie normalised on the training device; a batch is one gather.
+
+    Args:
+        policy: Fitted; gives units and horizons.
+        obs: `(N, Do)`, in units of the environment.
+        actions: `(N, Da)`, in units of the environment.
+        episode_ends: `(E,)`.
+        batch_size: At most this many; fewer where there are fewer windows.
+        train_seed: Seed of the order.
+        device: Where the data shall lie.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        obs: np.ndarray,
+        actions: np.ndarray,
+        episode_ends: np.ndarray,
+        *,
+        batch_size: int,
+        train_seed: int,
+        device: torch.device,
+    ) -> None:
+        index = window_index(episode_ends, policy.horizons)
+        if not len(index):
+            raise BadInput(
+                f"no episode is long enough for a window of {policy.horizons}: "
+                f"the longest has {np.diff(episode_ends, prepend=0).max()} steps"
+            )
+        self.obs = policy.obs_units(torch.as_tensor(obs, dtype=torch.float32).to(device))
+        given = torch.as_tensor(actions, dtype=torch.float32).to(device)
+        self.actions = policy.action_units(given)
+        self.index = torch.as_tensor(index, device=device)
+        self.size = min(batch_size, len(index))
+        self.per_epoch = len(index) // self.size
+        self._seed, self._epoch, self._order = train_seed, -1, torch.empty(0)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def at(self, update: int) -> tuple[Tensor, Tensor]:
+        """The batch of one update: `(B, Tp, Do)` and `(B, Tp, Da)`, normalised."""
+        epoch, k = divmod(update, self.per_epoch)
+        if epoch != self._epoch:
+            seed = derive(Purpose.BATCH_ORDER, self._seed, epoch)
+            order = torch.randperm(
+                len(self.index), generator=torch.Generator().manual_seed(seed)
+            )
+            self._epoch, self._order = epoch, order.to(self.index.device)
+        return self.rows(self._order[k * self.size : (k + 1) * self.size])
+
+    def rows(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """The windows of these numbers."""
+        rows = self.index[windows]
+        return self.obs[rows], self.actions[rows]
+
+
+def train(
+    policy: Policy,
+    train_data: tuple[np.ndarray, np.ndarray, np.ndarray],
+    validation_data: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+    training: Training,
+    *,
+    train_seed: int,
+    folder: RunFolder,
+    device: str = "cpu",
+    what: str = "Training",
+) -> Policy:
+    """Trains a policy, or goes on where an interrupted training stopped.
+
+    Same policy, data, settings and seed give the same weights on the CPU of one kind of
+    machine, however often training was killed and resumed. The global generators are
+    left as they were.
+
+    Args:
+        policy: With its initial weights, not yet fitted.
+        train_data: obs `(N, Do)`, actions `(N, Da)`, episode ends `(E,)`.
+        validation_data: The same for the episodes held back.
+        training: Settings.
+        train_seed: Seed of batch order and noise.
+        folder: Where state, log and weights go.
+        device: Where to compute.
+        what: What the progress bar says.
+
+    Returns:
+        The policy with the weights that are to be evaluated, which are also saved.
+
+    Raises:
+        BadInput: When the loss is no longer finite, or the data have no window.
+    """
+    place = torch.device(device)
+    policy = policy.to(place)
+    policy.train_dtype = resolve_precision(training.precision, place)
+    obs, actions, ends = train_data
+    fit_seed = derive(Purpose.FIT, train_seed)
+    fit_generator = torch.Generator().manual_seed(fit_seed)
+    rows = [torch.as_tensor(a, dtype=torch.float32) for a in (obs, actions)]
+    policy.fit(rows[0].to(place), rows[1].to(place), fit_generator)
+
+    shape = {"batch_size": training.batch_size, "train_seed": train_seed}
+    batches = Batches(policy, obs, actions, ends, **shape, device=place)
+    held_back = None
+    if validation_data is not None:
+        held_back = Batches(policy, *validation_data, **shape, device=place)
+
+    devices = [place] if place.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        loop = _Loop(policy, training, train_seed, place)
+        seconds = loop.restore(folder)
+        log = _Log(folder, loop.update)
+        _run(loop, batches, held_back, log, folder, seconds, what)
+    loop.finish(folder)
+    return policy.eval()
+
+
+class _Loop:
+    """The state of a training: all of it is in `tensors`, for an exact resume."""
+
+    def __init__(
+        self, policy: Policy, training: Training, train_seed: int, device: torch.device
+    ) -> None:
+        self.policy, self.training, self.train_seed = policy, training, train_seed
+        self.device = device
+        self.generator = torch.Generator(device)
+        self.params = list(policy.parameters())
+        self.average = [p.detach().clone() for p in self.params] if training.ema else []
+        self.optimizer = torch.optim.AdamW(
+            policy.parameter_groups(training.weight_decay),
+            lr=training.lr,
+            betas=training.betas,
+            fused=True,
+        )
+        self.update = 0
+        self.seconds = 0.0
+
+    def step(self, batches: Batches) -> Tensor:
+        """One update; returns the loss."""
+        training = self.training
+        obs, actions = batches.at(self.update)
+        self.generator.manual_seed(
+            derive(Purpose.LOSS_NOISE, self.train_seed, self.update)
+        )
+        lr = training.lr * lr_factor(self.update, training)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        loss = self.policy.loss(obs, actions, self.generator)
+        loss.backward()
+        if training.grad_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.params, training.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.update += 1
+        if self.average:
+            weight = 1 - ema_decay(self.update)
+            torch._foreach_lerp_(self.average, self.params, weight)
+        return loss.detach()
+
+    def averaged(self) -> Policy:
+        """A policy with the averaged weights, for evaluation."""
+        policy = copy.deepcopy(self.policy).eval()
+        if self.average:
+            with torch.no_grad():
+                torch._foreach_copy_(list(policy.parameters()), self.average)
+        return policy
+
+    def save(self, folder: RunFolder, seconds: float) -> None:
+        """Writes the state, whole or not at all."""
+        tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
+        tensors |= {f"average.{i}": a for i, a in enumerate(self.average)}
+        for i, p in enumerate(self.params):
+            for name, value in self.optimizer.state[p].items():
+                tensors[f"optimizer.{i}.{name}"] = value
+        facts = {"update": self.update, "seconds": seconds}
+        save_tensors(folder.resume, tensors, facts)
+
+    def restore(self, folder: RunFolder) -> float:
+        """Takes up a saved state, if there is one; returns the seconds spent on it."""
+        if not folder.resume.is_file():
+            return 0.0
+        tensors, facts = load_tensors(folder.resume)
+        try:
+            state = {
+                name.removeprefix("policy."): t
+                for name, t in tensors.items()
+                if name.startswith("policy.")
+            }
+            self.policy.load_state_dict(state)
+            for i, average in enumerate(self.average):
+                average.copy_(tensors[f"average.{i}"])
+            for i, p in enumerate(self.params):
+                prefix = f"optimizer.{i}."
+                self.optimizer.state[p] = {
+                    name.removeprefix(prefix): t.to(p.device) if t.ndim else t
+                    for name, t in tensors.items()
+                    if name.startswith(prefix)
+                }
+            self.update, seconds = int(facts["update"]), float(facts["seconds"])
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{folder.resume} is not a state of this training ({error}); "
+                "delete it to train from the start"
+            ) from None
+        return seconds
+
+    def finish(self, folder: RunFolder) -> None:
+        """Gives the policy the weights to be evaluated, and saves them."""
+        if self.average:
+            with torch.no_grad():
+                torch._foreach_copy_(self.params, self.average)
+        facts = {"update": self.update, "seconds": self.seconds}
+        save_tensors(folder.weights, self.policy.state_dict(), facts)
+        folder.resume.unlink(missing_ok=True)
+
+
+class _Log:
+    """`log.jsonl`, cut back to the update at which training goes on."""
+
+    def __init__(self, folder: RunFolder, update: int) -> None:
+        self.file = folder.log
+        lines = [line for line in read_log(folder) if line["update"] <= update]
+        with whole(self.file) as aside:
+            aside.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def write(self, **line: Any) -> None:
+        with open(self.file, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def read_log(folder: RunFolder) -> list[dict[str, Any]]:
+    """The lines of a run's log: update, loss, lr, seconds, and val_loss at times."""
+    if not folder.log.is_file():
+        return []
+    lines = []
+    for text in folder.log.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:  # the last line of a killed process
+            continue
+    return lines
+
+
+def _run(
+    loop: _Loop,
+    batches: Batches,
+    held_back: Batches | None,
+    log: _Log,
+    folder: RunFolder,
+    seconds: float,
+    what: str,
+) -> None:
+    training, policy = loop.training, loop.policy
+    began = saved = time.monotonic()
+    total = torch.zeros((), device=loop.device)
+    counted = 0
+    text = ""
+    policy.train()
+    torch.manual_seed(derive(Purpose.DROPOUT, loop.train_seed, loop.update))
+    with progress.bar(what, training.updates, loop.update) as bar:
+        while loop.update < training.updates:
+            total += loop.step(batches)
+            counted += 1
+            u, last = loop.update, loop.update == training.updates
+            if u % training.log_every == 0 or last:
+                now = time.monotonic()
+                loop.seconds = seconds + now - began
+                mean = float(total) / counted
+                total, counted = torch.zeros_like(total), 0
+                if not math.isfinite(mean):
+                    raise BadInput(
+                        f"the loss is {mean} around update {u}: training stopped, and "
+                        f"the last good state is kept in {folder.path}; "
+                        "a lower learning rate (training.lr) or float32 "
+                        "(training.precision) is the usual remedy"
+                    )
+                line: dict[str, Any] = {
+                    "update": u,
+                    "loss": mean,
+                    "lr": training.lr * lr_factor(u - 1, training),
+                    "seconds": round(loop.seconds, 2),
+                }
+                text = f"loss {mean:.4f}"
+                if held_back is not None and (u % training.validate_every == 0 or last):
+                    line["val_loss"] = validation_loss(loop, held_back)
+                    text += f", validation {line['val_loss']:.4f}"
+                log.write(**line)
+                if training.keep_every and u % training.keep_every == 0:
+                    facts = {"update": u, "seconds": loop.seconds}
+                    state = loop.averaged().state_dict()
+                    save_tensors(folder.kept(u), state, facts)
+                if now - saved > training.save_seconds and not last:
+                    loop.save(folder, loop.seconds)
+                    saved = now
+                torch.manual_seed(derive(Purpose.DROPOUT, loop.train_seed, u))
+            bar.advance(1, text)
+
+
+@torch.no_grad()
+def validation_loss(loop: _Loop, held_back: Batches, at_most: int = 8) -> float:
+    """Loss of the averaged weights on validation windows, always the same noise."""
+    policy = loop.averaged()
+    losses = []
+    for k in range(min(held_back.per_epoch, at_most)):
+        loop.generator.manual_seed(derive(Purpose.VALIDATION_NOISE, k))
+        losses.append(float(policy.loss(*held_back.at(k), loop.generator)))
+    return float(np.mean(losses))
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The type that "auto" stands for on this device."""
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return torch.bfloat16 if check and check() else torch.float32
+    return getattr(torch, precision)
+
+
+def available_device(wanted: str = "auto") -> str:
+    """The device to train on: an accelerator where there is one.
+
+    Raises:
+        BadInput: When the wanted one is not there.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    choices: Sequence[str] = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+    if wanted.split(":")[0] not in choices:
+        raise BadInput(f"no device {wanted!r} here; there is {', '.join(choices)}")
+    return wanted

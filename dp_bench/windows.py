@@ -1,0 +1,33 @@
+"""Cutting demonstrations into fixed-length training windows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dp_bench.horizons import Horizons
+
+
+def window_index(episode_ends: np.ndarray, horizons: Horizons) -> np.ndarray:
+    """Lists the dataset row behind every step of every training window.
+
+    A window may hang over either end of its episode: by `To - 1` steps at the start,
+    as the first observation is repeated when a rollout begins, and by `Ta - 1` at the
+    end. Steps that hang over point at the nearest row of the same episode. An episode
+    shorter than `Tp - Ta - To + 2` steps yields no window.
+
+    Args:
+        episode_ends: One past the last row of each episode, `(E,)`, increasing.
+        horizons: The window is `Tp` steps long.
+
+    Returns:
+        Row numbers, `(W, Tp)`.
+    """
+    steps = np.arange(horizons.prediction)
+    starts = np.concatenate([[0], episode_ends[:-1]])
+    windows = [np.empty((0, horizons.prediction), np.int64)]
+    for start, end in zip(starts, episode_ends, strict=True):
+        first = start - (horizons.obs - 1)
+        last = end - horizons.prediction + (horizons.action - 1)
+        rows = np.arange(first, last + 1)[:, None] + steps
+        windows.append(np.clip(rows, start, end - 1))
+    return np.concatenate(windows)

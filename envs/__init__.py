@@ -1,0 +1,33 @@
+"""The table of all tasks. Environments are named by strings and imported when made."""
+
+from dp_bench.task import Column, DemoSource, Task
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            name="pusht",
+            env_id="dp_bench/PushT-v0",
+            entry_point="dp_bench.envs.push_t:PushT",
+            about="push a T-shaped block onto its outline",
+            max_steps=300,
+            score="dp_bench.envs.scores:best_reward",
+            obs_kinds=("keypoints", "state", "image"),
+            variants={
+                "default": {"legacy": False},
+                "legacy": {"legacy": True},
+            },
+            sources={
+                "human": DemoSource(
+                    about="206 human episodes, 25,650 steps (31 MB, MIT licence)",
+                    url="https://diffusion-policy.cs.columbia.edu/data/training/pusht.zip",
+                    digest="07d28df33db0c6bbbad3dd2e37278962b301e6311f6f91b4266711d0472a9a62",
+                    convert="dp_bench.envs.push_t:demos_from_replay",
+                    arrays=("action", "state", "keypoint"),
+                ),
+            },
+            columns=(Column("final_iou", "final IoU"),),
+            train_episodes=90,
+        ),
+    )
+}

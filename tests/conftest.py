@@ -1,0 +1,16 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with golden vectors and real demonstrations, where there is one."""
+    named = os.environ.get("DP_BENCH_SHARED")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared"
+    if not (folder / "golden").is_dir():
+        pytest.skip("no folder of golden vectors (set DP_BENCH_SHARED)")
+    return folder

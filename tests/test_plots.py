@@ -1,0 +1,192 @@
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from dp_bench.errors import BadInput
+from dp_bench.plots import learning_curves, loss_curves, save, success_bars
+from dp_bench.records import Record, to_frame
+from dp_bench.tables import summary
+
+
+def episodes(method, scores, step=100, variant="default", **changes):
+    return [
+        Record(
+            **{
+                "task": "reach",
+                "obs_kind": "state",
+                "control": "position",
+                "method": method,
+                "preset": "smoke",
+                "settings": "s",
+                "demos_digest": "d1",
+                "split_digest": "p1",
+                "train_seed": train_seed,
+                "step": step,
+                "starts": "test",
+                "variant": variant,
+                "env_seed": start,
+                "score": score,
+                "success": score > 0.6,
+                "sub_scores": {},
+                "length": 7,
+                "decision_latency": 0.01,
+                "parameters": 12,
+                "train_seconds": 1.0,
+                "commit": "",
+                **changes,
+            }
+        )
+        for train_seed, line in enumerate(scores)
+        for start, score in enumerate(line)
+    ]
+
+
+def table():
+    draw = np.random.default_rng(0).uniform
+    return summary(
+        episodes("good", draw(0.5, 1, size=(2, 8)))
+        + episodes("bad", draw(0, 0.5, size=(2, 8)))
+        + episodes("odd", draw(0, 0.5, size=(2, 8)), demos_digest="d2")
+    )
+
+
+def texts(ax):
+    found = [text.get_text() for text in ax.texts]
+    return "\n".join([*found, ax.get_xlabel(), ax.get_ylabel()])
+
+
+def test_every_row_is_drawn_at_its_values():
+    result = table()
+    ax = success_bars(result)
+    lines = {line.get_label(): line for line in ax.lines}
+    bars = {bar.get_label(): bar for bar in ax.containers}
+    for key, label in (("score", "score"), ("success", "success rate")):
+        data_line, _, [interval] = bars[label]
+        np.testing.assert_allclose(data_line.get_xdata(), result.data[key])
+        ends = np.array([part[:, 0] for part in interval.get_segments()])
+        np.testing.assert_allclose(ends, result.data[[f"{key}_low", f"{key}_high"]])
+    assert lines
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == [
+        name + (" †" if name == "odd" else "") for name in result.data["title"]
+    ]
+    low, high = ax.get_ylim()
+    assert low > high, "the best row is on top"
+    assert "2 train seeds × 8 starts" in texts(ax)  # noqa: RUF001
+    assert "† not comparable" in texts(ax)
+
+
+def test_a_learning_curve_passes_through_the_means():
+    scores = np.random.default_rng(0).uniform(size=(2, 6))
+    records = episodes("m", scores / 2, step=10) + episodes("m", scores, step=20)
+    ax = learning_curves(to_frame(records))
+    [line] = ax.lines
+    np.testing.assert_allclose(line.get_xdata(), [10, 20])
+    np.testing.assert_allclose(line.get_ydata(), [scores.mean() / 2, scores.mean()])
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() < scores.mean() / 2
+    assert band[:, 1].max() > scores.mean()
+
+
+def test_runs_that_differ_in_anything_are_not_one_curve():
+    scores = [[0.1, 0.2]]
+    frame = to_frame(
+        episodes("m", scores)
+        + episodes("m", scores, variant="windy")
+        + episodes("m", scores, settings="other")
+        + episodes("n", scores)
+    )
+    ax = learning_curves(frame)
+    assert len(ax.lines) == 4
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 4
+    labels = [line.get_label() for line in ax.lines]
+    assert len(set(labels)) == 4
+    with pytest.raises(BadInput, match="of one task, these records are of a, reach"):
+        learning_curves(
+            to_frame(episodes("m", scores) + episodes("m", scores, task="a"))
+        )
+
+
+def test_losses_are_drawn_where_they_were_measured():
+    log = [{"update": i, "loss": 1 / i} for i in range(1, 6)]
+    log[2]["val_loss"] = 0.7
+    log[4]["val_loss"] = float("nan")
+    ax = loss_curves({"run": log})
+    train, val = ax.lines
+    np.testing.assert_allclose(train.get_ydata(), [1 / i for i in range(1, 6)])
+    assert (list(val.get_xdata()), list(val.get_ydata())) == ([3], [0.7])
+    assert ax.get_yscale() == "log"
+    with pytest.raises(BadInput, match="'empty' has no line"):
+        loss_curves({"empty": [{"update": 1}]})
+
+
+def test_negative_losses_stay_visible():
+    ax = loss_curves({"run": [{"update": i, "loss": 2.0 - i} for i in range(5)]})
+    low, high = ax.get_ylim()
+    assert low < -2
+    assert high > 2
+
+
+def test_a_long_noisy_loss_is_smoothed_but_not_moved():
+    noise = np.random.default_rng(0).normal(size=600) * 0.1
+    log = [{"update": i, "loss": 1 + noise[i]} for i in range(600)]
+    raw, smooth, _ = loss_curves({"run": log}).lines
+    assert len(raw.get_xdata()) == len(smooth.get_xdata()) == 600
+    assert np.std(smooth.get_ydata()) < 0.5 * np.std(raw.get_ydata())
+    assert np.mean(smooth.get_ydata()) == pytest.approx(1, abs=0.02)
+
+
+def test_axes_that_are_given_are_used_and_settings_are_left_alone():
+    before = dict(matplotlib.rcParams)
+    left, right = Figure().subplots(1, 2)
+    assert success_bars(table(), left) is left
+    assert loss_curves({"run": [{"update": 0, "loss": 1.0}]}, right) is right
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_nothing_is_cut_off():
+    """Texts lie inside the figure, or they would be missing in the file."""
+    draw = np.random.default_rng(0).uniform
+    frame = to_frame(
+        episodes("a method with a long name", draw(size=(2, 8)), step=123_456)
+    )
+    for ax in (success_bars(table()), learning_curves(frame)):
+        ax.figure.draw_without_rendering()
+        page = ax.figure.bbox
+        inside = [*ax.texts, *ax.get_yticklabels(), *ax.get_legend().get_texts()]
+        for text in inside:
+            box = text.get_window_extent()
+            assert box.x0 >= page.x0 - 1, text
+            assert box.x1 <= page.x1 + 1, text
+            assert box.y0 >= page.y0 - 1, text
+            assert box.y1 <= page.y1 + 1, text
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf"])
+def test_figures_are_written_whole_and_alike(tmp_path, ending):
+    first, second = (tmp_path / "new" / f"{name}.{ending}" for name in "ab")
+    for path in (first, second):
+        save(success_bars(table()).figure, path)
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(path.name for path in first.parent.iterdir()) == [
+        first.name,
+        second.name,
+    ]
+
+
+def test_a_figure_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_text("old")
+
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    figure = Figure()
+    monkeypatch.setattr(figure, "savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(figure, path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(BadInput, match="must end in one of"):
+        save(figure, tmp_path / "a.xyz")
