@@ -5,6 +5,8 @@ Importing registers the tasks with Gymnasium, and loads neither torch nor a simu
 
 from __future__ import annotations
 
+from typing import Any as _Any
+
 import gymnasium as _gym
 
 from dp_bench.envs import TASKS as _TASKS
@@ -20,4 +22,15 @@ for _task in _TASKS.values():
         max_episode_steps=_task.max_steps,
     )
 
-__all__ = ["BadInput", "Horizons"]
+
+
+def __getattr__(name: str) -> _Any:
+    """Finds `load_agent` and `Agent` when asked for; the former loads torch when called."""
+    if name in ("Agent", "load_agent"):
+        from dp_bench import agent
+
+        return getattr(agent, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["Agent", "BadInput", "Horizons", "load_agent"]

@@ -142,17 +142,20 @@ class RunFolder:
         """Where the weights after `step` updates are kept."""
         return self.path / "kept" / f"{step:06d}.safetensors"
 
-    def load_policy(self, step: int | None = None, device: str = "cpu") -> Policy:
+    def load_policy(
+        self, step: int | None = None, device: str = "cpu", info: RunInfo | None = None
+    ) -> Policy:
         """Builds the policy and gives it the run's weights.
 
         Args:
             step: Of which kept weights; None for those at the end.
             device: Where it shall compute.
+            info: Settings to build it with; None for those in `run.json`.
 
         Raises:
             BadInput: When there are no such weights, or they do not fit.
         """
-        policy = build_policy(self.info())
+        policy = build_policy(info or self.info())
         file = self.weights if step is None else self.kept(step)
         if not file.is_file():
             kept = ", ".join(map(str, self.steps())) or "none"

