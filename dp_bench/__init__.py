@@ -23,7 +23,6 @@ for _task in _TASKS.values():
     )
 
 
-
 def __getattr__(name: str) -> _Any:
     """Finds `load_agent` and `Agent` when asked for; the former loads torch when called."""
     if name in ("Agent", "load_agent"):

@@ -98,7 +98,9 @@ class Agent:
             self._history = np.empty(shape, batch.dtype)
         self._history[:, :-1] = self._history[:, 1:]
         self._history[:, -1] = batch
-        self._history[self._fresh] = batch[self._fresh, None]  # as if it had stood still
+        self._history[self._fresh] = batch[
+            self._fresh, None
+        ]  # as if it had stood still
 
     def _decide(self) -> None:
         assert self._history is not None
@@ -112,7 +114,9 @@ class Agent:
             chunk = np.asarray(self.actor.act(self._history.copy()))
         else:
             lanes = np.flatnonzero(asking)
-            chunk = np.asarray(self.actor.act(self._history[lanes], lanes=lanes.tolist()))
+            chunk = np.asarray(
+                self.actor.act(self._history[lanes], lanes=lanes.tolist())
+            )
         self.decision_seconds.append(time.perf_counter() - began)
         expected = (int(asking.sum()), length)
         if chunk.ndim != 3 or chunk.shape[:2] != expected:
@@ -121,7 +125,9 @@ class Agent:
                 f"(B, Ta) = {expected}, and gave {chunk.shape}"
             )
         if not np.isfinite(chunk).all():
-            raise BadInput(f"{type(self.actor).__name__}.act gave an action that is not finite")
+            raise BadInput(
+                f"{type(self.actor).__name__}.act gave an action that is not finite"
+            )
         if self._chunk is None:
             self._chunk = np.empty((self._lanes, *chunk.shape[1:]), chunk.dtype)
         self._chunk[asking] = chunk

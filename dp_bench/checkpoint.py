@@ -1,11 +1,11 @@
 """A run folder: settings as JSON, weights as safetensors, nothing pickled.
 
-    run.json              what was trained: task, method, all settings, data, seed
-    log.jsonl             training and validation loss as training went
-    resume.safetensors    everything needed to go on, while training lasts
-    weights.safetensors   the weights to be evaluated, once training is done
-    kept/000500.safetensors   such weights on the way, where asked for
-    records.jsonl         evaluated episodes
+run.json              what was trained: task, method, all settings, data, seed
+log.jsonl             training and validation loss as training went
+resume.safetensors    everything needed to go on, while training lasts
+weights.safetensors   the weights to be evaluated, once training is done
+kept/000500.safetensors   such weights on the way, where asked for
+records.jsonl         evaluated episodes
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ class RunFolder:
         except (ValueError, KeyError, AttributeError, TypeError):
             raise BadInput(f"{file} is damaged; train the run again") from None
         if version != FORMAT:
-            raise BadInput(f"{file} has format {version!r}; this version reads {FORMAT}")
+            raise BadInput(
+                f"{file} has format {version!r}; this version reads {FORMAT}"
+            )
         for fact in ("commit", "versions", "machine"):
             data.pop(fact, None)
         return settings.from_json(RunInfo, data, str(file))

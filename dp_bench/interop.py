@@ -81,9 +81,17 @@ def _unet1d(weights: Mapping[str, np.ndarray], *, n_groups: int = 8) -> nn.Modul
         layer(f"{our}.conv", f"{theirs}.block.0", _as_linear)
         layer(f"{our}.norm", f"{theirs}.block.1", _as_is)
 
-    names = [(f"down.{i}.{j}", f"down_modules.{i}.{j}") for i in range(levels) for j in (0, 1)]
+    names = [
+        (f"down.{i}.{j}", f"down_modules.{i}.{j}")
+        for i in range(levels)
+        for j in (0, 1)
+    ]
     names += [(f"middle.{j}", f"mid_modules.{j}") for j in (0, 1)]
-    names += [(f"up.{i}.{j}", f"up_modules.{i}.{j}") for i in range(levels - 1) for j in (0, 1)]
+    names += [
+        (f"up.{i}.{j}", f"up_modules.{i}.{j}")
+        for i in range(levels - 1)
+        for j in (0, 1)
+    ]
     for our, theirs in names:
         conv_block(f"{our}.first", f"{theirs}.blocks.0")
         conv_block(f"{our}.second", f"{theirs}.blocks.1")
@@ -108,7 +116,9 @@ def _unet1d(weights: Mapping[str, np.ndarray], *, n_groups: int = 8) -> nn.Modul
             super().__init__()
             self.unet = unet
 
-        def forward(self, noisy_actions: Tensor, timesteps: Tensor, obs: Tensor) -> Tensor:
+        def forward(
+            self, noisy_actions: Tensor, timesteps: Tensor, obs: Tensor
+        ) -> Tensor:
             return self.unet(noisy_actions, timesteps, obs.flatten(1))
 
     return Reference()

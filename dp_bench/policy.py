@@ -164,10 +164,14 @@ class Policy(nn.Module):
         lanes = range(len(self._generators)) if lanes is None else lanes
         expected = (len(lanes), self.horizons.obs, self.obs_dim)
         if obs.shape != expected:
-            raise BadInput(f"observations must be (B, To, Do) = {expected}, got {obs.shape}")
+            raise BadInput(
+                f"observations must be (B, To, Do) = {expected}, got {obs.shape}"
+            )
         if not np.isfinite(obs).all():
             raise BadInput("an observation holds a value that is not finite")
-        given = torch.as_tensor(obs, dtype=torch.float32, device=self.obs_units.scale.device)
+        given = torch.as_tensor(
+            obs, dtype=torch.float32, device=self.obs_units.scale.device
+        )
         generators = [self._generators[lane] for lane in lanes]
         actions = self.predict(self.obs_units(given), generators)
         executed = self.action_units.inverse(actions[:, self.horizons.executed])

@@ -53,7 +53,7 @@ class Bar:
         return spent / made * max(self.total - self.done, 0)
 
 
-class _Lines(Bar):
+class Lines(Bar):
     """A line now and then, for log files."""
 
     _shown = 0.0
@@ -148,7 +148,7 @@ def bar(what: str, total: int, done: int = 0) -> Iterator[Bar]:
     elif sys.stderr.isatty():
         kind = _Rich
     else:
-        kind = _Lines
+        kind = Lines
     shown = kind(what, total, done)
     try:
         yield shown

@@ -133,7 +133,9 @@ def play_group(
     """
     agent = Agent(actor)
     agent.reset(list(env_seeds))
-    firsts = [env.reset(seed=seed)[0] for env, seed in zip(envs, env_seeds, strict=False)]
+    firsts = [
+        env.reset(seed=seed)[0] for env, seed in zip(envs, env_seeds, strict=False)
+    ]
     obs = np.stack([np.asarray(first) for first in firsts])
     rewards: list[list[float]] = [[] for _ in env_seeds]
     infos: list[list[dict[str, Any]]] = [[] for _ in env_seeds]

@@ -141,6 +141,8 @@ def _checked(value: Any, hint: Any, where: str, said: str | None = None) -> Any:
             kinds = list(arguments)
         pairs = zip(value, kinds, strict=True)
         return tuple(_checked(v, kind, where, said) for v, kind in pairs)
+    if origin is dict:
+        hint = dict
     if dataclasses.is_dataclass(hint):
         return from_json(typing.cast(type, hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

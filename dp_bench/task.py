@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import gymnasium as gym
 
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
-VALIDATION_STARTS = range(50_000, 50_050)  # env seeds that settings are chosen on
+VALIDATION_STARTS = range(50_000, 50_200)  # env seeds that settings are chosen on
 
 
 class Outcome(NamedTuple):
@@ -140,7 +140,9 @@ class Task:
         import gymnasium as gym
 
         self.check(obs_kind=obs_kind, control=control, variant=variant)
-        options: dict[str, Any] = dict(self.variants[variant or next(iter(self.variants))])
+        options: dict[str, Any] = dict(
+            self.variants[variant or next(iter(self.variants))]
+        )
         options["obs"] = obs_kind or self.obs_kinds[0]
         if len(self.controls) > 1:
             options["control"] = control or self.controls[0]

@@ -124,7 +124,9 @@ class Batches:
                 f"no episode is long enough for a window of {policy.horizons}: "
                 f"the longest has {np.diff(episode_ends, prepend=0).max()} steps"
             )
-        self.obs = policy.obs_units(torch.as_tensor(obs, dtype=torch.float32).to(device))
+        self.obs = policy.obs_units(
+            torch.as_tensor(obs, dtype=torch.float32).to(device)
+        )
         given = torch.as_tensor(actions, dtype=torch.float32).to(device)
         self.actions = policy.action_units(given)
         self.index = torch.as_tensor(index, device=device)

@@ -14,3 +14,11 @@ def shared() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip("no folder of golden vectors (set DP_BENCH_SHARED)")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Small tensors are fastest on one thread, above all on a busy machine."""
+    import torch
+
+    torch.set_num_threads(1)

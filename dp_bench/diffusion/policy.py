@@ -114,7 +114,9 @@ class Schedule:
         b = float(self.alphas_bar[t_next]) if t_next >= 0 else 1.0
         known = {"t": t, "from_x": a**-0.5, "from_eps": ((1 - a) / a) ** 0.5}
         if config.sampler == "ddim":  # eta = 0
-            return Step(**known, to_x0=b**0.5, to_x=0.0, to_eps=(1 - b) ** 0.5, to_noise=0.0)
+            return Step(
+                **known, to_x0=b**0.5, to_x=0.0, to_eps=(1 - b) ** 0.5, to_noise=0.0
+            )
         beta = 1 - a / b
         return Step(
             **known,
@@ -134,12 +136,16 @@ class Diffusion(Policy):
 
     config: DiffusionConfig
 
-    def __init__(self, config: DiffusionConfig, *, obs_dim: int, action_dim: int) -> None:
+    def __init__(
+        self, config: DiffusionConfig, *, obs_dim: int, action_dim: int
+    ) -> None:
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
         schedule = Schedule(config)
         self.steps = schedule.steps
         self.register_buffer("signal", schedule.alphas_bar.sqrt(), persistent=False)
-        self.register_buffer("spread", (1 - schedule.alphas_bar).sqrt(), persistent=False)
+        self.register_buffer(
+            "spread", (1 - schedule.alphas_bar).sqrt(), persistent=False
+        )
         self.signal: Tensor
         self.spread: Tensor
 

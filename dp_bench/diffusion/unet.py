@@ -104,7 +104,9 @@ class TimeConv(nn.Linear):
             return F.linear(x, weight, bias)
         if self.stride == 1:
             return _TimeConv.apply(x, weight, bias)
-        return F.linear(_Neighbours.apply(x, self.size, self.stride, padding), weight, bias)
+        return F.linear(
+            _Neighbours.apply(x, self.size, self.stride, padding), weight, bias
+        )
 
 
 class Grow(nn.Module):

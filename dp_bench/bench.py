@@ -1,0 +1,381 @@
+"""The grid task x method x seed: each cell in a process of its own.
+
+A cell is trained and evaluated at most once: what it is, names its run folder, and what
+is already there is taken as it is. Started again, a grid goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dp_bench import progress
+from dp_bench.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and its evaluation, in words that another process understands.
+
+    Attributes:
+        task: Name of the task.
+        method: Name of the method.
+        train_seed: Seed of the training.
+        preset: Tier of the settings.
+        obs_kind: Which observation; none for the task's default.
+        control: What actions mean; none for the preset's choice.
+        demos: File with demonstrations; none for the fetched ones.
+        source: Which demonstrations of the task; none for the default.
+        changes: Settings that differ from the preset, `(name, text)`.
+        episodes: How many test starts; none for the preset's choice.
+        runs: Folder of run folders.
+        device: Where to train: "auto", "cpu", "cuda".
+    """
+
+    task: str
+    method: str
+    train_seed: int
+    preset: str = "laptop"
+    obs_kind: str | None = None
+    control: str | None = None
+    demos: str | None = None
+    source: str | None = None
+    changes: tuple[tuple[str, str], ...] = ()
+    episodes: int | None = None
+    runs: str = "runs"
+    device: str = "auto"
+
+    @property
+    def title(self) -> str:
+        """For a person."""
+        return f"{self.task} {self.method} seed {self.train_seed}"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a cell ended: a run folder, or why there is none."""
+
+    cell: Cell
+    folder: Path | None
+    error: str = ""
+
+
+def settings_of(cell: Cell) -> Any:
+    """The preset of a cell with its changes made.
+
+    Raises:
+        BadInput: For a name or value that is not known.
+    """
+    from dp_bench import plugins, settings
+    from dp_bench.presets import preset
+
+    task, method = plugins.task(cell.task), plugins.method(cell.method)
+    found = preset(method, task.name, cell.preset)
+    for name, text in cell.changes:
+        if name.split(".")[0] not in ("policy", "training"):
+            fields = ", ".join(
+                n for n in settings.names(found) if n.startswith(("policy", "training"))
+            )
+            raise BadInput(f"no setting {name!r} of {method.name}; there are {fields}")
+        found = settings.override(found, name, text)
+    control = cell.control or found.control or task.controls[0]
+    task.check(obs_kind=cell.obs_kind, control=control, source=cell.source)
+    return dataclasses.replace(found, control=control)
+
+
+def run(cell: Cell) -> Path:
+    """Trains and evaluates a cell in this process, or what is missing of it.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        BadInput: When something about the cell cannot be used.
+    """
+    with opened(cell, train_it=True) as folder:
+        from dp_bench.evaluate import evaluate
+
+        evaluate(
+            folder,
+            episodes=cell.episodes or settings_of(cell).episodes,
+            device=_device(cell),
+        )
+    return folder.path
+
+
+@contextlib.contextmanager
+def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
+    """The run folder of a cell, trained, and locked against other processes."""
+    import numpy as np
+    import torch
+
+    from dp_bench import demos as demonstrations
+    from dp_bench import fetch, plugins
+    from dp_bench import settings as fields
+    from dp_bench.checkpoint import RunFolder, RunInfo, build_policy
+    from dp_bench.seeds import Purpose, derive
+    from dp_bench.train import train
+
+    chosen = settings_of(cell)
+    task = plugins.task(cell.task)
+    obs_kind = cell.obs_kind or task.obs_kinds[0]
+    demos = fetch.load_demos(task.name, cell.source, cell.demos)
+    if obs_kind not in demos.obs:
+        raise BadInput(
+            f"these demonstrations hold no {obs_kind!r} observations; "
+            f"they hold {', '.join(demos.obs)}"
+        )
+    split = demonstrations.split(
+        demos,
+        np.random.default_rng(derive(Purpose.SPLIT)),
+        validation_share=task.validation_share,
+        train_episodes=task.train_episodes,
+    )
+    data = [
+        (part.obs[obs_kind], part.actions, part.episode_ends)
+        for part in (
+            demos.select(episodes)
+            for episodes in (split.train, split.validation)
+            if len(episodes)
+        )
+    ]
+    info = RunInfo(
+        task=task.name,
+        obs_kind=obs_kind,
+        control=chosen.control,
+        method=cell.method,
+        preset="custom" if cell.changes else cell.preset,
+        policy=fields.to_json(chosen.policy),
+        training=fields.to_json(chosen.training),
+        demos_source=demos.source,
+        demos_digest=demos.digest,
+        split_digest=split.digest,
+        train_episodes=len(split.train),
+        train_seed=cell.train_seed,
+        obs_dim=data[0][0].shape[1],
+        action_dim=demos.actions.shape[1],
+    )
+    folder = RunFolder(Path(cell.runs) / task.name / info.name)
+    with _locked(folder.path):
+        if train_it and not folder.weights.is_file():
+            folder.write_info(info)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive(Purpose.INITIAL_WEIGHTS, cell.train_seed))
+                policy = build_policy(info)
+            train(
+                policy,
+                data[0],
+                data[1] if len(data) > 1 else None,
+                chosen.training,
+                train_seed=cell.train_seed,
+                folder=folder,
+                device=_device(cell),
+                what=f"Training {cell.title}",
+            )
+        yield folder
+
+
+def grid(
+    cells: Sequence[Cell],
+    *,
+    jobs: int = 1,
+    finished: Callable[[Finished], None] = lambda _: None,
+) -> list[Finished]:
+    """Runs every cell in a process of its own, going on when one fails.
+
+    Args:
+        cells: What to run.
+        jobs: How many at a time; each gets its share of the cores.
+        finished: Called after each cell.
+
+    Returns:
+        How each ended, in the order of `cells`.
+    """
+    ends: dict[int, Finished] = {}
+    todo = list(enumerate(cells))
+    lock = threading.Lock()
+    children: list[subprocess.Popen[str]] = []
+    threads_each = max(1, (os.cpu_count() or 1) // jobs)
+    with _shown_together(len(cells)) as show:
+
+        def work() -> None:
+            while True:
+                with lock:
+                    if not todo:
+                        return
+                    k, cell = todo.pop(0)
+                end = _run_child(cell, threads_each, children, show)
+                with lock:
+                    ends[k] = end
+                    show.cell_done(end)
+                    finished(end)
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            with lock:
+                todo.clear()
+            for child in children:  # each saves its state and ends
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(timeout=30)
+            raise
+    return [ends[k] for k in range(len(cells))]
+
+
+def _run_child(
+    cell: Cell,
+    threads: int,
+    children: list[subprocess.Popen[str]],
+    show: _Together,
+) -> Finished:
+    environment = os.environ | {"DP_BENCH_PROGRESS": "json"}
+    environment["OMP_NUM_THREADS"] = str(threads)
+    words = [sys.executable, "-W", "ignore", "-m", "dp_bench.bench"]
+    child = subprocess.Popen(
+        [*words, json.dumps(dataclasses.asdict(cell))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    children.append(child)
+    said: list[str] = []
+    assert child.stdout is not None
+    assert child.stderr is not None
+    listener = threading.Thread(target=lambda: said.extend(child.stderr or ()))
+    listener.start()
+    folder = None
+    for line in child.stdout:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            continue
+        if "folder" in message:
+            folder = Path(message["folder"])
+        else:
+            show.progress(cell, message)
+    child.wait()
+    listener.join()
+    if child.returncode == 0 and folder is not None:
+        return Finished(cell, folder)
+    log = Path(cell.runs) / "failed" / f"{cell.title.replace(' ', '-')}.log"
+    last = said[-1].strip() if said else f"process ended with {child.returncode}"
+    with contextlib.suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(said))
+        last += f" [whole output: {log}]"
+    return Finished(cell, None, last)
+
+
+class _Together:
+    """Progress of all running cells: bars on a terminal, else a line now and then."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.bars: dict[str, Any] = {}
+        self.rich = progress.rich_progress() if sys.stderr.isatty() else None
+        if self.rich:
+            self.rich.start()
+            self.all = self.rich.add_task("All cells", total=total, text="")
+
+    def progress(self, cell: Cell, message: dict[str, Any]) -> None:
+        what, done = message["what"], message["done"]
+        key = f"{cell.title} {what}"
+        if self.rich:
+            if key not in self.bars:
+                self.bars[key] = self.rich.add_task(
+                    what, total=message["total"], completed=done, text=""
+                )
+            self.rich.update(self.bars[key], completed=done, text=message["text"])
+            if done >= message["total"]:
+                self.rich.remove_task(self.bars.pop(key))
+        else:
+            if key not in self.bars:
+                self.bars[key] = progress.Lines(what, message["total"], done)
+            bar = self.bars[key]
+            bar.advance(done - bar.done, message["text"])
+            if done >= message["total"]:
+                self.bars.pop(key).close()
+
+    def cell_done(self, end: Finished) -> None:
+        self.done += 1
+        state = "failed: " + end.error if end.error else "done"
+        text = f"[{self.done}/{self.total}] {end.cell.title}: {state}"
+        if self.rich:
+            self.rich.update(self.all, completed=self.done)
+            self.rich.console.print(text, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _shown_together(total: int) -> Iterator[_Together]:
+    together = _Together(total)
+    try:
+        yield together
+    finally:
+        if together.rich:
+            together.rich.stop()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps a second process out of a run folder."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "w")  # noqa: SIM115  (held until the end)
+    except OSError as error:
+        raise BadInput(f"cannot write {folder}: {error}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadInput(
+                f"another process is working in {folder}; wait for it, or stop it"
+            ) from None
+        yield
+
+
+def _device(cell: Cell) -> str:
+    from dp_bench.train import available_device
+
+    return available_device(cell.device)
+
+
+def _main() -> int:
+    """A cell as a child process: progress and the folder as JSON lines."""
+    words = json.loads(sys.argv[1])
+    words["changes"] = tuple(map(tuple, words["changes"]))
+    try:
+        folder = run(Cell(**words))
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    print(json.dumps({"folder": str(folder)}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(_main())

@@ -1,0 +1,440 @@
+"""The command line: dp-bench list | demos | train | eval | compare | report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from dp_bench import plugins
+from dp_bench.errors import BadInput
+
+Words = tyro.conf.arg
+Tier = Literal["smoke", "laptop", "paper"]
+
+
+@dataclass(frozen=True)
+class List:
+    """Show the tasks and methods there are; with --method, all of its settings.
+
+    Examples: `dp-bench list`, `dp-bench list --method dp_c --task pusht`.
+    """
+
+    task: str | None = None
+    """Task whose settings are shown."""
+    method: str | None = None
+    """Method whose settings are shown, one line each, as --set takes them."""
+    preset: Tier = "laptop"
+    """Tier of these settings."""
+
+    def run(self) -> None:
+        from rich import print as show
+        from rich.table import Table
+
+        if self.method or self.task:
+            self._settings()
+            return
+        table = Table(
+            "task", "what it is", "observations", "demonstrations", title="Tasks"
+        )
+        for task in plugins.tasks().values():
+            sources = "; ".join(f"{n}: {s.about}" for n, s in task.sources.items())
+            table.add_row(task.name, task.about, ", ".join(task.obs_kinds), sources)
+        show(table)
+        table = Table("method", "name", "what it does", title="Methods")
+        for method in plugins.methods().values():
+            table.add_row(method.name, method.title, method.about)
+        show(table)
+
+    def _settings(self) -> None:
+        from rich import print as show
+        from rich.table import Table
+
+        from dp_bench import settings
+        from dp_bench.presets import preset
+
+        method = plugins.method(self.method or next(iter(plugins.methods())))
+        task = plugins.task(self.task or next(iter(plugins.tasks())))
+        found = preset(method, task.name, self.preset)
+        title = f"{method.name} on {task.name}, {self.preset} (change with --set NAME=VALUE)"
+        table = Table("name", "value", title=title)
+        for name, value in settings.names(found).items():
+            if name.startswith(("policy.", "training.")):
+                shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+                table.add_row(name, str(shown))
+        show(table)
+
+
+@dataclass(frozen=True)
+class Demos:
+    """Fetch the demonstrations of a task, or check a file of demonstrations.
+
+    Examples: `dp-bench demos pusht`, `dp-bench demos pusht --from pusht.zip`,
+    `dp-bench demos check my_demos.hdf5 --task pusht`.
+    """
+
+    what: tyro.conf.Positional[str]
+    """Name of a task; or the word `check`, to replay the demonstrations of a file."""
+    file: tyro.conf.Positional[Path | None] = None
+    """With `check`: the file."""
+    from_: Annotated[Path | None, Words(name="from", metavar="PATH")] = None
+    """A file or folder to import instead of downloading."""
+    source: str | None = None
+    """Which demonstrations of the task; the first that `dp-bench list` names if left out."""
+    task: str | None = None
+    """With `check`: the task, where the file does not say."""
+
+    def run(self) -> None:
+        from dp_bench import fetch, readers
+
+        if self.what != "check":
+            task = plugins.task(self.what)
+            if self.file is not None:
+                raise BadInput(
+                    f"did you mean `dp-bench demos {self.what} --from {self.file}`?"
+                )
+            path = fetch.obtain(task.name, self.source, self.from_)
+            demos = fetch.load_demos(task.name, self.source, path)
+            print(f"{path}\n{_described(demos)}")
+            return
+        from dp_bench import demos as demonstrations
+        from dp_bench import doctor
+
+        if self.file is None:
+            raise BadInput("name the file: `dp-bench demos check FILE`")
+        if self.task is None and demonstrations.is_ours(self.file):
+            found = demonstrations.load(self.file)
+            task = plugins.task(found.task)
+        else:
+            task = plugins.task(self.task or next(iter(plugins.tasks())))
+            found = readers.read(self.file, task, self.source)
+        print(_described(found))
+        print("\n".join(doctor.replay(found, task).summary_lines()))
+
+
+@dataclass(frozen=True)
+class _Common:
+    task: str = ""
+    """Task to work on; the first that `dp-bench list` names if left out."""
+    preset: Tier = "laptop"
+    """Tier of the settings: seconds, two processor cores, or as published (a GPU)."""
+    set: Annotated[tuple[str, ...], Words(metavar="NAME=VALUE")] = ()
+    """Settings to change, `training.updates=2000 policy.sample_steps=8`; with a method
+    in front, `dp_c:training.lr=1e-4`, for that method only. `dp-bench list --method M`
+    shows all names."""
+    demos: Path | None = None
+    """File or folder with demonstrations; if left out, those that `dp-bench demos`
+    has fetched, and else they are fetched."""
+    source: str | None = None
+    """Which demonstrations of the task."""
+    obs: str | None = None
+    """Which observation; the task's default if left out."""
+    control: str | None = None
+    """What actions mean, position or velocity; the preset's choice if left out."""
+    episodes: int | None = None
+    """Play only the first so many test starts."""
+    runs: Path = Path("runs")
+    """Folder of run folders; what it holds already is not made again."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+
+    def cells(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Any]:
+        """The grid, with everything about it checked before anything runs."""
+        from dp_bench import fetch
+        from dp_bench.bench import Cell, settings_of
+
+        task = plugins.task(self.task or next(iter(plugins.tasks())))
+        names = [plugins.method(name).name for name in methods]
+        changes = self._changes(names)
+        if self.episodes is not None and self.episodes < 1:
+            raise BadInput(f"--episodes must be at least 1, got {self.episodes}")
+        if len(set(seeds)) < len(seeds) or len(set(names)) < len(names):
+            raise BadInput(
+                f"a method or seed is named twice in {names} x {list(seeds)}"
+            )
+        if any(seed < 0 for seed in seeds):
+            raise BadInput(f"seeds must be 0 or above, got {list(seeds)}")
+        cells = [
+            Cell(
+                task=task.name,
+                method=name,
+                train_seed=seed,
+                preset=self.preset,
+                obs_kind=self.obs,
+                control=self.control,
+                demos=str(self.demos) if self.demos else None,
+                source=self.source,
+                changes=changes[name],
+                episodes=self.episodes,
+                runs=str(self.runs),
+                device=self.device,
+            )
+            for name in names
+            for seed in seeds
+        ]
+        for cell in cells[:: len(seeds)]:
+            settings_of(cell)
+        if self.demos is None:
+            fetch.obtain(task.name, self.source)
+        fetch.load_demos(task.name, self.source, self.demos)  # refuses early
+        return cells
+
+    def _changes(
+        self, methods: Sequence[str]
+    ) -> dict[str, tuple[tuple[str, str], ...]]:
+        changes: dict[str, list[tuple[str, str]]] = {name: [] for name in methods}
+        for text in self.set:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise BadInput(f"--set takes NAME=VALUE, got {text!r}")
+            owner, colon, field = name.rpartition(":")
+            if colon and owner not in changes:
+                raise BadInput(f"--set {text!r} names {owner!r}; methods are {methods}")
+            for method in [owner] if colon else methods:
+                changes[method].append((field, value))
+        return {name: tuple(pairs) for name, pairs in changes.items()}
+
+
+@dataclass(frozen=True)
+class Train(_Common):
+    """Train one policy with one seed, and evaluate it on the test starts.
+
+    Example: `dp-bench train --task pusht --method dp_c --seed 0`.
+    Typed again, the same command goes on where it was stopped.
+    """
+
+    method: str = ""
+    """Method to train; the first that `dp-bench list` names if left out."""
+    seed: int = 0
+    """Seed of the training: weights, batches, noise."""
+
+    def run(self) -> None:
+        from dp_bench import bench
+
+        method = self.method or next(iter(plugins.methods()))
+        (cell,) = self.cells([method], [self.seed])
+        folder = bench.run(cell)
+        print(f"run folder: {folder}")
+        _show_runs([folder])
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Evaluate trained runs, on other starts, at other updates, with other samplers.
+
+    Examples: `dp-bench eval runs/pusht/dp_c-*-seed0`,
+    `dp-bench eval RUN --set policy.sampler=ddpm policy.sample_steps=100`,
+    `dp-bench eval RUN --starts validation --steps all`.
+    """
+
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, as `dp-bench train` and `dp-bench compare` make them."""
+    starts: Literal["test", "validation"] = "test"
+    """Validation starts are for choosing settings, test starts for reporting."""
+    episodes: int = 50
+    """Play the first so many starts."""
+    steps: str = "last"
+    """Weights after how many updates: a number, `last`, or `all` that were kept
+    (training.keep_every)."""
+    variants: tuple[str, ...] = ()
+    """Variants of the task's environment; all if left out."""
+    set: Annotated[tuple[str, ...], Words(metavar="NAME=VALUE")] = ()
+    """Settings of the sampler to change."""
+    processes: int | None = None
+    """Worker processes, as many as cores if left out; does not move any number."""
+    device: str = "cpu"
+    """cpu or cuda."""
+
+    def run(self) -> None:
+        from dp_bench.checkpoint import RunFolder
+        from dp_bench.evaluate import evaluate
+        from dp_bench.train import available_device
+
+        if self.episodes < 1:
+            raise BadInput(f"--episodes must be at least 1, got {self.episodes}")
+        changes = dict(_pair(text) for text in self.set)
+        device = available_device(self.device)
+        found: list[Any] = []
+        for folder in map(RunFolder, self.run_folders):
+            for step in self._steps(folder):
+                found += evaluate(
+                    folder,
+                    starts=self.starts,
+                    episodes=self.episodes,
+                    variants=self.variants or None,
+                    step=step,
+                    changes=changes,
+                    processes=self.processes,
+                    device=device,
+                )
+        _show_records(found)
+
+    def _steps(self, folder: Any) -> list[int | None]:
+        if self.steps == "last":
+            return [None]
+        if self.steps == "all":
+            return [*folder.steps(), None]
+        if not self.steps.isdigit():
+            raise BadInput(f"--steps must be a number, last or all; got {self.steps!r}")
+        return [int(self.steps)]
+
+
+@dataclass(frozen=True)
+class Compare(_Common):
+    """Train and evaluate methods on a task under the same seeds, and tabulate them.
+
+    Example: `dp-bench compare --task pusht --methods dp_c --seeds 0 1 2`.
+    Each (method, seed) runs in a process of its own. One that fails does not stop the
+    others. Typed again, the same command goes on where it was stopped.
+    """
+
+    methods: tuple[str, ...] = ()
+    """Methods to compare; all if left out."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the training; the same for every method."""
+    jobs: int = 1
+    """How many to run at a time; each gets its share of the cores."""
+    out: Path | None = None
+    """Where records, tables and figures go; `results` if left out, or, for smoke and
+    changed settings, `<runs>/results`."""
+
+    def run(self) -> None:
+        from dp_bench import bench, report
+
+        if self.jobs < 1:
+            raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
+        if not self.seeds:
+            raise BadInput("--seeds needs at least one seed")
+        cells = self.cells(self.methods or tuple(plugins.methods()), self.seeds)
+        trial = self.preset == "smoke" or bool(self.set) or self.episodes is not None
+        out = self.out or (self.runs / "results" if trial else Path("results"))
+
+        def finished(end: bench.Finished) -> None:
+            if end.folder:
+                report.collect([end.folder], out)
+
+        ends = bench.grid(cells, jobs=self.jobs, finished=finished)
+        folders = [end.folder for end in ends if end.folder]
+        if folders:
+            folder = out / cells[0].task
+            report.make(folder)
+            _show_runs(folders)
+            print(f"records, tables and figures: {folder}")
+        failed = [end for end in ends if end.error]
+        if failed:
+            names = ", ".join(end.cell.title for end in failed)
+            raise BadInput(
+                f"{len(failed)} of {len(ends)} cells failed ({names}): {failed[0].error}; "
+                "the same command tries them again"
+            )
+
+
+@dataclass(frozen=True)
+class Report:
+    """Remake tables and figures from raw records.
+
+    Example: `dp-bench report results`.
+    """
+
+    results: tyro.conf.Positional[Path] = Path("results")
+    """Folder with `<task>/records/*.jsonl`, or one such task folder."""
+
+    def run(self) -> None:
+        from dp_bench import report, tables
+
+        for folder in report.tasks_in(self.results):
+            _print_table(tables, report.make(folder))
+            print(f"remade in {folder}")
+
+
+COMMANDS = {
+    "list": List,
+    "demos": Demos,
+    "train": Train,
+    "eval": Eval,
+    "compare": Compare,
+    "report": Report,
+}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"--set takes NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def _described(demos: Any) -> str:
+    kinds = ", ".join(f"{k} {v.shape[1:]}" for k, v in demos.obs.items())
+    return (
+        f"{demos.task}, {demos.source}: {demos.num_episodes} episodes, "
+        f"{len(demos.actions)} steps, observations {kinds}, "
+        f"mean recorded score {demos.scores.mean():.3f}\ndigest {demos.digest}"
+    )
+
+
+def _show_runs(folders: Sequence[Path]) -> None:
+    from dp_bench import records
+    from dp_bench.checkpoint import RunFolder
+
+    found = [r for f in folders for r in records.read(RunFolder(f).records)]
+    _show_records([r for r in found if r.starts == "test"])
+
+
+def _show_records(found: Sequence[Any]) -> None:
+    from dp_bench import report, tables
+
+    table = tables.summary(
+        found, published=report.published(Path("results")), steps="all"
+    )
+    _print_table(tables, table)
+
+
+def _print_table(tables: Any, table: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    width = max(console.width, 80) if sys.stdout.isatty() else 120
+    Console(width=width).print(tables.to_terminal(table, width=width))
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs a command; what is wrong with it is said in one sentence."""
+    cli: Callable[..., Any] = tyro.extras.subcommand_cli_from_dict
+    described = (
+        "Imitation learning on robots: train policies from the same demonstrations under "
+        "the same seeds, and compare them with honest intervals."
+    )
+    commands = {name: _runner(cls) for name, cls in COMMANDS.items()}
+    try:
+        cli(commands, prog="dp-bench", description=described, args=args)
+    except BadInput as error:
+        print(f"dp-bench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(
+            "\ndp-bench: stopped; the same command goes on from here", file=sys.stderr
+        )
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        print(f"dp-bench: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _runner(cls: Any) -> Any:
+    def run(command: Any) -> None:
+        command.run()
+
+    run.__annotations__["command"] = tyro.conf.OmitArgPrefixes[
+        tyro.conf.OmitSubcommandPrefixes[cls]
+    ]
+    run.__doc__ = cls.__doc__
+    return run

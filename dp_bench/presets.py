@@ -1,0 +1,79 @@
+"""The settings of every (method, task) pair in three tiers, with where they come from.
+
+`smoke` runs in seconds and shows that everything works; `laptop` is made for two
+processor cores; `paper` has the published settings, for a GPU. A row under "*" serves
+every task that has none of its own, those of other packages too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dp_bench.diffusion.policy import UnetDiffusionConfig
+from dp_bench.errors import BadInput
+from dp_bench.horizons import Horizons
+from dp_bench.plugins import Method, load
+from dp_bench.train import Training
+
+TIERS = ("smoke", "laptop", "paper")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of one method on one task.
+
+    Attributes:
+        policy: Settings of the policy.
+        training: Settings of the training.
+        control: What actions mean, "position" or "velocity"; none for the task's
+            default.
+        episodes: How many test starts are played; none for all.
+    """
+
+    policy: Any
+    training: Training
+    control: str | None = None
+    episodes: int | None = None
+
+
+DP_C = {
+    ("*", "smoke"): Preset(
+        UnetDiffusionConfig(channels=(32, 64), step_dim=32, sample_steps=4),
+        Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
+        episodes=4,
+    ),
+    # chosen on validation starts of PushT: results/pusht/README.md
+    ("*", "laptop"): Preset(
+        UnetDiffusionConfig(channels=(64, 128, 256), sample_steps=16),
+        Training(updates=9000, batch_size=128, lr=3e-4),
+    ),
+    # Chi et al. (2023), Appendix A, Tables 7 and 8: 4500 epochs of 43 batches
+    ("pusht", "paper"): Preset(
+        UnetDiffusionConfig(sampler="ddpm", sample_steps=100),
+        Training(updates=193_500, batch_size=256, lr=1e-4, validate_every=2000),
+    ),
+    ("*", "paper"): Preset(
+        UnetDiffusionConfig(
+            horizons=Horizons(2, 8, 16), sampler="ddpm", sample_steps=100
+        ),
+        Training(updates=200_000, batch_size=256, lr=1e-4, validate_every=2000),
+    ),
+}
+
+
+def preset(method: Method, task: str, tier: str) -> Preset:
+    """Finds the settings of a pair.
+
+    Raises:
+        BadInput: When there are none, with the tiers there are.
+    """
+    table = load(method.presets) if isinstance(method.presets, str) else method.presets
+    found = table.get((task, tier)) or table.get(("*", tier))
+    if found is None:
+        tiers = sorted({t for name, t in table if name in (task, "*")})
+        raise BadInput(
+            f"no preset {tier!r} for {method.name} on {task}; "
+            f"there is {', '.join(tiers) or 'none'}"
+        )
+    return found

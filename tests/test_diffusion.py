@@ -1,0 +1,108 @@
+"""Samplers against `diffusers`, and the problem that shows why diffusion exists."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+from dp_bench import BadInput, Horizons
+from dp_bench.checkpoint import RunFolder
+from dp_bench.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
+from dp_bench.train import Training, train
+
+SMALL = {"channels": (16, 32), "step_dim": 16}
+
+
+def policy_with(**settings) -> UnetDiffusion:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = UnetDiffusionConfig(**SMALL | settings)
+        return UnetDiffusion(config, obs_dim=3, action_dim=2).eval()
+
+
+@pytest.mark.parametrize(
+    ("sampler", "sample_steps"),
+    [("ddim", 10), ("ddim", 16), ("ddpm", 100), ("ddpm", 20)],
+)
+def test_sampling_is_the_plain_loop_over_the_scheduler(
+    sampler, sample_steps, monkeypatch
+):
+    policy = policy_with(sampler=sampler, sample_steps=sample_steps)
+    kind = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampler]
+    scheduler = kind(num_train_timesteps=100, beta_schedule="squaredcos_cap_v2")
+    scheduler.set_timesteps(sample_steps)
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(1 + sample_steps, 4, 16, 2, generator=generator)
+    obs = torch.randn(4, 2, 3, generator=generator)
+    fresh = iter(noise)
+    x = next(fresh)
+    monkeypatch.setattr(
+        "diffusers.schedulers.scheduling_ddpm.randn_tensor",
+        lambda *_, **__: next(fresh),
+    )
+    with torch.inference_mode():
+        for t in scheduler.timesteps:
+            eps = policy.noise(x, t.expand(4), obs)
+            x = scheduler.step(eps, t, x).prev_sample
+        ours = policy.sample(obs, noise)
+    torch.testing.assert_close(ours, x, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_time_convolution_is_a_convolution(size, stride):
+    """Against torch's own, forward and backward, in double precision."""
+    from dp_bench.diffusion.unet import TimeConv
+
+    torch.manual_seed(0)
+    ours = TimeConv(4, 6, size, stride=stride if size > 1 else 1).double()
+    kernel = ours.weight.detach().view(6, size, 4).transpose(1, 2).requires_grad_()
+    x = torch.randn(3, 8, 4, dtype=torch.double, requires_grad=True)
+    y = ours(x)
+    expected = torch.nn.functional.conv1d(
+        x.transpose(1, 2), kernel, ours.bias, ours.stride, size // 2
+    ).transpose(1, 2)
+    torch.testing.assert_close(y, expected)
+    weights = torch.randn_like(y)
+    grads = torch.autograd.grad((y * weights).sum(), [x, ours.weight])
+    theirs = torch.autograd.grad((expected * weights).sum(), [x, kernel])
+    torch.testing.assert_close(grads[0], theirs[0])
+    torch.testing.assert_close(grads[1].view(6, size, 4).transpose(1, 2), theirs[1])
+
+
+def test_diffusion_keeps_both_modes(tmp_path):
+    """The reason to use diffusion: a mean of two good plans hits the obstacle."""
+    rng = np.random.default_rng(0)
+    side = rng.choice([-300.0, 300.0], size=200)
+    actions = np.repeat(side, 16)[:, None] + rng.normal(0, 5, (3200, 1))
+    obs = np.full((3200, 3), 0.5) + rng.normal(0, 0.1, (3200, 3))
+    ends = np.arange(16, 3201, 16)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        policy = UnetDiffusion(
+            UnetDiffusionConfig(horizons=Horizons(1, 8, 16), **SMALL),
+            obs_dim=3,
+            action_dim=1,
+        )
+    training = Training(
+        updates=900, batch_size=64, lr=3e-3, warmup=50, precision="float32"
+    )
+    data = (obs, actions, ends)
+    policy = train(
+        policy, data, None, training, train_seed=0, folder=RunFolder(tmp_path)
+    )
+    policy.reset(range(200))
+    x = policy.act(np.full((200, 1, 3), 0.5))[:, 0, 0]
+    assert 0.3 < np.mean(x > 0) < 0.7
+    assert np.median(np.abs(x)) == pytest.approx(300, rel=0.1)
+    assert np.mean(np.abs(x) < 150) < 0.05  # a regression would put all of them here
+
+
+def test_settings_that_cannot_work_are_refused():
+    with pytest.raises(BadInput, match="multiple of 4"):
+        UnetDiffusionConfig(horizons=Horizons(2, 8, 18), channels=(16, 32, 64))
+    with pytest.raises(BadInput, match="sample_steps"):
+        UnetDiffusionConfig(sample_steps=101)
+    with pytest.raises(BadInput, match="groups"):
+        policy_with(channels=(20, 32))
