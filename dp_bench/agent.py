@@ -57,6 +57,10 @@ class Agent:
 
     def restart(self, lane: int, env_seed: int) -> None:
         """Begins a new episode in one lane of a vector environment."""
+        if not 0 <= lane < self._lanes:
+            raise BadInput(
+                f"no lane {lane}: agent.reset was given {self._lanes} env seeds"
+            )
         if not hasattr(self.actor, "restart"):
             raise BadInput(
                 f"{type(self.actor).__name__} cannot restart one lane alone: "

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -89,7 +90,7 @@ def settings_of(cell: Cell) -> Any:
             raise BadInput(f"no setting {name!r} of {method.name}; there are {fields}")
         found = settings.override(found, name, text)
     control = cell.control or found.control or task.controls[0]
-    task.check(obs_kind=cell.obs_kind, control=control, source=cell.source)
+    task.check(obs_kind=cell.obs_kind, control=control)
     return dataclasses.replace(found, control=control)
 
 
@@ -167,6 +168,8 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     )
     folder = RunFolder(Path(cell.runs) / task.name / info.name)
     with _locked(folder.path):
+        for left in folder.path.rglob(".*.part"):  # by a process killed while writing
+            left.unlink(missing_ok=True)
         if train_it and not folder.weights.is_file():
             folder.write_info(info)
             with torch.random.fork_rng(devices=[]):
@@ -229,11 +232,23 @@ def grid(
         except KeyboardInterrupt:
             with lock:
                 todo.clear()
-            for child in children:  # each saves its state and ends
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(timeout=30)
+            _end(children)
             raise
     return [ends[k] for k in range(len(cells))]
+
+
+def _end(children: Sequence[subprocess.Popen[str]], seconds: float = 60.0) -> None:
+    """Asks each to save its state and end; those that take too long are killed."""
+    deadline = time.monotonic() + seconds
+    try:
+        for child in children:
+            child.terminate()
+        for child in children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=max(0.0, deadline - time.monotonic()))
+    finally:
+        for child in children:
+            child.kill()
 
 
 def _run_child(
@@ -363,6 +378,7 @@ def _device(cell: Cell) -> str:
 
 def _main() -> int:
     """A cell as a child process: progress and the folder as JSON lines."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as by Ctrl-C
     words = json.loads(sys.argv[1])
     words["changes"] = tuple(map(tuple, words["changes"]))
     try:
@@ -370,6 +386,9 @@ def _main() -> int:
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130

@@ -140,6 +140,10 @@ class RunFolder:
         """Updates after which weights were kept on the way, increasing."""
         return sorted(int(f.stem) for f in (self.path / "kept").glob("*.safetensors"))
 
+    def last_step(self) -> int:
+        """Updates after which training was done."""
+        return int(load_tensors(self.weights)[1]["update"])
+
     def kept(self, step: int) -> Path:
         """Where the weights after `step` updates are kept."""
         return self.path / "kept" / f"{step:06d}.safetensors"
@@ -211,6 +215,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} is damaged or no safetensors file ({error}); "
             "delete it and train again"
         ) from None
+    if not isinstance(facts, dict):
+        raise BadInput(f"{path} was not written by dp-bench; delete it and train again")
     return tensors, facts
 
 

@@ -13,6 +13,7 @@ import tyro
 
 from dp_bench import plugins
 from dp_bench.errors import BadInput
+from dp_bench.task import TEST_STARTS
 
 Words = tyro.conf.arg
 Tier = Literal["smoke", "laptop", "paper"]
@@ -151,8 +152,9 @@ class _Common:
         task = plugins.task(self.task or next(iter(plugins.tasks())))
         names = [plugins.method(name).name for name in methods]
         changes = self._changes(names)
-        if self.episodes is not None and self.episodes < 1:
-            raise BadInput(f"--episodes must be at least 1, got {self.episodes}")
+        most = len(TEST_STARTS)
+        if self.episodes is not None and not 1 <= self.episodes <= most:
+            raise BadInput(f"--episodes must be in 1..{most}, got {self.episodes}")
         if len(set(seeds)) < len(seeds) or len(set(names)) < len(names):
             raise BadInput(
                 f"a method or seed is named twice in {names} x {list(seeds)}"
@@ -255,8 +257,10 @@ class Eval:
         from dp_bench.evaluate import evaluate
         from dp_bench.train import available_device
 
-        if self.episodes < 1:
-            raise BadInput(f"--episodes must be at least 1, got {self.episodes}")
+        if not self.run_folders:
+            raise BadInput("name a run folder: `dp-bench eval runs/TASK/RUN`")
+        if self.processes is not None and self.processes < 1:
+            raise BadInput(f"--processes must be at least 1, got {self.processes}")
         changes = dict(_pair(text) for text in self.set)
         device = available_device(self.device)
         found: list[Any] = []
@@ -278,7 +282,11 @@ class Eval:
         if self.steps == "last":
             return [None]
         if self.steps == "all":
-            return [*folder.steps(), None]
+            kept = folder.steps()
+            if kept and not folder.weights.is_file():  # still training
+                return [*kept]
+            last = folder.last_step() if kept else None
+            return [*(step for step in kept if step != last), None]
         if not self.steps.isdigit():
             raise BadInput(f"--steps must be a number, last or all; got {self.steps!r}")
         return [int(self.steps)]

@@ -55,11 +55,15 @@ def evaluate(
     """
     if starts not in STARTS:
         raise BadInput(f"no starts {starts!r}; there are {', '.join(STARTS)}")
+    if episodes is not None and not 1 <= episodes <= len(STARTS[starts]):
+        raise BadInput(
+            f"there are {len(STARTS[starts])} {starts} starts, and {episodes} asked for"
+        )
     info = _changed(folder.info(), changes or {})
     task = plugins.task(info.task)
     env_seeds = STARTS[starts][:episodes]
     weights = folder.weights if step is None else folder.kept(step)
-    policy = folder.load_policy(step)  # refuses early, and counts the parameters
+    policy = folder.load_policy(step, info=info)  # refuses early
     _, facts = load_tensors(weights)
     found: list[Record] = []
     old = records.read(folder.records) if folder.records.is_file() else []

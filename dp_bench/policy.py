@@ -114,7 +114,7 @@ class Policy(nn.Module):
             generator: Source of all noise, on the device of the data.
 
         Returns:
-            A scalar, to be computed in `train_dtype` where that is of use.
+            A scalar; large matrix products may have operands of type `train_dtype`.
         """
         raise NotImplementedError
 

@@ -107,10 +107,17 @@ def _with_several_steps(found: list[Record]) -> list[Record]:
 def _logs(folder: Path) -> dict[str, list[dict[str, Any]]]:
     logs = {}
     for file in sorted((folder / "logs").glob("*.jsonl")):
-        info = json.loads((folder / "runs" / f"{file.stem}.json").read_text())
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
-        tier = "" if info["preset"] == "laptop" else f", {info['preset']}"
-        logs[f"{info['method']} seed {info['train_seed']}{tier}"] = lines
+        run = folder / "runs" / f"{file.stem}.json"
+        try:
+            info = json.loads(run.read_text())
+            lines = [json.loads(line) for line in file.read_text().splitlines()]
+            tier = "" if info["preset"] == "laptop" else f", {info['preset']}"
+            logs[f"{info['method']} seed {info['train_seed']}{tier}"] = lines
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{file} and {run} are no log and its run ({error}); "
+                "`dp-bench compare` copies them again from its run folders"
+            ) from None
     return logs
 
 

@@ -11,8 +11,10 @@ import contextlib
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -235,7 +237,14 @@ def _play_elsewhere(
                 while following < len(futures) and futures[following].done():
                     yield futures[following].result()
                     following += 1
+        except BrokenProcessPool:
+            raise BadInput(
+                f"one of {processes} worker processes died, of too little memory "
+                "perhaps; try fewer (--processes)"
+            ) from None
         except BaseException:
+            for worker in list((pool._processes or {}).values()):
+                worker.terminate()  # a group may take minutes
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -245,7 +254,16 @@ def _begin(what: Play, ended: Any) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _stage, _ended = _Stage(what), ended
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _group(env_seeds: tuple[int, ...]) -> list[Episode]:

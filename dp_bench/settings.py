@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -146,7 +147,9 @@ def _checked(value: Any, hint: Any, where: str, said: str | None = None) -> Any:
     if dataclasses.is_dataclass(hint):
         return from_json(typing.cast(type, hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
+    if hint is float and isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"{where} must be a finite number, got {shown!r}")
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if hint is str and said is not None:

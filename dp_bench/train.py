@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,6 +72,8 @@ class Training:
         for name in ("weight_decay", "warmup", "keep_every"):
             if getattr(self, name) < 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
+        if self.grad_clip is not None and not self.grad_clip > 0:
+            raise BadInput(f"grad_clip must be above 0 or none, got {self.grad_clip}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise BadInput(f"betas must be in [0, 1), got {self.betas}")
 
@@ -171,6 +176,9 @@ def train(
     machine, however often training was killed and resumed. The global generators are
     left as they were.
 
+    A first Ctrl-C, or SIGTERM, lets training go on to the next line of its log and
+    save its state there; a second Ctrl-C stops it at once.
+
     Args:
         policy: With its initial weights, not yet fitted.
         train_data: obs `(N, Do)`, actions `(N, Da)`, episode ends `(E,)`.
@@ -186,6 +194,7 @@ def train(
 
     Raises:
         BadInput: When the loss is no longer finite, or the data have no window.
+        KeyboardInterrupt: When it was asked to stop, and what it had is saved.
     """
     place = torch.device(device)
     policy = policy.to(place)
@@ -203,13 +212,42 @@ def train(
         held_back = Batches(policy, *validation_data, **shape, device=place)
 
     devices = [place] if place.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _wish_to_stop() as wished, torch.random.fork_rng(devices=devices):
         loop = _Loop(policy, training, train_seed, place)
         seconds = loop.restore(folder)
         log = _Log(folder, loop.update)
-        _run(loop, batches, held_back, log, folder, seconds, what)
-    loop.finish(folder)
+        _run(loop, batches, held_back, log, folder, seconds, what, wished)
+        loop.finish(folder)
+        if wished():
+            raise KeyboardInterrupt
     return policy.eval()
+
+
+@contextlib.contextmanager
+def _wish_to_stop() -> Iterator[Callable[[], bool]]:
+    """Turns Ctrl-C and SIGTERM into a wish that the loop grants when it suits.
+
+    A second Ctrl-C raises at once. Signals that are ignored stay so, and outside the
+    main thread, where Python has none, nobody can wish.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, frame: object) -> None:
+        if number == signal.SIGINT and number in asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if handler not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Loop:
@@ -239,6 +277,7 @@ class _Loop:
         self.generator.manual_seed(
             derive(Purpose.LOSS_NOISE, self.train_seed, self.update)
         )
+        torch.manual_seed(derive(Purpose.DROPOUT, self.train_seed, self.update))
         lr = training.lr * lr_factor(self.update, training)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -253,6 +292,10 @@ class _Loop:
             weight = 1 - ema_decay(self.update)
             torch._foreach_lerp_(self.average, self.params, weight)
         return loss.detach()
+
+    def finite(self) -> bool:
+        """Whether the weights are; a finite loss tells so of those before it only."""
+        return math.isfinite(sum(p.detach().double().sum() for p in self.params))
 
     def averaged(self) -> Policy:
         """A policy with the averaged weights, for evaluation."""
@@ -289,14 +332,15 @@ class _Loop:
             for i, p in enumerate(self.params):
                 prefix = f"optimizer.{i}."
                 self.optimizer.state[p] = {
-                    name.removeprefix(prefix): t.to(p.device) if t.ndim else t
+                    name.removeprefix(prefix): t.to(p.device)
                     for name, t in tensors.items()
                     if name.startswith(prefix)
                 }
             self.update, seconds = int(facts["update"]), float(facts["seconds"])
         except (RuntimeError, KeyError, TypeError) as error:
             raise BadInput(
-                f"{folder.resume} is not a state of this training ({error}); "
+                f"{folder.resume} is not a state of this training "
+                f"({' '.join(str(error).split())[:200]}); "
                 "delete it to train from the start"
             ) from None
         return seconds
@@ -346,6 +390,7 @@ def _run(
     folder: RunFolder,
     seconds: float,
     what: str,
+    wished: Callable[[], bool],
 ) -> None:
     training, policy = loop.training, loop.policy
     began = saved = time.monotonic()
@@ -353,7 +398,6 @@ def _run(
     counted = 0
     text = ""
     policy.train()
-    torch.manual_seed(derive(Purpose.DROPOUT, loop.train_seed, loop.update))
     with progress.bar(what, training.updates, loop.update) as bar:
         while loop.update < training.updates:
             total += loop.step(batches)
@@ -364,10 +408,11 @@ def _run(
                 loop.seconds = seconds + now - began
                 mean = float(total) / counted
                 total, counted = torch.zeros_like(total), 0
-                if not math.isfinite(mean):
+                if not (math.isfinite(mean) and loop.finite()):
                     raise BadInput(
-                        f"the loss is {mean} around update {u}: training stopped, and "
-                        f"the last good state is kept in {folder.path}; "
+                        f"training diverged around update {u} (loss {mean:.3g}, "
+                        f"weights or loss not finite): it stopped, and the last good "
+                        f"state, if one was saved, is kept in {folder.path}; "
                         "a lower learning rate (training.lr) or float32 "
                         "(training.precision) is the usual remedy"
                     )
@@ -386,10 +431,12 @@ def _run(
                     facts = {"update": u, "seconds": loop.seconds}
                     state = loop.averaged().state_dict()
                     save_tensors(folder.kept(u), state, facts)
-                if now - saved > training.save_seconds and not last:
+                stop = wished() and not last
+                if stop or (now - saved > training.save_seconds and not last):
                     loop.save(folder, loop.seconds)
                     saved = now
-                torch.manual_seed(derive(Purpose.DROPOUT, loop.train_seed, u))
+                if stop:
+                    raise KeyboardInterrupt
             bar.advance(1, text)
 
 

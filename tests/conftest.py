@@ -22,3 +22,31 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def demos_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up demonstrations of PushT: four short random walks."""
+    import numpy as np
+
+    from dp_bench import demos
+
+    rng = np.random.default_rng(0)
+    ends = np.array([24, 44, 70, 95])
+
+    def walk(width: int) -> np.ndarray:
+        return np.clip(rng.normal(size=(95, width)).cumsum(0) * 10 + 256, 0, 512)
+
+    path = tmp_path_factory.mktemp("demos") / "tiny.hdf5"
+    made = demos.Demos(
+        task="pusht",
+        source="made-up",
+        obs={"keypoints": walk(20), "state": walk(5)},
+        actions=walk(2),
+        states=walk(5),
+        rewards=np.zeros(95),
+        scores=np.full(4, 0.5),
+        episode_ends=ends,
+    )
+    demos.save(made, path)
+    return path

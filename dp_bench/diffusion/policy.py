@@ -59,6 +59,19 @@ class UnetDiffusionConfig(DiffusionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.channels or min(self.groups, *self.channels) < 1:
+            raise BadInput(
+                f"channels and groups must be at least 1, "
+                f"got {self.channels} and {self.groups}"
+            )
+        if any(c % self.groups for c in self.channels):
+            raise BadInput(
+                f"channels {self.channels} must be multiples of groups {self.groups}"
+            )
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise BadInput(f"kernel_size must be odd, got {self.kernel_size}")
+        if self.step_dim < 4 or self.step_dim % 2:
+            raise BadInput(f"step_dim must be even and at least 4, got {self.step_dim}")
         multiple = 2 ** (len(self.channels) - 1)
         if self.horizons.prediction % multiple:
             raise BadInput(
@@ -150,7 +163,7 @@ class Diffusion(Policy):
         self.spread: Tensor
 
     def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
-        """Predicts noise `(B, Tp, Da)` in `noisy` at steps `(B,)`, obs `(B, To, Do)`."""
+        """Predicts noise `(B, Tp, Da)` at steps `t` `(B,)`, with obs `(B, To, Do)`."""
         raise NotImplementedError
 
     def prepare(self, obs: Tensor, times: Tensor) -> Any:
@@ -170,8 +183,7 @@ class Diffusion(Policy):
         eps = torch.randn(actions.shape, generator=generator, device=device)
         noisy = self.signal[t, None, None] * actions + self.spread[t, None, None] * eps
         seen = obs[:, : self.horizons.obs]
-        predicted = self.noise(noisy.to(self.train_dtype), t, seen)
-        return F.mse_loss(predicted.float(), eps)
+        return F.mse_loss(self.noise(noisy, t, seen), eps)
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws a sequence of actions by denoising."""
@@ -230,7 +242,8 @@ class UnetDiffusion(Diffusion):
 
     def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
         """Predicts noise with the U-Net."""
-        return self.unet(noisy, t, obs.flatten(1))
+        dtype = self.train_dtype if self.training else torch.float32
+        return self.unet(noisy, t, obs.flatten(1), dtype)
 
     def prepare(self, obs: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         """The shares of observations `(B, F)` and of steps `(K, F)` in the films."""

@@ -32,6 +32,37 @@ def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Te
     return x.as_strided(shape, (padded * features, stride * features, 1)).contiguous()
 
 
+class _Mish(torch.autograd.Function):
+    """`torch.nn.functional.mish` (Misra, 2019), three times as fast on a processor.
+
+    With `e = exp(x)` and `n = e + e^2 / 2`, tanh(log(1 + e)) is `n / (n + 1)`, and its
+    derivative `(e + e^2) / (n + 1)^2`. Beyond `x = 15` both are constant in float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return mish(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        e = x.clamp(max=15.0).exp_()
+        n = torch.addcmul(e, e, e, value=0.5)
+        inverse = (n + 1).reciprocal_()
+        slope = torch.addcmul(e, e, e).mul_(inverse).mul_(inverse)
+        return n.mul_(inverse).addcmul_(x, slope).mul_(grad)
+
+
+def mish(x: Tensor) -> Tensor:
+    """`x * tanh(softplus(x))`; differentiable through `_Mish`, in few operations."""
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Mish.apply(x)
+    e = x.clamp(max=15.0).exp_()
+    n = e.addcmul_(e, e, value=0.5)
+    return (n / (n + 1)).mul_(x)
+
+
 class _Neighbours(torch.autograd.Function):
     """`neighbours` with a backward pass of `size` additions."""
 
@@ -53,33 +84,40 @@ class _Neighbours(torch.autograd.Function):
 
 
 class _TimeConv(torch.autograd.Function):
-    """`F.linear(neighbours(x))` at stride 1, with matrix products alone in its backward.
+    """`F.linear(neighbours(x))` at stride 1, all matrix products backward too.
 
     The gradient of the input is the same operation again, on the gradient of the
-    output and with the kernel turned round.
+    output and with the kernel turned round. All products have operands of type
+    `dtype`; everything that goes in and comes out is of the type of `x`.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype
+    ) -> Tensor:
         batch, steps, c_in = x.shape
         size = weight.shape[1] // c_in
-        columns = neighbours(x, size, padding=size // 2).flatten(0, 1)  # (B T, K C)
-        ctx.save_for_backward(columns, weight)
-        ctx.layout = (batch, steps, c_in, size)
-        return F.linear(columns, weight, bias).view(batch, steps, -1)
+        columns = neighbours(x.to(dtype), size, padding=size // 2).flatten(0, 1)
+        weight = weight.to(dtype)
+        ctx.save_for_backward(columns, weight)  # (B T, K c_in)
+        ctx.layout = (batch, steps, c_in, size, x.dtype)
+        product = F.linear(columns, weight, bias.to(dtype))
+        return product.view(batch, steps, -1).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:  # type: ignore[override]
         columns, weight = ctx.saved_tensors
-        batch, steps, c_in, size = ctx.layout
+        batch, steps, c_in, size, outside = ctx.layout
         c_out = len(weight)
-        flat = grad.reshape(batch * steps, c_out)
+        grad_bias = grad.sum((0, 1))
+        grad = grad.to(weight.dtype)
         grad_x = None
         if ctx.needs_input_grad[0]:
             turned = weight.view(c_out, size, c_in).flip(1).transpose(0, 1)
             around = neighbours(grad, size, padding=size // 2)
-            grad_x = around @ turned.reshape(size * c_out, c_in)
-        return grad_x, flat.t() @ columns, flat.sum(0)
+            grad_x = (around @ turned.reshape(size * c_out, c_in)).to(outside)
+        grad_weight = grad.reshape(batch * steps, c_out).t() @ columns
+        return grad_x, grad_weight.to(outside), grad_bias, None
 
 
 class TimeConv(nn.Linear):
@@ -93,20 +131,21 @@ class TimeConv(nn.Linear):
         super().__init__(size * c_in, c_out)
         self.size, self.stride = size, stride
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `(B, T, c_in)` to `(B, ceil(T / stride), c_out)`, in the type of `x`."""
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+    def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Maps `(B, T, c_in)` to `(B, ceil(T / stride), c_out)`.
+
+        At stride 1 the operands of matrix products are of type `dtype`.
+        """
         if self.size == 1:
-            return F.linear(x, weight, bias)
+            return F.linear(x, self.weight, self.bias)
         padding = self.size // 2
         if not torch.is_grad_enabled():
             x = neighbours(x, self.size, stride=self.stride, padding=padding)
-            return F.linear(x, weight, bias)
+            return F.linear(x, self.weight, self.bias)
         if self.stride == 1:
-            return _TimeConv.apply(x, weight, bias)
-        return F.linear(
-            _Neighbours.apply(x, self.size, self.stride, padding), weight, bias
-        )
+            return _TimeConv.apply(x, self.weight, self.bias, dtype or x.dtype)
+        x = _Neighbours.apply(x, self.size, self.stride, padding)
+        return F.linear(x, self.weight, self.bias)
 
 
 class Grow(nn.Module):
@@ -127,13 +166,12 @@ class Grow(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `(B, T, C)` to `(B, 2 T, C)`."""
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         if torch.is_grad_enabled():
             pairs = _Neighbours.apply(x, 2, 1, 1)
         else:
             pairs = neighbours(x, 2, padding=1)  # (B, T + 1, 2 C)
-        even = F.linear(pairs[:, :-1], weight[0], bias)
-        odd = F.linear(pairs[:, 1:], weight[1], bias)
+        even = F.linear(pairs[:, :-1], self.weight[0], self.bias)
+        odd = F.linear(pairs[:, 1:], self.weight[1], self.bias)
         return torch.stack([even, odd], dim=2).flatten(1, 2)
 
 
@@ -145,11 +183,11 @@ class ConvBlock(nn.Module):
         self.conv = TimeConv(c_in, c_out, size)
         self.norm = nn.GroupNorm(groups, c_out)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Maps `(B, T, c_in)` to `(B, T, c_out)`."""
-        x = self.conv(x)
+        x = self.conv(x, dtype)
         image = x.unsqueeze(2).permute(0, 3, 1, 2)  # (B, C, T, 1), channels last
-        return F.mish(self.norm(image)).permute(0, 2, 3, 1).flatten(1, 2)
+        return mish(self.norm(image).permute(0, 2, 3, 1).flatten(1, 2))
 
 
 class ResidualBlock(nn.Module):
@@ -159,12 +197,15 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = ConvBlock(c_in, c_out, size=size, groups=groups)
         self.second = ConvBlock(c_out, c_out, size=size, groups=groups)
-        self.skip = TimeConv(c_in, c_out, 1) if c_in != c_out else nn.Identity()
+        self.skip = TimeConv(c_in, c_out, 1) if c_in != c_out else None
 
-    def forward(self, x: Tensor, film: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, film: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Maps `(B, T, c_in)` and scale and bias `(B, 2 c_out)` to `(B, T, c_out)`."""
         scale, bias = film.unsqueeze(1).chunk(2, dim=-1)  # (B, 1, c_out) each
-        return self.second(torch.addcmul(bias, scale, self.first(x))) + self.skip(x)
+        inner = torch.addcmul(bias, scale, self.first(x, dtype))
+        return self.second(inner, dtype) + (x if self.skip is None else self.skip(x))
 
 
 class StepEmbedding(nn.Module):
@@ -256,46 +297,54 @@ class Unet(nn.Module):
         pairs: list[Any] = [*self.down, self.middle, *self.up]
         return [block for pair in pairs for block in pair]
 
-    def forward(self, x: Tensor, t: Tensor, obs: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, obs: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Predicts the noise.
 
         Args:
-            x: Noisy actions, `(B, Tp, Da)`; its type is that of the arithmetic.
+            x: Noisy actions, `(B, Tp, Da)`.
             t: Diffusion steps, `(B,)`.
-            obs: Flattened observations, `(B, To * Do)`, float32.
+            obs: Flattened observations, `(B, To * Do)`.
+            dtype: Type of the operands of large matrix products, that of `x` if left
+                out; everything else has the type of `x`.
 
         Returns:
             Noise, `(B, Tp, Da)`.
         """
-        condition = F.mish(torch.cat([self.step_embedding(t), obs], dim=-1)).to(x.dtype)
-        weight, bias = self.film.weight.to(x.dtype), self.film.bias.to(x.dtype)
-        return self.denoise(x, F.linear(condition, weight, bias))
+        dtype = dtype or x.dtype
+        condition = mish(torch.cat([self.step_embedding(t), obs], dim=-1)).to(dtype)
+        weight, bias = self.film.weight.to(dtype), self.film.bias.to(dtype)
+        film = F.linear(condition, weight, bias).to(x.dtype)
+        return self.denoise(x, film, dtype)
 
     def film_of_steps(self, t: Tensor) -> Tensor:
         """The share of diffusion steps `(K,)` in the films, `(K, F)`."""
         weight = self.film.weight[:, : self.step_dim]
-        return F.linear(F.mish(self.step_embedding(t)), weight)
+        return F.linear(mish(self.step_embedding(t)), weight)
 
     def film_of_obs(self, obs: Tensor) -> Tensor:
         """The share of observations `(B, To * Do)` in the films, `(B, F)`."""
         weight = self.film.weight[:, self.step_dim :]
-        return F.linear(F.mish(obs), weight, self.film.bias)
+        return F.linear(mish(obs), weight, self.film.bias)
 
-    def denoise(self, x: Tensor, film: Tensor) -> Tensor:
+    def denoise(
+        self, x: Tensor, film: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Predicts the noise in `(B, Tp, Da)` from the films `(B, F)`."""
         films = iter(film.split(self.film_sizes, dim=1))
         skips = []
         for level, pair in enumerate(self.down):
             for block in pair:
-                x = block(x, next(films))
+                x = block(x, next(films), dtype)
             skips.append(x)
             if level < len(self.shrink):
                 x = self.shrink[level](x)  # T -> T / 2
         for block in self.middle:
-            x = block(x, next(films))
+            x = block(x, next(films), dtype)
         for pair, grow in zip(self.up, self.grow, strict=True):
             x = torch.cat([x, skips.pop()], dim=-1)
             for block in pair:
-                x = block(x, next(films))
+                x = block(x, next(films), dtype)
             x = grow(x)  # T -> 2 T
-        return self.out(self.last(x))
+        return self.out(self.last(x, dtype))

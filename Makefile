@@ -1,0 +1,77 @@
+# `make help` lists what there is. Every target installs what it needs into .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+TASK    ?= pusht
+METHODS ?=
+SEEDS   ?= 0
+PRESET  ?= laptop
+JOBS    ?= 1
+DEMOS   ?=
+TORCH   ?=
+TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench compare test test-all check lint type format report perf clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' $(MAKEFILE_LIST) | awk -F' - ' '{printf "%-10s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## Make .venv (TORCH=... names a build of torch to install instead)
+
+# Without a GPU a CPU build of torch is enough, and gigabytes smaller: first where pip
+# is set up to find one, then through uv, which knows where they are; failing both, the
+# default build works too.
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "dp-bench needs Python 3.10 to 3.13, and $(PYTHON) is %d.%d; name another with make PYTHON=..." % v)'
+	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing (some minutes the first time)"
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
+	  if [ -n "$(TORCH)" ]; then $(BIN)/pip install -q $(TORCH); \
+	  elif nvidia-smi >/dev/null 2>&1; then $(BIN)/pip install -q torch==$(TORCH_VERSION); \
+	  else $(BIN)/pip install -q torch==$(TORCH_VERSION)+cpu 2>/dev/null \
+	    || { $(BIN)/pip install -q uv && $(BIN)/uv pip install -q --python $(BIN)/python \
+	           --torch-backend cpu torch==$(TORCH_VERSION); } \
+	    || $(BIN)/pip install -q torch==$(TORCH_VERSION); fi; }
+	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= DEMOS=
+	@$(BIN)/dp-bench compare --task $(TASK) --seeds $(SEEDS) --preset $(PRESET) --jobs $(JOBS) \
+	  $(if $(METHODS),--methods $(METHODS)) $(if $(DEMOS),--demos "$(DEMOS)")
+
+compare: bench  ## The same as bench
+
+test: $(READY)  ## The quick tests
+	@$(BIN)/pytest -m 'not slow'
+
+test-all: $(READY)  ## All tests
+	@$(BIN)/pytest
+
+check: lint type  ## Style and types
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+# the mapped folders confuse mypy in place, so it reads the tree as it is installed
+type: $(READY)
+	@rm -rf build
+	@$(BIN)/pip install -q --no-deps --target build/type .
+	@MYPYPATH=build/type $(BIN)/mypy -p dp_bench
+
+format: $(READY)  ## Rewrite files in the house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+report: $(READY)  ## Remake tables and plots from results/*/records
+	@$(BIN)/dp-bench report results
+
+perf: $(READY)  ## Measure speed, as ratios in one run, into results/perf
+	@$(BIN)/python tests/perf/run.py
+
+clean:  ## Remove what was built (not runs, not results, not .venv)
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,307 @@
+"""Speed, as ratios measured in one run; writes results/perf/<what>.json.
+
+Run it on an idle machine: `make perf`, or `python tests/perf/run.py latency` for one.
+Every number is the median of repeated measurements, and both sides of a ratio are
+measured in turn, so that a change of the machine's mood meets both.
+"""
+
+import functools
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dp_bench import plugins, rollout
+from dp_bench.checkpoint import (
+    RunFolder,
+    RunInfo,
+    build_policy,
+    commit,
+    machine,
+    versions,
+    whole,
+)
+from dp_bench.evaluate import load_actor, make_env
+from dp_bench.presets import preset
+from dp_bench.settings import to_json
+from dp_bench.train import Batches, _Loop, resolve_precision
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from textbook_unet import textbook_copy  # noqa: E402
+
+TASK, METHOD = "pusht", "dp_c"
+
+
+def in_turn(functions, *, repeats, warm=3, inner=1):
+    """Median seconds of each function, measured one after the other in each round."""
+    times = [[] for _ in functions]
+    for round_ in range(warm + repeats):
+        for function, seen in zip(functions, times, strict=True):
+            began = time.perf_counter()
+            for _ in range(inner):
+                function()
+            if round_ >= warm:
+                seen.append((time.perf_counter() - began) / inner)
+    return [statistics.median(seen) for seen in times]
+
+
+def laptop_policy(tier="laptop", **changes):
+    settings = preset(plugins.method(METHOD), TASK, tier)
+    cls = plugins.load(plugins.method(METHOD).policy)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        policy = cls(settings.policy, obs_dim=20, action_dim=2)
+    policy.fit(torch.randn(500, 20), torch.randn(500, 2), torch.Generator())
+    return policy, settings
+
+
+def environment():
+    """State steps of the task in one process, with reward and coverage."""
+    env = plugins.task(TASK).make_env(obs_kind="state").unwrapped
+    rng = np.random.default_rng(0)
+    rates = {}
+    for repeat in range(5):
+        steps, seconds = 0, 0.0
+        for episode in range(20):
+            _, info = env.reset(seed=1000 * repeat + episode)
+            target = info["state"][:2]
+            for _ in range(150):
+                # wander around the block, pushing it now and then
+                pull = 0.2 * (info["state"][2:4] - target)
+                target = np.clip(target + pull + rng.normal(0, 30, 2), 0, 512)
+                began = time.perf_counter()
+                _, _, done, _, info = env.step(target)
+                seconds += time.perf_counter() - began
+                steps += 1
+                if done:
+                    break
+        rates[repeat] = steps / seconds
+    return {"state_steps_per_s_one_core": statistics.median(rates.values()), "goal": 12_000}
+
+
+def training():
+    """The training loop against the bare network, and against a DataLoader loop."""
+    found = {}
+    for tier, repeats in (("laptop", 60), ("paper", 3)):
+        policy, settings = laptop_policy(tier)
+        training = settings.training
+        rng = np.random.default_rng(0)
+        rows = 11_000
+        data = (
+            rng.normal(size=(rows, 20)).astype(np.float32),
+            rng.normal(size=(rows, 2)).astype(np.float32),
+            np.arange(rows // 100, dtype=np.int64) * 100 + 100,
+        )
+        device = torch.device("cpu")
+        policy.train_dtype = resolve_precision(training.precision, device)
+        batches = Batches(
+            policy, *data, batch_size=training.batch_size, train_seed=0, device=device
+        )
+        loop = _Loop(policy.train(), training, 0, device)
+
+        # the bare network: its own copy, one prepared batch, same precision
+        bare, _ = laptop_policy(tier)
+        bare.train().train_dtype = policy.train_dtype
+        optimizer = torch.optim.AdamW(bare.parameters(), lr=1e-4, fused=True)
+        obs, actions = batches.at(0)
+        generator = torch.Generator().manual_seed(0)
+        t = torch.randint(100, (len(obs),), generator=generator)
+        noise = torch.randn(actions.shape, generator=generator)
+        seen = obs[:, : bare.horizons.obs].contiguous()
+
+        def bare_step():
+            loss = torch.nn.functional.mse_loss(bare.noise(noise, t, seen), actions)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+        # a loop as usually written: DataLoader, per-item windows, textbook network
+        config = settings.policy
+        book = textbook_copy(bare.unet, 2, config.horizons.obs * 20, config).train()
+        index = batches.index
+        pairs = torch.utils.data.TensorDataset(index)
+        loader = torch.utils.data.DataLoader(
+            pairs, training.batch_size, shuffle=True, drop_last=True,
+            collate_fn=lambda items: (
+                torch.stack([batches.obs[i] for (i,) in items]),
+                torch.stack([batches.actions[i] for (i,) in items]),
+            ),
+        )
+        book_optimizer = torch.optim.AdamW(book.parameters(), lr=1e-4, foreach=False)
+        average = [p.detach().clone() for p in book.parameters()]
+        stream = iter(())
+
+        def usual_step():
+            nonlocal stream
+            try:
+                o, a = next(stream)
+            except StopIteration:
+                stream = iter(loader)
+                o, a = next(stream)
+            t = torch.randint(100, (len(o),))
+            eps = torch.randn_like(a)
+            noisy = bare.signal[t, None, None] * a + bare.spread[t, None, None] * eps
+            out = book(noisy, t, o[:, : bare.horizons.obs].flatten(1))
+            torch.nn.functional.mse_loss(out, eps).backward()
+            book_optimizer.step()
+            book_optimizer.zero_grad()
+            with torch.no_grad():
+                for kept, p in zip(average, book.parameters(), strict=True):
+                    kept.mul_(0.999).add_(p, alpha=0.001)
+
+        ours, lower, usual = in_turn(
+            [lambda: loop.step(batches), bare_step, usual_step], repeats=repeats, warm=2
+        )
+        size = batches.size
+        found[tier] = {
+            "parameters": policy.num_parameters,
+            "batch": size,
+            "precision": str(policy.train_dtype),
+            "samples_per_s": size / ours,
+            "update_ms": 1e3 * ours,
+            "bare_update_ms": 1e3 * lower,
+            "usual_update_ms": 1e3 * usual,
+            "slower_than_bare": ours / lower - 1,
+            "faster_than_usual_loop": usual / ours,
+        }
+    found["goal"] = {"laptop slower_than_bare": 0.05}
+    return found
+
+
+def latency():
+    """A decision against a plain loop over the scheduler, in eager, same weights."""
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    policy, settings = laptop_policy()
+    config = settings.policy
+    policy.eval()
+    book = textbook_copy(policy.unet, 2, config.horizons.obs * 20, config)
+    found = {"goal": {"lanes 1": 2.5}, "textbook": "nn.Conv1d modules, scheduler.step"}
+    for steps in (10, config.sample_steps):
+        policy.config = type(config)(**{**vars(config), "sample_steps": steps})
+        from dp_bench.diffusion.policy import Schedule
+
+        policy.steps = Schedule(policy.config).steps
+        for lanes in (1, 50):
+            obs = torch.randn(lanes, config.horizons.obs, 20)
+            noise = torch.randn(1, lanes, config.horizons.prediction, 2)
+
+            def plain(network, flat):
+                scheduler = DDIMScheduler(100, beta_schedule="squaredcos_cap_v2")
+                scheduler.set_timesteps(steps)
+                x = noise[0]
+                for t in scheduler.timesteps:
+                    seen = obs.flatten(1)
+                    eps = network(x, t.expand(len(x)), seen if flat else obs)
+                    x = scheduler.step(eps, t, x).prev_sample
+                return x
+
+            ways = [
+                torch.inference_mode()(lambda: policy.sample(obs, noise)),
+                torch.no_grad()(lambda: plain(book, True)),
+                torch.no_grad()(lambda: plain(policy.unet, True)),
+            ]
+            apart = float((ways[0]() - ways[1]()).abs().max())
+            assert apart < 1e-5, f"not the same numbers: {apart}"
+            ours, textbook, own = in_turn(ways, repeats=40 if lanes == 1 else 15)
+            found[f"DDIM-{steps}, lanes {lanes}"] = {
+                "decision_ms": 1e3 * ours,
+                "plain_loop_textbook_network_ms": 1e3 * textbook,
+                "plain_loop_our_network_ms": 1e3 * own,
+                "faster_than_textbook": textbook / ours,
+                "faster_than_our_network_in_a_plain_loop": own / ours,
+                "largest_difference": apart,
+            }
+    return found
+
+
+def rollouts():
+    """50 episodes: one process and one lane, against two processes, against lanes."""
+    policy, settings = laptop_policy()
+    task = plugins.task(TASK)
+    seeds = list(range(70_000, 70_050))
+    cores = os.cpu_count() or 1
+    seconds = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = RunFolder(name)
+        info = RunInfo(
+            task=TASK, obs_kind=task.obs_kinds[0], control="position", method=METHOD,
+            preset="laptop", policy=to_json(settings.policy), training={},
+            demos_source="none", demos_digest="", split_digest="", train_episodes=0,
+            train_seed=0, obs_dim=20, action_dim=2,
+        )  # fmt: skip
+        folder.write_info(info)
+        fitted = build_policy(info)
+        rng = np.random.default_rng(0)
+        fitted.fit(
+            torch.as_tensor(rng.uniform(50, 450, (500, 20)), dtype=torch.float32),
+            torch.as_tensor(rng.uniform(50, 450, (500, 2)), dtype=torch.float32),
+            torch.Generator(),
+        )
+        from dp_bench.checkpoint import save_tensors
+
+        save_tensors(folder.weights, fitted.state_dict(), {"update": 0, "seconds": 0})
+        what = rollout.Play(
+            functools.partial(load_actor, folder.path, None, info, "cpu"),
+            functools.partial(make_env, TASK, task.obs_kinds[0], "position", "default"),
+            task.score,
+        )
+        for title, lanes, processes in (
+            ("one process, one lane", 1, 1),
+            ("all cores, one lane each", 1, cores),
+            ("all cores, lanes", task.lanes, cores),
+            ("one process, lanes", task.lanes, 1),
+        ):
+            began = time.perf_counter()
+            rollout.play(
+                what, rollout.groups_of(seeds, lanes), processes=processes, title=title
+            )
+            seconds[title] = time.perf_counter() - began
+    base = seconds["one process, one lane"]
+    return {
+        "seconds": seconds,
+        "faster": {title: base / s for title, s in seconds.items()},
+        "goal": {"all cores, one lane each": 1.6, "all cores, lanes": 5.0},
+    }
+
+
+PARTS = {
+    "environment": environment,
+    "training": training,
+    "latency": latency,
+    "rollouts": rollouts,
+}
+
+
+def main():
+    chosen = sys.argv[1:] or list(PARTS)
+    unknown = set(chosen) - set(PARTS)
+    if unknown:
+        raise SystemExit(f"no {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    facts = {
+        "date": str(date.today()),
+        "commit": commit(),
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+    for name in chosen:
+        print(f"\n{name}: {PARTS[name].__doc__.splitlines()[0]}", flush=True)
+        found = PARTS[name]()
+        print(json.dumps(found, indent=2, default=float))
+        target = ROOT / "results" / "perf" / f"{name}.json"
+        with whole(target) as aside:
+            text = json.dumps({**facts, name: found}, indent=2, default=float)
+            aside.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
