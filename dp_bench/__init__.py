@@ -24,7 +24,7 @@ for _task in _TASKS.values():
 
 
 def __getattr__(name: str) -> _Any:
-    """Finds `load_agent` and `Agent` when asked for; the former loads torch when called."""
+    """Finds `load_agent` and `Agent` when asked; the former loads torch when called."""
     if name in ("Agent", "load_agent"):
         from dp_bench import agent
 

@@ -1,4 +1,4 @@
-"""A policy in any Gymnasium loop: keeps the observation history and the rest of the chunk."""
+"""A policy in any Gymnasium loop: keeps the history and the rest of the chunk."""
 
 from __future__ import annotations
 

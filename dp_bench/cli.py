@@ -34,6 +34,7 @@ class List:
     """Tier of these settings."""
 
     def run(self) -> None:
+        """Prints the tables, or the settings."""
         from rich import print as show
         from rich.table import Table
 
@@ -62,7 +63,10 @@ class List:
         method = plugins.method(self.method or next(iter(plugins.methods())))
         task = plugins.task(self.task or next(iter(plugins.tasks())))
         found = preset(method, task.name, self.preset)
-        title = f"{method.name} on {task.name}, {self.preset} (change with --set NAME=VALUE)"
+        title = (
+            f"{method.name} on {task.name}, {self.preset} "
+            "(change with --set NAME=VALUE)"
+        )
         table = Table("name", "value", title=title)
         for name, value in settings.names(found).items():
             if name.startswith(("policy.", "training.")):
@@ -86,11 +90,13 @@ class Demos:
     from_: Annotated[Path | None, Words(name="from", metavar="PATH")] = None
     """A file or folder to import instead of downloading."""
     source: str | None = None
-    """Which demonstrations of the task; the first that `dp-bench list` names if left out."""
+    """Which demonstrations of the task; the first that `dp-bench list` names if left
+    out."""
     task: str | None = None
     """With `check`: the task, where the file does not say."""
 
     def run(self) -> None:
+        """Fetches or checks, and prints what there is."""
         from dp_bench import fetch, readers
 
         if self.what != "check":
@@ -216,6 +222,7 @@ class Train(_Common):
     """Seed of the training: weights, batches, noise."""
 
     def run(self) -> None:
+        """Trains, evaluates, and prints the results."""
         from dp_bench import bench
 
         method = self.method or next(iter(plugins.methods()))
@@ -253,6 +260,7 @@ class Eval:
     """cpu or cuda."""
 
     def run(self) -> None:
+        """Evaluates, and prints the results."""
         from dp_bench.checkpoint import RunFolder
         from dp_bench.evaluate import evaluate
         from dp_bench.train import available_device
@@ -312,6 +320,7 @@ class Compare(_Common):
     changed settings, `<runs>/results`."""
 
     def run(self) -> None:
+        """Trains and evaluates the grid, and prints and writes its tables."""
         from dp_bench import bench, report
 
         if self.jobs < 1:
@@ -337,8 +346,8 @@ class Compare(_Common):
         if failed:
             names = ", ".join(end.cell.title for end in failed)
             raise BadInput(
-                f"{len(failed)} of {len(ends)} cells failed ({names}): {failed[0].error}; "
-                "the same command tries them again"
+                f"{len(failed)} of {len(ends)} cells failed ({names}): "
+                f"{failed[0].error}; the same command tries them again"
             )
 
 
@@ -353,6 +362,7 @@ class Report:
     """Folder with `<task>/records/*.jsonl`, or one such task folder."""
 
     def run(self) -> None:
+        """Prints and rewrites the tables."""
         from dp_bench import report, tables
 
         for folder in report.tasks_in(self.results):
@@ -415,8 +425,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs a command; what is wrong with it is said in one sentence."""
     cli: Callable[..., Any] = tyro.extras.subcommand_cli_from_dict
     described = (
-        "Imitation learning on robots: train policies from the same demonstrations under "
-        "the same seeds, and compare them with honest intervals."
+        "Imitation learning on robots: train policies from the same demonstrations "
+        "under the same seeds, and compare them with honest intervals."
     )
     commands = {name: _runner(cls) for name, cls in COMMANDS.items()}
     try:
@@ -441,7 +451,8 @@ def _runner(cls: Any) -> Any:
     def run(command: Any) -> None:
         command.run()
 
-    run.__annotations__["command"] = tyro.conf.OmitArgPrefixes[
+    run.__annotations__["command"] = tyro.conf.OmitArgPrefixes[  # type: ignore[misc]
+        # tyro shows type checkers a bare Annotated
         tyro.conf.OmitSubcommandPrefixes[cls]
     ]
     run.__doc__ = cls.__doc__

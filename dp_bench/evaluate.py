@@ -127,7 +127,8 @@ def evaluate(
                 ),
                 missing,
                 processes=processes,
-                title=f"{info.method} seed {info.train_seed}, {variant} {starts} starts",
+                title=f"{info.method} seed {info.train_seed}, "
+                f"{variant} {starts} starts",
                 done=keep,
             )
         found += [known[seed] for seed in env_seeds]

@@ -12,10 +12,18 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,8 @@ class Method:
     Attributes:
         name: Short name, as typed on the command line.
         title: Name in tables.
-        policy: `"module:Class"` of the `Policy`, whose `config_class` holds its settings.
+        policy: `"module:Class"` of the `Policy`, whose `config_class` holds its
+            settings.
         about: One line for a person.
         presets: `{(task, tier): Preset}`, or `"module:attribute"` of such a table.
     """
@@ -89,7 +98,7 @@ def method(name: str) -> Method:
     return _find(methods(), "method", name)
 
 
-def _with_installed(ours: Mapping[str, Any], group: str, kind: type) -> dict[str, Any]:
+def _with_installed(ours: Mapping[str, N], group: str, kind: type[N]) -> dict[str, N]:
     table = dict(ours)
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         try:
@@ -113,7 +122,7 @@ def _with_installed(ours: Mapping[str, Any], group: str, kind: type) -> dict[str
     return table
 
 
-def _find(table: Mapping[str, Any], what: str, name: str) -> Any:
+def _find(table: Mapping[str, N], what: str, name: str) -> N:
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=1)

@@ -65,6 +65,7 @@ class Lines(Bar):
             self._print()
 
     def close(self) -> None:
+        """Prints a last line, if there was one before."""
         if self._shown:
             self._print()
 

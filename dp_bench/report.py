@@ -21,7 +21,7 @@ from dp_bench.tables import Table
 
 
 def collect(runs: Sequence[Path], results: Path) -> None:
-    """Copies records, log and settings of run folders to where reports are made from."""
+    """Copies records, log and settings of run folders to where reports are made."""
     for run in map(RunFolder, runs):
         info = run.info()
         task = results / info.task

@@ -230,7 +230,7 @@ def _play_elsewhere(
         following = 0
         try:
             while following < len(futures):
-                ready, waiting = wait(waiting, 0.2, FIRST_COMPLETED)
+                _, waiting = wait(waiting, 0.2, FIRST_COMPLETED)
                 now = ended.value
                 tell(now - told)
                 told = now

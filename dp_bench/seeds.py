@@ -1,5 +1,8 @@
-"""Seeds derived from seeds: every draw is a function of what it is for, and of nothing
-that ran before it, so that work can be resumed, split up and repeated."""
+"""Seeds derived from seeds.
+
+Every draw is a function of what it is for, and of nothing that ran before it, so that
+work can be resumed, split up and repeated.
+"""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def short_hash(data: Any) -> str:
 
 
 def _parse(text: str) -> Any:
-    """`"1e-4"` -> 0.0001, `"64,128"` or `"[64, 128]"` -> list, other words as they are."""
+    """`"1e-4"` -> 0.0001, `"64,128"` or `"[64, 128]"` -> list, other words as is."""
     spelled = {"true": True, "false": False, "none": None}
     if text.lower() in spelled:
         return spelled[text.lower()]

@@ -205,7 +205,10 @@ def train(
     rows = [torch.as_tensor(a, dtype=torch.float32) for a in (obs, actions)]
     policy.fit(rows[0].to(place), rows[1].to(place), fit_generator)
 
-    shape = {"batch_size": training.batch_size, "train_seed": train_seed}
+    shape: dict[str, Any] = {
+        "batch_size": training.batch_size,
+        "train_seed": train_seed,
+    }
     batches = Batches(policy, obs, actions, ends, **shape, device=place)
     held_back = None
     if validation_data is not None:
@@ -259,7 +262,7 @@ class _Loop:
         self.policy, self.training, self.train_seed = policy, training, train_seed
         self.device = device
         self.generator = torch.Generator(device)
-        self.params = list(policy.parameters())
+        self.params: list[Tensor] = list(policy.parameters())
         self.average = [p.detach().clone() for p in self.params] if training.ema else []
         self.optimizer = torch.optim.AdamW(
             policy.parameter_groups(training.weight_decay),
@@ -302,7 +305,8 @@ class _Loop:
         policy = copy.deepcopy(self.policy).eval()
         if self.average:
             with torch.no_grad():
-                torch._foreach_copy_(list(policy.parameters()), self.average)
+                weights: list[Tensor] = list(policy.parameters())
+                torch._foreach_copy_(weights, self.average)
         return policy
 
     def save(self, folder: RunFolder, seconds: float) -> None:

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from dp_bench.envs import TASKS
 
 from dp_bench import cli, plugins
+from dp_bench.envs import TASKS
 from dp_bench.errors import BadInput
 from dp_bench.plugins import METHODS, Method
 from dp_bench.task import Task

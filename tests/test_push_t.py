@@ -7,12 +7,12 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
-from dp_bench.envs import push_t
-from dp_bench.envs.push_t import GOAL, OBS_KINDS, Pose, PushT
-from dp_bench.envs.scores import best_reward
 from gymnasium.utils.env_checker import check_env
 
 import dp_bench  # noqa: F401 (registers the environment)
+from dp_bench.envs import push_t
+from dp_bench.envs.push_t import GOAL, OBS_KINDS, Pose, PushT
+from dp_bench.envs.scores import best_reward
 from dp_bench.errors import BadInput
 
 ENV_ID = "dp_bench/PushT-v0"

@@ -45,7 +45,9 @@ class Residual(nn.Module):
 class TextbookUnet(nn.Module):
     """The same network as `dp_bench.diffusion.unet.Unet`, with the same arguments."""
 
-    def __init__(self, action_dim, obs_features, *, channels, kernel_size, groups, step_dim):
+    def __init__(
+        self, action_dim, obs_features, *, channels, kernel_size, groups, step_dim
+    ):
         super().__init__()
         condition = step_dim + obs_features
 
@@ -132,7 +134,11 @@ def textbook_copy(unet, action_dim, obs_features, config):
         taps = [odd[:, c:], even[:, c:], odd[:, :c], even[:, :c]]
         copy(theirs, torch.stack(taps, dim=-1).transpose(0, 1), ours.bias)
     book.step.load_state_dict(unet.step_embedding.state_dict())
-    copy(book.last[0], kernel(unet.last.conv, book.last[0].in_channels), unet.last.conv.bias)
+    copy(
+        book.last[0],
+        kernel(unet.last.conv, book.last[0].in_channels),
+        unet.last.conv.bias,
+    )
     copy(book.last[1], unet.last.norm.weight, unet.last.norm.bias)
     copy(book.out, unet.out.weight.unsqueeze(-1), unet.out.bias)
     return book.eval()

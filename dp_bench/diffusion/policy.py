@@ -26,14 +26,19 @@ class DiffusionConfig:
         sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021), from the same
             weights.
         sample_steps: Denoising steps of one decision.
+        obs_noise: Standard deviation of noise added to normalised observations in
+            training, against learning few demonstrations by heart; 0 as published.
     """
 
     horizons: Horizons = field(default_factory=Horizons)
     train_steps: int = 100
     sampler: Literal["ddim", "ddpm"] = "ddim"
     sample_steps: int = 16
+    obs_noise: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.obs_noise < 0:
+            raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
         if not 1 <= self.sample_steps <= self.train_steps:
             raise BadInput(
                 f"sample_steps must be in 1..train_steps = {self.train_steps}, "
@@ -183,6 +188,9 @@ class Diffusion(Policy):
         eps = torch.randn(actions.shape, generator=generator, device=device)
         noisy = self.signal[t, None, None] * actions + self.spread[t, None, None] * eps
         seen = obs[:, : self.horizons.obs]
+        if self.training and self.config.obs_noise:
+            blur = torch.randn(seen.shape, generator=generator, device=device)
+            seen = seen + self.config.obs_noise * blur
         return F.mse_loss(self.noise(noisy, t, seen), eps)
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 
+NARROW = 32  # a matrix with a side below this is cheap to multiply exactly
+
 
 def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Tensor:
     """Lays `size` neighbouring steps side by side, zeros beyond the ends.
@@ -30,6 +32,13 @@ def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Te
     windows = (padded - size) // stride + 1
     shape = (len(x), windows, size * features)
     return x.as_strided(shape, (padded * features, stride * features, 1)).contiguous()
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """`F.linear` with operands of type `dtype`, and a result of the type of `x`."""
+    if dtype == x.dtype:
+        return F.linear(x, weight, bias)
+    return F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype)).to(x.dtype)
 
 
 class _Mish(torch.autograd.Function):
@@ -101,8 +110,8 @@ class _TimeConv(torch.autograd.Function):
         weight = weight.to(dtype)
         ctx.save_for_backward(columns, weight)  # (B T, K c_in)
         ctx.layout = (batch, steps, c_in, size, x.dtype)
-        product = F.linear(columns, weight, bias.to(dtype))
-        return product.view(batch, steps, -1).to(x.dtype)
+        flat = F.linear(columns, weight, bias.to(dtype))
+        return flat.view(batch, steps, -1).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:  # type: ignore[override]
@@ -134,18 +143,20 @@ class TimeConv(nn.Linear):
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Maps `(B, T, c_in)` to `(B, ceil(T / stride), c_out)`.
 
-        At stride 1 the operands of matrix products are of type `dtype`.
+        The operands of matrix products are of type `dtype`, that of `x` if left out;
+        but where the network meets actions they are not rounded.
         """
+        dtype = dtype if dtype and min(self.weight.shape) >= NARROW else x.dtype
         if self.size == 1:
-            return F.linear(x, self.weight, self.bias)
+            return product(x, self.weight, self.bias, dtype)
         padding = self.size // 2
         if not torch.is_grad_enabled():
             x = neighbours(x, self.size, stride=self.stride, padding=padding)
             return F.linear(x, self.weight, self.bias)
         if self.stride == 1:
-            return _TimeConv.apply(x, self.weight, self.bias, dtype or x.dtype)
+            return _TimeConv.apply(x, self.weight, self.bias, dtype)
         x = _Neighbours.apply(x, self.size, self.stride, padding)
-        return F.linear(x, self.weight, self.bias)
+        return product(x, self.weight, self.bias, dtype)
 
 
 class Grow(nn.Module):
@@ -164,14 +175,15 @@ class Grow(nn.Module):
         )
         self.bias = nn.Parameter(uniform(torch.empty(channels), -bound, bound))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Maps `(B, T, C)` to `(B, 2 T, C)`."""
+        dtype = dtype or x.dtype
         if torch.is_grad_enabled():
             pairs = _Neighbours.apply(x, 2, 1, 1)
         else:
             pairs = neighbours(x, 2, padding=1)  # (B, T + 1, 2 C)
-        even = F.linear(pairs[:, :-1], self.weight[0], self.bias)
-        odd = F.linear(pairs[:, 1:], self.weight[1], self.bias)
+        even = product(pairs[:, :-1], self.weight[0], self.bias, dtype)
+        odd = product(pairs[:, 1:], self.weight[1], self.bias, dtype)
         return torch.stack([even, odd], dim=2).flatten(1, 2)
 
 
@@ -205,7 +217,8 @@ class ResidualBlock(nn.Module):
         """Maps `(B, T, c_in)` and scale and bias `(B, 2 c_out)` to `(B, T, c_out)`."""
         scale, bias = film.unsqueeze(1).chunk(2, dim=-1)  # (B, 1, c_out) each
         inner = torch.addcmul(bias, scale, self.first(x, dtype))
-        return self.second(inner, dtype) + (x if self.skip is None else self.skip(x))
+        past = x if self.skip is None else self.skip(x, dtype)
+        return self.second(inner, dtype) + past
 
 
 class StepEmbedding(nn.Module):
@@ -313,9 +326,8 @@ class Unet(nn.Module):
             Noise, `(B, Tp, Da)`.
         """
         dtype = dtype or x.dtype
-        condition = mish(torch.cat([self.step_embedding(t), obs], dim=-1)).to(dtype)
-        weight, bias = self.film.weight.to(dtype), self.film.bias.to(dtype)
-        film = F.linear(condition, weight, bias).to(x.dtype)
+        condition = mish(torch.cat([self.step_embedding(t), obs], dim=-1))
+        film = product(condition, self.film.weight, self.film.bias, dtype)
         return self.denoise(x, film, dtype)
 
     def film_of_steps(self, t: Tensor) -> Tensor:
@@ -332,19 +344,21 @@ class Unet(nn.Module):
         self, x: Tensor, film: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
         """Predicts the noise in `(B, Tp, Da)` from the films `(B, F)`."""
+        down: list[Any] = list(self.down)
+        up: list[Any] = list(self.up)
         films = iter(film.split(self.film_sizes, dim=1))
         skips = []
-        for level, pair in enumerate(self.down):
+        for level, pair in enumerate(down):
             for block in pair:
                 x = block(x, next(films), dtype)
             skips.append(x)
             if level < len(self.shrink):
-                x = self.shrink[level](x)  # T -> T / 2
+                x = self.shrink[level](x, dtype)  # T -> T / 2
         for block in self.middle:
             x = block(x, next(films), dtype)
-        for pair, grow in zip(self.up, self.grow, strict=True):
+        for pair, grow in zip(up, self.grow, strict=True):
             x = torch.cat([x, skips.pop()], dim=-1)
             for block in pair:
                 x = block(x, next(films), dtype)
-            x = grow(x)  # T -> 2 T
+            x = grow(x, dtype)  # T -> 2 T
         return self.out(self.last(x, dtype))

@@ -84,7 +84,10 @@ def environment():
                 if done:
                     break
         rates[repeat] = steps / seconds
-    return {"state_steps_per_s_one_core": statistics.median(rates.values()), "goal": 12_000}
+    return {
+        "state_steps_per_s_one_core": statistics.median(rates.values()),
+        "goal": 12_000,
+    }
 
 
 def training():
@@ -129,7 +132,10 @@ def training():
         index = batches.index
         pairs = torch.utils.data.TensorDataset(index)
         loader = torch.utils.data.DataLoader(
-            pairs, training.batch_size, shuffle=True, drop_last=True,
+            pairs,
+            training.batch_size,
+            shuffle=True,
+            drop_last=True,
             collate_fn=lambda items: (
                 torch.stack([batches.obs[i] for (i,) in items]),
                 torch.stack([batches.actions[i] for (i,) in items]),
