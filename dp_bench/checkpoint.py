@@ -277,7 +277,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and accelerator."""
+    """Processor, cores, threads that torch computes with, accelerator."""
     import torch
 
     model = platform.processor() or platform.machine()
@@ -287,4 +287,6 @@ def machine() -> dict[str, Any]:
                 model = line.split(":", 1)[1].strip()
                 break
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"processor": model, "cores": os.cpu_count(), "gpu": gpu}
+    threads = torch.get_num_threads()
+    cores = os.cpu_count()
+    return {"processor": model, "cores": cores, "threads": threads, "gpu": gpu}

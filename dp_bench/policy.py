@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.seeds import Purpose, derive
+
+FEW_LANES = 4  # up to here a second thread costs more than it brings
 
 
 class Actor(Protocol):
@@ -169,15 +172,29 @@ class Policy(nn.Module):
             )
         if not np.isfinite(obs).all():
             raise BadInput("an observation holds a value that is not finite")
-        given = torch.as_tensor(
-            obs, dtype=torch.float32, device=self.obs_units.scale.device
-        )
+        device = self.obs_units.scale.device
+        given = torch.as_tensor(obs, dtype=torch.float32, device=device)
         generators = [self._generators[lane] for lane in lanes]
-        actions = self.predict(self.obs_units(given), generators)
-        executed = self.action_units.inverse(actions[:, self.horizons.executed])
+        with threads_for(len(lanes), device):
+            actions = self.predict(self.obs_units(given), generators)
+            executed = self.action_units.inverse(actions[:, self.horizons.executed])
         return executed.cpu().numpy()
 
     @property
     def num_parameters(self) -> int:
         """How many numbers are trained."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+@contextlib.contextmanager
+def threads_for(lanes: int, device: torch.device) -> Iterator[None]:
+    """Decides for a few lanes on one thread, as rollouts do."""
+    before = torch.get_num_threads()
+    if device.type != "cpu" or lanes > FEW_LANES or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -134,3 +134,20 @@ def test_the_unet_is_the_textbook_one():
     torch.testing.assert_close(*grads, atol=1e-4, rtol=1e-4)
     half = policy.unet(x, t, obs, torch.bfloat16)
     assert (half - ours).abs().max().item() < 0.05
+
+
+def test_one_lane_decides_as_many_do():
+    """One lane takes a recorded path, which sees weights that are loaded later."""
+    policy, other = policy_with(), policy_with()
+    obs = np.random.default_rng(0).normal(size=(1, 2, 3)).astype(np.float32)
+
+    def decide(policy, lanes):
+        policy.reset([7] * lanes)
+        return policy.act(np.repeat(obs, lanes, axis=0))[0]
+
+    np.testing.assert_allclose(decide(policy, 1), decide(policy, 3), atol=1e-5)
+    with torch.no_grad():
+        for p in other.parameters():
+            p.mul_(1.1)
+    policy.load_state_dict(other.state_dict())
+    np.testing.assert_array_equal(decide(policy, 1), decide(other, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -247,6 +248,7 @@ class UnetDiffusion(Diffusion):
             groups=config.groups,
             step_dim=config.step_dim,
         )
+        self._one_lane: list[Any] = []  # made when first asked for
 
     def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
         """Predicts noise with the U-Net."""
@@ -260,4 +262,33 @@ class UnetDiffusion(Diffusion):
     def denoise(self, x: Tensor, k: int, prepared: tuple[Tensor, Tensor]) -> Tensor:
         """Predicts noise with the U-Net, from both shares."""
         of_obs, of_steps = prepared
-        return self.unet.denoise(x, of_obs + of_steps[k])
+        film = of_obs + of_steps[k]
+        if len(x) > 1 or x.device.type != "cpu" or torch.is_grad_enabled():
+            return self.unet.denoise(x, film)
+        if not self._one_lane:
+            self._one_lane.append(traced(self.unet, x, film))
+        return self._one_lane[0](x, film)
+
+
+class _Denoise(torch.nn.Module):
+    """`Unet.denoise` as a module's `forward`."""
+
+    def __init__(self, unet: Unet) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: Tensor, film: Tensor) -> Tensor:
+        return self.unet.denoise(x, film)
+
+
+def traced(unet: Unet, x: Tensor, film: Tensor) -> Any:
+    """The denoising of one lane as a recorded list of operations.
+
+    With one lane the network's arithmetic is so little that Python's share is half the
+    time. The recording holds for inputs of these shapes; it refers to the weights, so
+    that loading others into the network is seen by it.
+    """
+    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+        warnings.simplefilter("ignore")  # sizes become constants, on purpose
+        shapes = (torch.zeros(x.shape), torch.zeros(film.shape))
+        return torch.jit.trace(_Denoise(unet), shapes, check_trace=False)

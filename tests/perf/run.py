@@ -5,6 +5,7 @@ Every number is the median of repeated measurements, and both sides of a ratio a
 measured in turn, so that a change of the machine's mood meets both.
 """
 
+import dataclasses
 import functools
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 from dp_bench import plugins, rollout
 from dp_bench.checkpoint import (
@@ -25,10 +27,13 @@ from dp_bench.checkpoint import (
     build_policy,
     commit,
     machine,
+    save_tensors,
     versions,
     whole,
 )
+from dp_bench.diffusion.policy import Schedule
 from dp_bench.evaluate import load_actor, make_env
+from dp_bench.policy import threads_for
 from dp_bench.presets import preset
 from dp_bench.settings import to_json
 from dp_bench.train import Batches, _Loop, resolve_precision
@@ -92,146 +97,158 @@ def environment():
 
 def training():
     """The training loop against the bare network, and against a DataLoader loop."""
-    found = {}
-    for tier, repeats in (("laptop", 60), ("paper", 3)):
-        policy, settings = laptop_policy(tier)
-        training = settings.training
-        rng = np.random.default_rng(0)
-        rows = 11_000
-        data = (
-            rng.normal(size=(rows, 20)).astype(np.float32),
-            rng.normal(size=(rows, 2)).astype(np.float32),
-            np.arange(rows // 100, dtype=np.int64) * 100 + 100,
-        )
-        device = torch.device("cpu")
-        policy.train_dtype = resolve_precision(training.precision, device)
-        batches = Batches(
-            policy, *data, batch_size=training.batch_size, train_seed=0, device=device
-        )
-        loop = _Loop(policy.train(), training, 0, device)
+    found = {
+        tier: _training(tier, repeats)
+        for tier, repeats in (("laptop", 60), ("paper", 3))
+    }
+    return {**found, "goal": {"laptop slower_than_bare": 0.05}}
 
-        # the bare network: its own copy, one prepared batch, same precision
-        bare, _ = laptop_policy(tier)
-        bare.train().train_dtype = policy.train_dtype
-        optimizer = torch.optim.AdamW(bare.parameters(), lr=1e-4, fused=True)
-        obs, actions = batches.at(0)
-        generator = torch.Generator().manual_seed(0)
-        t = torch.randint(100, (len(obs),), generator=generator)
-        noise = torch.randn(actions.shape, generator=generator)
-        seen = obs[:, : bare.horizons.obs].contiguous()
 
-        def bare_step():
-            loss = torch.nn.functional.mse_loss(bare.noise(noise, t, seen), actions)
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+def _training(tier, repeats):
+    policy, settings = laptop_policy(tier)
+    training = settings.training
+    rng = np.random.default_rng(0)
+    rows = 11_000
+    data = (
+        rng.normal(size=(rows, 20)).astype(np.float32),
+        rng.normal(size=(rows, 2)).astype(np.float32),
+        np.arange(rows // 100, dtype=np.int64) * 100 + 100,
+    )
+    device = torch.device("cpu")
+    policy.train_dtype = resolve_precision(training.precision, device)
+    batches = Batches(
+        policy, *data, batch_size=training.batch_size, train_seed=0, device=device
+    )
+    loop = _Loop(policy.train(), training, 0, device)
 
-        # a loop as usually written: DataLoader, per-item windows, textbook network
-        config = settings.policy
-        book = textbook_copy(bare.unet, 2, config.horizons.obs * 20, config).train()
-        index = batches.index
-        pairs = torch.utils.data.TensorDataset(index)
-        loader = torch.utils.data.DataLoader(
-            pairs,
-            training.batch_size,
-            shuffle=True,
-            drop_last=True,
-            collate_fn=lambda items: (
-                torch.stack([batches.obs[i] for (i,) in items]),
-                torch.stack([batches.actions[i] for (i,) in items]),
-            ),
-        )
-        book_optimizer = torch.optim.AdamW(book.parameters(), lr=1e-4, foreach=False)
-        average = [p.detach().clone() for p in book.parameters()]
-        stream = iter(())
+    # the bare network: its own copy, one prepared batch, same precision
+    bare, _ = laptop_policy(tier)
+    bare.train().train_dtype = policy.train_dtype
+    optimizer = torch.optim.AdamW(bare.parameters(), lr=1e-4, fused=True)
+    obs, actions = batches.at(0)
+    generator = torch.Generator().manual_seed(0)
+    t = torch.randint(100, (len(obs),), generator=generator)
+    noise = torch.randn(actions.shape, generator=generator)
+    seen = obs[:, : bare.horizons.obs].contiguous()
 
-        def usual_step():
-            nonlocal stream
-            try:
-                o, a = next(stream)
-            except StopIteration:
-                stream = iter(loader)
-                o, a = next(stream)
-            t = torch.randint(100, (len(o),))
-            eps = torch.randn_like(a)
-            noisy = bare.signal[t, None, None] * a + bare.spread[t, None, None] * eps
-            out = book(noisy, t, o[:, : bare.horizons.obs].flatten(1))
-            torch.nn.functional.mse_loss(out, eps).backward()
-            book_optimizer.step()
-            book_optimizer.zero_grad()
-            with torch.no_grad():
-                for kept, p in zip(average, book.parameters(), strict=True):
-                    kept.mul_(0.999).add_(p, alpha=0.001)
+    def bare_step():
+        loss = torch.nn.functional.mse_loss(bare.noise(noise, t, seen), actions)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
-        ours, lower, usual = in_turn(
-            [lambda: loop.step(batches), bare_step, usual_step], repeats=repeats, warm=2
-        )
-        size = batches.size
-        found[tier] = {
-            "parameters": policy.num_parameters,
-            "batch": size,
-            "precision": str(policy.train_dtype),
-            "samples_per_s": size / ours,
-            "update_ms": 1e3 * ours,
-            "bare_update_ms": 1e3 * lower,
-            "usual_update_ms": 1e3 * usual,
-            "slower_than_bare": ours / lower - 1,
-            "faster_than_usual_loop": usual / ours,
-        }
-    found["goal"] = {"laptop slower_than_bare": 0.05}
-    return found
+    # a loop as usually written: DataLoader, per-item windows, textbook network
+    config = settings.policy
+    book = textbook_copy(bare.unet, 2, config.horizons.obs * 20, config).train()
+    index = batches.index
+    pairs = torch.utils.data.TensorDataset(index)
+    loader = torch.utils.data.DataLoader(
+        pairs,
+        training.batch_size,
+        shuffle=True,
+        drop_last=True,
+        collate_fn=lambda items: (
+            torch.stack([batches.obs[i] for (i,) in items]),
+            torch.stack([batches.actions[i] for (i,) in items]),
+        ),
+    )
+    book_optimizer = torch.optim.AdamW(book.parameters(), lr=1e-4, foreach=False)
+    average = [p.detach().clone() for p in book.parameters()]
+    stream = iter(())
+
+    def usual_step():
+        nonlocal stream
+        try:
+            o, a = next(stream)
+        except StopIteration:
+            stream = iter(loader)
+            o, a = next(stream)
+        t = torch.randint(100, (len(o),))
+        eps = torch.randn_like(a)
+        noisy = bare.signal[t, None, None] * a + bare.spread[t, None, None] * eps
+        out = book(noisy, t, o[:, : bare.horizons.obs].flatten(1))
+        torch.nn.functional.mse_loss(out, eps).backward()
+        book_optimizer.step()
+        book_optimizer.zero_grad()
+        with torch.no_grad():
+            for kept, p in zip(average, book.parameters(), strict=True):
+                kept.mul_(0.999).add_(p, alpha=0.001)
+
+    ours, lower, usual = in_turn(
+        [lambda: loop.step(batches), bare_step, usual_step], repeats=repeats, warm=2
+    )
+    size = batches.size
+    return {
+        "parameters": policy.num_parameters,
+        "batch": size,
+        "precision": str(policy.train_dtype),
+        "samples_per_s": size / ours,
+        "update_ms": 1e3 * ours,
+        "bare_update_ms": 1e3 * lower,
+        "usual_update_ms": 1e3 * usual,
+        "slower_than_bare": ours / lower - 1,
+        "faster_than_usual_loop": usual / ours,
+    }
 
 
 def latency():
     """A decision against a plain loop over the scheduler, in eager, same weights."""
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
     policy, settings = laptop_policy()
-    config = settings.policy
     policy.eval()
+    config = settings.policy
     book = textbook_copy(policy.unet, 2, config.horizons.obs * 20, config)
-    found = {"goal": {"lanes 1": 2.5}, "textbook": "nn.Conv1d modules, scheduler.step"}
-    for steps in (10, config.sample_steps):
-        policy.config = type(config)(**{**vars(config), "sample_steps": steps})
-        from dp_bench.diffusion.policy import Schedule
+    found = {
+        f"DDIM-{steps}, lanes {lanes}": _latency(policy, book, steps, lanes)
+        for steps in (10, config.sample_steps)
+        for lanes in (1, 50)
+    }
+    return {**found, "goal": {"lanes 1": 2.5}}
 
-        policy.steps = Schedule(policy.config).steps
-        for lanes in (1, 50):
-            obs = torch.randn(lanes, config.horizons.obs, 20)
-            noise = torch.randn(1, lanes, config.horizons.prediction, 2)
 
-            def plain(network, flat):
-                scheduler = DDIMScheduler(100, beta_schedule="squaredcos_cap_v2")
-                scheduler.set_timesteps(steps)
-                x = noise[0]
-                for t in scheduler.timesteps:
-                    seen = obs.flatten(1)
-                    eps = network(x, t.expand(len(x)), seen if flat else obs)
-                    x = scheduler.step(eps, t, x).prev_sample
-                return x
+def _latency(policy, book, steps, lanes):
+    config = dataclasses.replace(policy.config, sample_steps=steps)
+    policy.steps = Schedule(config).steps
+    obs = torch.randn(lanes, config.horizons.obs, 20)
+    noise = torch.randn(1, lanes, config.horizons.prediction, 2)
+    cores = torch.get_num_threads()
 
-            ways = [
-                torch.inference_mode()(lambda: policy.sample(obs, noise)),
-                torch.no_grad()(lambda: plain(book, True)),
-                torch.no_grad()(lambda: plain(policy.unet, True)),
-            ]
-            apart = float((ways[0]() - ways[1]()).abs().max())
-            assert apart < 1e-5, f"not the same numbers: {apart}"
-            ours, textbook, own = in_turn(ways, repeats=40 if lanes == 1 else 15)
-            found[f"DDIM-{steps}, lanes {lanes}"] = {
-                "decision_ms": 1e3 * ours,
-                "plain_loop_textbook_network_ms": 1e3 * textbook,
-                "plain_loop_our_network_ms": 1e3 * own,
-                "faster_than_textbook": textbook / ours,
-                "faster_than_our_network_in_a_plain_loop": own / ours,
-                "largest_difference": apart,
-            }
+    @torch.inference_mode()
+    def ours():
+        with threads_for(lanes, obs.device):
+            return policy.sample(obs, noise)
+
+    @torch.no_grad()
+    def plain(network, threads):
+        torch.set_num_threads(threads)
+        scheduler = DDIMScheduler(100, beta_schedule="squaredcos_cap_v2")
+        scheduler.set_timesteps(steps)
+        x = noise[0]
+        for t in scheduler.timesteps:
+            eps = network(x, t.expand(len(x)), obs.flatten(1))
+            x = scheduler.step(eps, t, x).prev_sample
+        torch.set_num_threads(cores)
+        return x
+
+    # the textbook network, and ours, each on the number of threads that suits it
+    networks = {"textbook network": book, "our network": policy.unet}
+    ways = [ours]
+    ways += [
+        functools.partial(plain, n, k) for n in networks.values() for k in (1, cores)
+    ]
+    apart = max(float((ours() - way()).abs().max()) for way in ways)
+    assert apart < 1e-5, f"not the same numbers: {apart}"
+    seconds, *others = in_turn(ways, repeats=40 if lanes == 1 else 12)
+    found = {"decision_ms": 1e3 * seconds, "largest_difference": apart}
+    for k, name in enumerate(networks):
+        plain_seconds = min(others[2 * k : 2 * k + 2])
+        found[f"plain loop over {name}, ms"] = 1e3 * plain_seconds
+        found[f"faster than plain loop over {name}"] = plain_seconds / seconds
     return found
 
 
 def rollouts():
     """50 episodes: one process and one lane, against two processes, against lanes."""
-    policy, settings = laptop_policy()
+    _, settings = laptop_policy()
     task = plugins.task(TASK)
     seeds = list(range(70_000, 70_050))
     cores = os.cpu_count() or 1
@@ -252,8 +269,6 @@ def rollouts():
             torch.as_tensor(rng.uniform(50, 450, (500, 2)), dtype=torch.float32),
             torch.Generator(),
         )
-        from dp_bench.checkpoint import save_tensors
-
         save_tensors(folder.weights, fitted.state_dict(), {"update": 0, "seconds": 0})
         what = rollout.Play(
             functools.partial(load_actor, folder.path, None, info, "cpu"),
