@@ -262,6 +262,14 @@ class _Loop:
         self.policy, self.training, self.train_seed = policy, training, train_seed
         self.device = device
         self.generator = torch.Generator(device)
+        # what dropout draws from; torch.manual_seed, without a GPU, keeps a note of
+        # every call for the day that one appears, and memory grows
+        self.ambient = torch.default_generator
+        if device.type == "cuda":
+            number = (
+                torch.cuda.current_device() if device.index is None else device.index
+            )
+            self.ambient = torch.cuda.default_generators[number]
         self.params: list[Tensor] = list(policy.parameters())
         self.average = [p.detach().clone() for p in self.params] if training.ema else []
         self.optimizer = torch.optim.AdamW(
@@ -280,7 +288,7 @@ class _Loop:
         self.generator.manual_seed(
             derive(Purpose.LOSS_NOISE, self.train_seed, self.update)
         )
-        torch.manual_seed(derive(Purpose.DROPOUT, self.train_seed, self.update))
+        self.ambient.manual_seed(derive(Purpose.DROPOUT, self.train_seed, self.update))
         lr = training.lr * lr_factor(self.update, training)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
