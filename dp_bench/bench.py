@@ -23,6 +23,8 @@ from typing import Any
 from dp_bench import progress
 from dp_bench.errors import BadInput
 
+PROCESSES = "DP_BENCH_PROCESSES"  # how many a cell of a grid may start to evaluate
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -82,16 +84,25 @@ def settings_of(cell: Cell) -> Any:
 
     task, method = plugins.task(cell.task), plugins.method(cell.method)
     found = preset(method, task.name, cell.preset)
-    for name, text in cell.changes:
+    for name, _ in cell.changes:
         if name.split(".")[0] not in ("policy", "training"):
             fields = ", ".join(
                 n for n in settings.names(found) if n.startswith(("policy", "training"))
             )
             raise BadInput(f"no setting {name!r} of {method.name}; there are {fields}")
-        found = settings.override(found, name, text)
+    found = settings.override_all(found, dict(cell.changes))
     control = cell.control or found.control or task.controls[0]
     task.check(obs_kind=cell.obs_kind, control=control)
     return dataclasses.replace(found, control=control)
+
+
+def moves_numbers(changes: Sequence[tuple[str, str]]) -> bool:
+    """Whether changed settings make another run, and not only another log of it."""
+    from dp_bench.checkpoint import SAME_NUMBERS
+
+    return any(
+        name.removeprefix("training.") not in SAME_NUMBERS for name, _ in changes
+    )
 
 
 def run(cell: Cell) -> Path:
@@ -109,6 +120,7 @@ def run(cell: Cell) -> Path:
         evaluate(
             folder,
             episodes=cell.episodes or settings_of(cell).episodes,
+            processes=int(os.environ.get(PROCESSES, 0)) or None,
             device=_device(cell),
         )
     return folder.path
@@ -123,7 +135,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     from dp_bench import demos as demonstrations
     from dp_bench import fetch, plugins
     from dp_bench import settings as fields
-    from dp_bench.checkpoint import RunFolder, RunInfo, build_policy
+    from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, locked
     from dp_bench.seeds import Purpose, derive
     from dp_bench.train import train
 
@@ -155,7 +167,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
         obs_kind=obs_kind,
         control=chosen.control,
         method=cell.method,
-        preset="custom" if cell.changes else cell.preset,
+        preset="custom" if moves_numbers(cell.changes) else cell.preset,
         policy=fields.to_json(chosen.policy),
         training=fields.to_json(chosen.training),
         demos_source=demos.source,
@@ -167,7 +179,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
         action_dim=demos.actions.shape[1],
     )
     folder = RunFolder(Path(cell.runs) / task.name / info.name)
-    with _locked(folder.path):
+    with locked(folder.path / ".lock"):
         for left in folder.path.rglob(".*.part"):  # by a process killed while writing
             left.unlink(missing_ok=True)
         if train_it and not folder.weights.is_file():
@@ -217,11 +229,15 @@ def grid(
                     if not todo:
                         return
                     k, cell = todo.pop(0)
-                end = _run_child(cell, threads_each, children, show)
+                try:
+                    end = _run_child(cell, threads_each, children, show)
+                    with lock:
+                        finished(end)
+                except Exception as error:  # whatever it is, the other cells go on
+                    end = Finished(cell, None, " ".join(str(error).split()))
                 with lock:
                     ends[k] = end
                     show.cell_done(end)
-                    finished(end)
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
         for thread in threads:
@@ -258,7 +274,7 @@ def _run_child(
     show: _Together,
 ) -> Finished:
     environment = os.environ | {"DP_BENCH_PROGRESS": "json"}
-    environment["OMP_NUM_THREADS"] = str(threads)
+    environment["OMP_NUM_THREADS"] = environment[PROCESSES] = str(threads)
     words = [sys.executable, "-W", "ignore", "-m", "dp_bench.bench"]
     child = subprocess.Popen(
         [*words, json.dumps(dataclasses.asdict(cell))],
@@ -279,9 +295,11 @@ def _run_child(
             message = json.loads(line)
         except ValueError:
             continue
+        if not isinstance(message, dict):
+            continue  # something that a policy printed
         if "folder" in message:
             folder = Path(message["folder"])
-        else:
+        elif message.keys() >= {"what", "done", "total", "text"}:
             show.progress(cell, message)
     child.wait()
     listener.join()
@@ -345,29 +363,6 @@ def _shown_together(total: int) -> Iterator[_Together]:
     finally:
         if together.rich:
             together.rich.stop()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps a second process out of a run folder."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")  # noqa: SIM115  (held until the end)
-    except OSError as error:
-        raise BadInput(f"cannot write {folder}: {error}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadInput(
-                f"another process is working in {folder}; wait for it, or stop it"
-            ) from None
-        yield
 
 
 def _device(cell: Cell) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dp_bench.policy import Policy
 
 FORMAT = 1
+SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
 NUMBER_MOVERS = ("numpy", "torch", "diffusers", "gymnasium", "pymunk", "mujoco")
 
 
@@ -74,10 +75,9 @@ class RunInfo:
     @property
     def settings(self) -> str:
         """Short hash of all that could move a number, but the data and the seed."""
-        same_numbers = ("save_seconds", "log_every", "validate_every", "keep_every")
         what = dataclasses.asdict(self)
         what["training"] = {
-            k: v for k, v in self.training.items() if k not in same_numbers
+            k: v for k, v in self.training.items() if k not in SAME_NUMBERS
         }
         for other in ("preset", "demos_digest", "split_digest", "train_seed"):
             del what[other]
@@ -243,6 +243,33 @@ def whole(path: Path) -> Iterator[Path]:
                 "and the same command goes on from the last saved state"
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps a second process out of the folder of `path`, a lock file.
+
+    Raises:
+        BadInput: When another process holds it, or it cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path, "w")  # noqa: SIM115  (held until the end)
+    except OSError as error:
+        raise BadInput(f"cannot write {path.parent}: {error}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadInput(
+                f"another process is working in {path.parent}; wait for it, or stop it"
+            ) from None
+        yield
 
 
 @functools.cache

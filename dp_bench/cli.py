@@ -328,7 +328,8 @@ class Compare(_Common):
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
         cells = self.cells(self.methods or tuple(plugins.methods()), self.seeds)
-        trial = self.preset == "smoke" or bool(self.set) or self.episodes is not None
+        changed = any(bench.moves_numbers(cell.changes) for cell in cells)
+        trial = self.preset == "smoke" or changed or self.episodes is not None
         out = self.out or (self.runs / "results" if trial else Path("results"))
 
         def finished(end: bench.Finished) -> None:
@@ -355,16 +356,21 @@ class Compare(_Common):
 class Report:
     """Remake tables and figures from raw records.
 
-    Example: `dp-bench report results`.
+    Examples: `dp-bench report results`; and for a learning curve of a run that was
+    trained with `--set training.keep_every=1000`, first `dp-bench eval RUN --steps all
+    --starts validation`, then `dp-bench report results --runs RUN`.
     """
 
     results: tyro.conf.Positional[Path] = Path("results")
     """Folder with `<task>/records/*.jsonl`, or one such task folder."""
+    runs: tuple[Path, ...] = ()
+    """Run folders whose records are taken in first, after `dp-bench eval` say."""
 
     def run(self) -> None:
         """Prints and rewrites the tables."""
         from dp_bench import report, tables
 
+        report.collect(self.runs, self.results)
         for folder in report.tasks_in(self.results):
             _print_table(tables, report.make(folder))
             print(f"remade in {folder}")

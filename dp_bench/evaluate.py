@@ -15,6 +15,7 @@ from dp_bench.checkpoint import (
     build_policy,
     commit,
     load_tensors,
+    locked,
     versions,
 )
 from dp_bench.errors import BadInput
@@ -66,72 +67,73 @@ def evaluate(
     policy = folder.load_policy(step, info=info)  # refuses early
     _, facts = load_tensors(weights)
     found: list[Record] = []
-    old = records.read(folder.records) if folder.records.is_file() else []
-    for variant in variants or task.variants:
-        task.check(variant=variant)
-        common = {
-            "task": info.task,
-            "obs_kind": info.obs_kind,
-            "control": info.control,
-            "method": info.method,
-            "preset": info.preset,
-            "settings": info.settings,
-            "demos_digest": info.demos_digest,
-            "split_digest": info.split_digest,
-            "train_seed": info.train_seed,
-            "step": int(facts["update"]),
-            "starts": starts,
-            "variant": variant,
-        }
-        known = {
-            r.env_seed: r
-            for r in old
-            if all(getattr(r, name) == value for name, value in common.items())
-        }
-        groups = rollout.groups_of(env_seeds, task.lanes)
-        missing = [g for g in groups if any(seed not in known for seed in g)]
+    with locked(folder.path / ".records.lock"):
+        old = records.read(folder.records) if folder.records.is_file() else []
+        for variant in variants or task.variants:
+            task.check(variant=variant)
+            common = {
+                "task": info.task,
+                "obs_kind": info.obs_kind,
+                "control": info.control,
+                "method": info.method,
+                "preset": info.preset,
+                "settings": info.settings,
+                "demos_digest": info.demos_digest,
+                "split_digest": info.split_digest,
+                "train_seed": info.train_seed,
+                "step": int(facts["update"]),
+                "starts": starts,
+                "variant": variant,
+            }
+            known = {
+                r.env_seed: r
+                for r in old
+                if all(getattr(r, name) == value for name, value in common.items())
+            }
+            groups = rollout.groups_of(env_seeds, task.lanes)
+            missing = [g for g in groups if any(seed not in known for seed in g)]
 
-        def keep(
-            group: list[rollout.Episode],
-            known: dict[int, Record] = known,
-            common: dict[str, Any] = common,
-        ) -> None:
-            new = [
-                Record(
-                    **common,
-                    env_seed=episode.env_seed,
-                    score=episode.outcome.score,
-                    success=episode.outcome.success,
-                    sub_scores=episode.outcome.sub_scores,
-                    length=episode.length,
-                    decision_latency=episode.decision_latency,
-                    parameters=policy.num_parameters,
-                    train_seconds=facts["seconds"],
-                    commit=commit(),
-                    versions=versions(),
-                )
-                for episode in group
-                if episode.env_seed not in known
-            ]
-            records.append(folder.records, new)
-            known.update({r.env_seed: r for r in new})
+            def keep(
+                group: list[rollout.Episode],
+                known: dict[int, Record] = known,
+                common: dict[str, Any] = common,
+            ) -> None:
+                new = [
+                    Record(
+                        **common,
+                        env_seed=episode.env_seed,
+                        score=episode.outcome.score,
+                        success=episode.outcome.success,
+                        sub_scores=episode.outcome.sub_scores,
+                        length=episode.length,
+                        decision_latency=episode.decision_latency,
+                        parameters=policy.num_parameters,
+                        train_seconds=facts["seconds"],
+                        commit=commit(),
+                        versions=versions(),
+                    )
+                    for episode in group
+                    if episode.env_seed not in known
+                ]
+                records.append(folder.records, new)
+                known.update({r.env_seed: r for r in new})
 
-        if missing:
-            rollout.play(
-                rollout.Play(
-                    functools.partial(load_actor, folder.path, step, info, device),
-                    functools.partial(
-                        make_env, info.task, info.obs_kind, info.control, variant
+            if missing:
+                rollout.play(
+                    rollout.Play(
+                        functools.partial(load_actor, folder.path, step, info, device),
+                        functools.partial(
+                            make_env, info.task, info.obs_kind, info.control, variant
+                        ),
+                        task.score,
                     ),
-                    task.score,
-                ),
-                missing,
-                processes=processes,
-                title=f"{info.method} seed {info.train_seed}, "
-                f"{variant} {starts} starts",
-                done=keep,
-            )
-        found += [known[seed] for seed in env_seeds]
+                    missing,
+                    processes=processes,
+                    title=f"{info.method} seed {info.train_seed}, "
+                    f"{variant} {starts} starts",
+                    done=keep,
+                )
+            found += [known[seed] for seed in env_seeds]
     return found
 
 
@@ -139,8 +141,8 @@ def _changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
     if not changes:
         return info
     config = build_policy(info).config
-    for name, text in changes.items():
-        config = settings.override(config, name.removeprefix("policy."), text)
+    named = {name.removeprefix("policy."): text for name, text in changes.items()}
+    config = settings.override_all(config, named)
     data = settings.to_json(config)
     return dataclasses.replace(info, policy=data, preset="custom")
 

@@ -24,8 +24,10 @@ BLOCK = 1 << 16  # read at a time [bytes]
 def data_folder() -> Path:
     """Where imported demonstrations lie: `DP_BENCH_DATA`, or the user's cache."""
     named = os.environ.get("DP_BENCH_DATA")
-    if named:
-        return Path(named).expanduser()
+    return Path(named).expanduser() if named else _cache_folder()
+
+
+def _cache_folder() -> Path:
     if sys.platform == "darwin":
         cache = Path.home() / "Library" / "Caches"
     elif sys.platform == "win32":
@@ -68,7 +70,8 @@ def find(
     if path is not None:
         return Path(path)
     target = demos_path(task_name, source or _first_source(plugins.task(task_name)))
-    return target if target.is_file() else None
+    places = (target, _cache_folder() / target.name)
+    return next((place for place in places if place.is_file()), None)
 
 
 def load_demos(
@@ -128,14 +131,15 @@ def obtain(
         return _keep(demos)
     source = source or _first_source(task)
     target = demos_path(task.name, source)
-    if target.is_file():
-        return target
+    there = find(task.name, source)
+    if there is not None:
+        return there
     task.check(source=source)
     url = task.sources[source].url
     if url is None:
         raise BadInput(
-            f"the {source} demonstrations of {task.name} cannot be downloaded: pass a "
-            f"file of them with `--from PATH`"
+            f"the {source} demonstrations of {task.name} cannot be downloaded: import "
+            f"a file with `dp-bench demos {task.name} --from PATH`"
         )
     part = target.with_suffix(".part")
     _download(url, part, f"{task.name} demonstrations")
@@ -242,5 +246,6 @@ def _unreachable(url: str, reason: object) -> BadInput:
     reason = " ".join(str(getattr(reason, "reason", "") or reason).split())
     return BadInput(
         f"the download of {url} failed ({reason or 'no answer'}): try again, or get "
-        f"the file elsewhere and pass `--from PATH` (with make: `DEMOS=PATH`)"
+        f"the file elsewhere and name it: `DEMOS=PATH` with make, `--demos PATH` "
+        f"to train and compare, or `dp-bench demos TASK --from PATH` to keep it"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -81,15 +82,24 @@ def append(path: str | Path, records: Iterable[Record]) -> None:
         records: Checked before anything is written.
 
     Raises:
-        BadInput: When a record would be refused by `read`.
+        BadInput: When a record would be refused by `read`, or cannot be written.
     """
     lines = [_line(record) for record in records]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+", buffering=0) as file:
-        _mend(file)
-        for line in lines:
-            file.write(line)
-        os.fsync(file.fileno())
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab+", buffering=0) as file:
+            _mend(file)
+            for line in lines:
+                before = file.seek(0, os.SEEK_END)
+                if file.write(line) != len(line):
+                    file.truncate(before)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {path}: {error}; the episodes that are in it are whole, and "
+            "the same command plays the others"
+        ) from error
 
 
 def read(path: str | Path) -> list[Record]:

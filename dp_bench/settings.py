@@ -56,27 +56,47 @@ def override(settings: T, name: str, text: str) -> T:
         BadInput: Names the field, the value and the rule; and the choices, where the
             name or the value is not one of them.
     """
-    return _override(settings, name.split("."), text, name)
+    return override_all(settings, {name: text})
 
 
-def _override(settings: Any, path: list[str], text: str, where: str) -> Any:
+def override_all(settings: T, changes: Mapping[str, str]) -> T:
+    """Sets fields at once, so that only what comes out has to fit together.
+
+    Args:
+        settings: A dataclass; nested ones are reached by dots.
+        changes: Names and what they shall be, as text.
+
+    Raises:
+        BadInput: As `override`.
+    """
+    return _override(settings, changes, "")
+
+
+def _override(settings: Any, changes: Mapping[str, str], prefix: str) -> Any:
     fields = [f.name for f in dataclasses.fields(settings)]
-    field, *rest = path
-    field = field.replace("-", "_")
-    if field not in fields:
-        raise BadInput(_no_field(type(settings).__name__, field, fields))
-    value = getattr(settings, field)
-    if rest:
-        if not dataclasses.is_dataclass(value):
-            raise BadInput(f"{where}: {field} is a single value and has no {rest[0]!r}")
-        new = _override(value, rest, text, where)
-    elif dataclasses.is_dataclass(value):
-        inner = ", ".join(f"{where}.{f.name}" for f in dataclasses.fields(value))
-        raise BadInput(f"{where} has fields of its own; set one of {inner}")
-    else:
-        hint = typing.get_type_hints(type(settings))[field]
-        new = _checked(_parse(text), hint, where, text)
-    return dataclasses.replace(settings, **{field: new})
+    nested: dict[str, dict[str, str]] = {}
+    new: dict[str, Any] = {}
+    for name, text in changes.items():
+        first, _, rest = name.partition(".")
+        field, where = first.replace("-", "_"), prefix + name
+        if field not in fields:
+            raise BadInput(_no_field(type(settings).__name__, field, fields))
+        value = getattr(settings, field)
+        if rest:
+            if not dataclasses.is_dataclass(value):
+                raise BadInput(
+                    f"{where}: {field} is a single value and has no {rest!r}"
+                )
+            nested.setdefault(field, {})[rest] = text
+        elif dataclasses.is_dataclass(value):
+            inner = ", ".join(f"{where}.{f.name}" for f in dataclasses.fields(value))
+            raise BadInput(f"{where} has fields of its own; set one of {inner}")
+        else:
+            hint = typing.get_type_hints(type(settings))[field]
+            new[field] = _checked(_parse(text), hint, where, text)
+    for field, inside in nested.items():
+        new[field] = _override(getattr(settings, field), inside, f"{prefix}{field}.")
+    return dataclasses.replace(settings, **new)
 
 
 def names(settings: Any, prefix: str = "") -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_a_download_that_is_not_the_published_one_is_refused(
 def test_without_a_network_the_message_says_what_to_do(monkeypatch, server):
     url = "http://127.0.0.1:9/pusht.zip"  # nobody listens there
     publish(monkeypatch, url=url)
-    with pytest.raises(BadInput, match="--from PATH") as caught:
+    with pytest.raises(BadInput, match="DEMOS=PATH") as caught:
         fetch.obtain("pusht")
     message = str(caught.value)
     assert url in message

@@ -248,7 +248,7 @@ class UnetDiffusion(Diffusion):
             groups=config.groups,
             step_dim=config.step_dim,
         )
-        self._one_lane: list[Any] = []  # made when first asked for
+        self._one_lane: list[Any] = []  # a network, and its recording
 
     def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
         """Predicts noise with the U-Net."""
@@ -265,9 +265,13 @@ class UnetDiffusion(Diffusion):
         film = of_obs + of_steps[k]
         if len(x) > 1 or x.device.type != "cpu" or torch.is_grad_enabled():
             return self.unet.denoise(x, film)
-        if not self._one_lane:
-            self._one_lane.append(traced(self.unet, x, film))
-        return self._one_lane[0](x, film)
+        if not self._one_lane or self._one_lane[0] is not self.unet:
+            self._one_lane = [self.unet, traced(self.unet, x, film)]
+        return self._one_lane[1](x, film)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy makes its own recording."""
+        return self.__dict__ | {"_one_lane": []}
 
 
 class _Denoise(torch.nn.Module):

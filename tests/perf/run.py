@@ -58,7 +58,7 @@ def in_turn(functions, *, repeats, warm=3, inner=1):
     return [statistics.median(seen) for seen in times]
 
 
-def laptop_policy(tier="laptop", **changes):
+def laptop_policy(tier="laptop"):
     settings = preset(plugins.method(METHOD), TASK, tier)
     cls = plugins.load(plugins.method(METHOD).policy)
     with torch.random.fork_rng():
@@ -217,11 +217,12 @@ def _latency(policy, book, steps, lanes):
         with threads_for(lanes, obs.device):
             return policy.sample(obs, noise)
 
+    scheduler = DDIMScheduler(100, beta_schedule="squaredcos_cap_v2")
+    scheduler.set_timesteps(steps)
+
     @torch.no_grad()
     def plain(network, threads):
         torch.set_num_threads(threads)
-        scheduler = DDIMScheduler(100, beta_schedule="squaredcos_cap_v2")
-        scheduler.set_timesteps(steps)
         x = noise[0]
         for t in scheduler.timesteps:
             eps = network(x, t.expand(len(x)), obs.flatten(1))
