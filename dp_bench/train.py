@@ -301,7 +301,8 @@ class _Loop:
         self.update += 1
         if self.average:
             weight = 1 - ema_decay(self.update)
-            torch._foreach_lerp_(self.average, self.params, weight)
+            with torch.no_grad():  # or the average would remember all its updates
+                torch._foreach_lerp_(self.average, self.params, weight)
         return loss.detach()
 
     def finite(self) -> bool:

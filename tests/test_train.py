@@ -19,7 +19,15 @@ from dp_bench.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policy import Policy
-from dp_bench.train import Batches, Training, ema_decay, lr_factor, read_log, train
+from dp_bench.train import (
+    Batches,
+    Training,
+    _Loop,
+    ema_decay,
+    lr_factor,
+    read_log,
+    train,
+)
 
 CONFIG = UnetDiffusionConfig(
     horizons=Horizons(2, 4, 8), channels=(16, 32), step_dim=8, sample_steps=4
@@ -333,3 +341,16 @@ def test_a_killed_training_resumed_equals_one_never_killed(tmp_path):
     unbroken, unbroken_log = trained(tmp_path / "never", fresh(Forgetful), **LONG)
     assert same(weights, unbroken)
     assert log == unbroken_log
+
+
+def test_the_average_does_not_remember_its_updates():
+    """Else autograd keeps a node for each, and memory grows all through a training."""
+    policy = fresh()
+    obs, actions, ends = walks()
+    policy.fit(torch.as_tensor(obs), torch.as_tensor(actions), torch.Generator())
+    device = torch.device("cpu")
+    loop = _Loop(policy.train(), TRAINING, 0, device)
+    loop.step(
+        Batches(policy, obs, actions, ends, batch_size=8, train_seed=0, device=device)
+    )
+    assert not any(average.requires_grad for average in loop.average)
