@@ -33,7 +33,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	  elif nvidia-smi >/dev/null 2>&1; then $(BIN)/pip install -q torch==$(TORCH_VERSION); \
 	  else $(BIN)/pip install -q torch==$(TORCH_VERSION)+cpu 2>/dev/null \
 	    || { $(BIN)/pip install -q uv && $(BIN)/uv pip install -q --python $(BIN)/python \
-	           --torch-backend cpu torch==$(TORCH_VERSION); } \
+	           --torch-backend cpu torch==$(TORCH_VERSION) 2>/dev/null; } \
 	    || $(BIN)/pip install -q torch==$(TORCH_VERSION); fi; }
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
