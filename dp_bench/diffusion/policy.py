@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -103,41 +103,38 @@ class Step(NamedTuple):
     to_noise: float
 
 
-class Schedule:
-    """The noise added at each diffusion step, and the way back.
+def noise_schedule(train_steps: int) -> Tensor:
+    """The share of the signal's variance left at each diffusion step, `(train_steps,)`.
 
     Squared-cosine betas (Nichol and Dhariwal, 2021), as `diffusers` computes them.
+    """
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
+    scheduler = DDPMScheduler(train_steps, beta_schedule="squaredcos_cap_v2")
+    return scheduler.alphas_cumprod.float()
+
+
+def denoising_steps(
+    config: DiffusionConfig, alphas_bar: Sequence[float]
+) -> Iterator[Step]:
+    """The steps of the sampler, noisiest first; equally spaced from diffusion step 0.
 
     Args:
-        config: How many steps, and which sampler.
+        config: Which sampler, and how many steps.
+        alphas_bar: `(train_steps,)`, of `noise_schedule`.
     """
-
-    def __init__(self, config: DiffusionConfig) -> None:
-        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-        from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
-
-        kind = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[config.sampler]
-        scheduler = kind(
-            num_train_timesteps=config.train_steps, beta_schedule="squaredcos_cap_v2"
-        )
-        scheduler.set_timesteps(config.sample_steps)
-        self.alphas_bar: Tensor = scheduler.alphas_cumprod.float()
-        times = [int(t) for t in scheduler.timesteps]
-        self.steps = [
-            self._step(config, t, t - config.train_steps // config.sample_steps)
-            for t in times
-        ]
-
-    def _step(self, config: DiffusionConfig, t: int, t_next: int) -> Step:
-        a = float(self.alphas_bar[t])
-        b = float(self.alphas_bar[t_next]) if t_next >= 0 else 1.0
+    stride = config.train_steps // config.sample_steps
+    for t in range((config.sample_steps - 1) * stride, -1, -stride):
+        a = alphas_bar[t]
+        b = alphas_bar[t - stride] if t >= stride else 1.0
         known = {"t": t, "from_x": a**-0.5, "from_eps": ((1 - a) / a) ** 0.5}
         if config.sampler == "ddim":  # eta = 0
-            return Step(
+            yield Step(
                 **known, to_x0=b**0.5, to_x=0.0, to_eps=(1 - b) ** 0.5, to_noise=0.0
             )
+            continue
         beta = 1 - a / b
-        return Step(
+        yield Step(
             **known,
             to_x0=b**0.5 * beta / (1 - a),
             to_x=(a / b) ** 0.5 * (1 - b) / (1 - a),
@@ -151,6 +148,9 @@ class Diffusion(Policy):
 
     A subclass gives the network: `noise` for training, and for sampling
     `prepare`, called once a decision, and `denoise`, called at each step.
+
+    The noise schedule is fitted, and so belongs to the weights: what was trained with
+    one cannot be sampled with another, and sampling needs no library of schedules.
     """
 
     config: DiffusionConfig
@@ -159,14 +159,14 @@ class Diffusion(Policy):
         self, config: DiffusionConfig, *, obs_dim: int, action_dim: int
     ) -> None:
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
-        schedule = Schedule(config)
-        self.steps = schedule.steps
-        self.register_buffer("signal", schedule.alphas_bar.sqrt(), persistent=False)
-        self.register_buffer(
-            "spread", (1 - schedule.alphas_bar).sqrt(), persistent=False
-        )
-        self.signal: Tensor
-        self.spread: Tensor
+        unknown = torch.full((config.train_steps,), torch.nan)
+        self.register_buffer("alphas_bar", unknown)
+        self.alphas_bar: Tensor
+
+    def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
+        """Learns the units, and takes the noise schedule."""
+        super().fit(obs, actions, generator)
+        self.alphas_bar.copy_(noise_schedule(self.config.train_steps))
 
     def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
         """Predicts noise `(B, Tp, Da)` at steps `t` `(B,)`, with obs `(B, To, Do)`."""
@@ -187,7 +187,8 @@ class Diffusion(Policy):
             self.config.train_steps, (len(actions),), generator=generator, device=device
         )
         eps = torch.randn(actions.shape, generator=generator, device=device)
-        noisy = self.signal[t, None, None] * actions + self.spread[t, None, None] * eps
+        share = self.alphas_bar[t, None, None]
+        noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
         seen = obs[:, : self.horizons.obs]
         if self.training and self.config.obs_noise:
             blur = torch.randn(seen.shape, generator=generator, device=device)
@@ -197,7 +198,7 @@ class Diffusion(Policy):
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws a sequence of actions by denoising."""
         shape = (self.horizons.prediction, self.action_dim)
-        draws = 1 + sum(step.to_noise > 0 for step in self.steps)
+        draws = self.config.sample_steps if self.config.sampler == "ddpm" else 1
         noise = torch.stack(
             [torch.randn((draws, *shape), generator=g) for g in generators], dim=1
         ).to(obs.device)  # (draws, B, Tp, Da)
@@ -214,11 +215,12 @@ class Diffusion(Policy):
         Returns:
             Normalised actions, `(B, Tp, Da)`.
         """
-        times = torch.tensor([step.t for step in self.steps], device=obs.device)
+        steps = list(denoising_steps(self.config, self.alphas_bar.tolist()))
+        times = torch.tensor([step.t for step in steps], device=obs.device)
         prepared = self.prepare(obs, times)
         fresh = iter(noise)
         x = next(fresh)
-        for k, step in enumerate(self.steps):
+        for k, step in enumerate(steps):
             eps = self.denoise(x, k, prepared)
             x0 = (step.from_x * x - step.from_eps * eps).clamp_(-1, 1)
             if step.to_eps:

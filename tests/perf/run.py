@@ -31,7 +31,6 @@ from dp_bench.checkpoint import (
     versions,
     whole,
 )
-from dp_bench.diffusion.policy import Schedule
 from dp_bench.evaluate import load_actor, make_env
 from dp_bench.policy import threads_for
 from dp_bench.presets import preset
@@ -165,7 +164,8 @@ def _training(tier, repeats):
             o, a = next(stream)
         t = torch.randint(100, (len(o),))
         eps = torch.randn_like(a)
-        noisy = bare.signal[t, None, None] * a + bare.spread[t, None, None] * eps
+        share = bare.alphas_bar[t, None, None]
+        noisy = share.sqrt() * a + (1 - share).sqrt() * eps
         out = book(noisy, t, o[:, : bare.horizons.obs].flatten(1))
         torch.nn.functional.mse_loss(out, eps).backward()
         book_optimizer.step()
@@ -206,8 +206,7 @@ def latency():
 
 
 def _latency(policy, book, steps, lanes):
-    config = dataclasses.replace(policy.config, sample_steps=steps)
-    policy.steps = Schedule(config).steps
+    policy.config = config = dataclasses.replace(policy.config, sample_steps=steps)
     obs = torch.randn(lanes, config.horizons.obs, 20)
     noise = torch.randn(1, lanes, config.horizons.prediction, 2)
     cores = torch.get_num_threads()
