@@ -154,10 +154,12 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
         validation_share=task.validation_share,
         train_episodes=task.train_episodes,
     )
+    actions = task.actions_of(demos, chosen.control)
+    learned = dataclasses.replace(demos, actions=actions)
     data = [
         (part.obs[obs_kind], part.actions, part.episode_ends)
         for part in (
-            demos.select(episodes)
+            learned.select(episodes)
             for episodes in (split.train, split.validation)
             if len(episodes)
         )
@@ -176,7 +178,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
         train_episodes=len(split.train),
         train_seed=cell.train_seed,
         obs_dim=data[0][0].shape[1],
-        action_dim=demos.actions.shape[1],
+        action_dim=actions.shape[1],
     )
     folder = RunFolder(Path(cell.runs) / task.name / info.name)
     with locked(folder.path / ".lock"):

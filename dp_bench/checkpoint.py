@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
-NUMBER_MOVERS = ("numpy", "torch", "diffusers", "gymnasium", "pymunk", "mujoco")
+NUMBER_MOVERS = (
+    "numpy",
+    "torch",
+    "diffusers",
+    "scikit-learn",
+    "gymnasium",
+    "pymunk",
+    "mujoco",
+)
 
 
 @dataclass(frozen=True)

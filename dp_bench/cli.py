@@ -1,4 +1,4 @@
-"""The command line: dp-bench list | demos | train | eval | compare | report."""
+"""The command line: dp-bench list | demos | train | eval | compare | modes | report."""
 
 from __future__ import annotations
 
@@ -94,6 +94,9 @@ class Demos:
     out."""
     task: str | None = None
     """With `check`: the task, where the file does not say."""
+    control: str | None = None
+    """With `check`: what actions are converted to before they are replayed, position or
+    velocity; as recorded if left out."""
 
     def run(self) -> None:
         """Fetches or checks, and prints what there is."""
@@ -120,8 +123,10 @@ class Demos:
         else:
             task = plugins.task(self.task or next(iter(plugins.tasks())))
             found = readers.read(self.file, task, self.source)
+        task.actions_of(found, self.control)  # refuses early
         print(_described(found))
-        print("\n".join(doctor.replay(found, task).summary_lines()))
+        report = doctor.replay(found, task, control=self.control)
+        print("\n".join(report.summary_lines()))
 
 
 @dataclass(frozen=True)
@@ -376,12 +381,51 @@ class Report:
             print(f"remade in {folder}")
 
 
+@dataclass(frozen=True)
+class Modes:
+    """Show which of two equally good ways policies take, and whether they keep to it.
+
+    Example: `dp-bench modes runs/pusht/dp_c-*-seed0 runs/pusht/bet-*-seed0`.
+    All rollouts begin in one state of the task, between left and right, and differ in
+    the sampler's seed only. Table and picture are of the runs that are named, and take
+    the place of those of earlier calls.
+    """
+
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders of one task, as `dp-bench train` and `dp-bench compare` make them."""
+    task: str | None = None
+    """Task that the runs must be of; whichever it is if left out."""
+    rollouts: int = 20
+    """Rollouts of each run."""
+    out: Path = Path("results")
+    """Folder of results; paths, table and picture go to `<out>/<task>/modes.*`."""
+    device: str = "cpu"
+    """cpu or cuda."""
+
+    def run(self) -> None:
+        """Plays, and prints and writes the table and the picture."""
+        from dp_bench import modes
+        from dp_bench.train import available_device
+
+        found = modes.collect(
+            self.run_folders,
+            task=self.task,
+            rollouts=self.rollouts,
+            device=available_device(self.device),
+        )
+        folder = self.out / found[0].task
+        modes.write(folder / "modes.jsonl", found)
+        print(modes.make(folder))
+        print(f"paths, table and picture: {folder}/modes.*")
+
+
 COMMANDS = {
     "list": List,
     "demos": Demos,
     "train": Train,
     "eval": Eval,
     "compare": Compare,
+    "modes": Modes,
     "report": Report,
 }
 

@@ -34,6 +34,7 @@ class Report:
         deviation: Largest difference between a replayed and a recorded number of the
             state in the first 20 steps, `(E,)`, in the units of the state.
         tolerance: How far a replayed score may fall short.
+        control: What actions were converted to; None for actions as recorded.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Report:
     replayed: np.ndarray
     deviation: np.ndarray
     tolerance: float
+    control: str | None = None
 
     @property
     def reached(self) -> np.ndarray:
@@ -52,8 +54,9 @@ class Report:
     def summary_lines(self, worst: int = 5) -> list[str]:
         """The result for a person: totals, then the `worst` that fell short."""
         short = self.episodes[~self.reached]
+        mode = f" as {self.control} actions" if self.control else ""
         lines = [
-            f"{self.task}/{self.source}: {len(self.episodes)} episodes replayed, "
+            f"{self.task}/{self.source}{mode}: {len(self.episodes)} episodes replayed, "
             f"{int(self.reached.sum())} reach their recorded score "
             f"(within {self.tolerance:g})",
             f"mean score {self.recorded.mean():.3f} recorded, "
@@ -77,6 +80,7 @@ def replay(
     demos: Demos,
     task: Task,
     *,
+    control: str | None = None,
     episodes: Sequence[int] | None = None,
     num_processes: int | None = None,
     tolerance: float = 0.01,
@@ -89,6 +93,8 @@ def replay(
     Args:
         demos: Demonstrations of `task`.
         task: Gives the environment and the score.
+        control: What actions are converted to before they are played; None to play them
+            as recorded.
         episodes: Which episodes; None for all.
         num_processes: 1 to play in this process; None for as many as cores when there
             are more than 50 episodes. A script that asks for more than one needs the
@@ -96,7 +102,8 @@ def replay(
         tolerance: How far a replayed score may fall short.
 
     Raises:
-        BadInput: When an episode does not exist, or there is none to replay.
+        BadInput: When an episode does not exist, or there is none to replay, or actions
+            cannot be converted.
     """
     numbers = np.arange(demos.num_episodes) if episodes is None else np.array(episodes)
     if not len(numbers):
@@ -104,12 +111,14 @@ def replay(
     if num_processes is None:
         many = len(numbers) > WORTH_PROCESSES
         num_processes = (os.cpu_count() or 1) if many else 1
+    actions = task.actions_of(demos, control)
+    env_kwargs = demos.env_kwargs | ({"control": control} if control else {})
     jobs = []
     for first in range(0, len(numbers), EPISODES_A_JOB):
         chosen = range(first, min(first + EPISODES_A_JOB, len(numbers)))
         spans = [demos.episode(int(numbers[i])) for i in chosen]
-        tapes = [_Tape(demos.states[rows], demos.actions[rows]) for rows in spans]
-        jobs.append(_Job(task, demos.env_kwargs, list(chosen), tapes))
+        tapes = [_Tape(demos.states[rows], actions[rows]) for rows in spans]
+        jobs.append(_Job(task, env_kwargs, list(chosen), tapes))
     replayed, deviation = np.zeros((2, len(numbers)))
     with progress.bar(f"replay {task.name}", len(numbers)) as bar:
         for places, results in _results(jobs, num_processes):
@@ -124,6 +133,7 @@ def replay(
         replayed=replayed,
         deviation=deviation,
         tolerance=tolerance,
+        control=control,
     )
 
 

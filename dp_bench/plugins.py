@@ -56,6 +56,34 @@ METHODS = {
             about="denoises a chunk of actions with a temporal U-Net",
             presets="dp_bench.presets:DP_C",
         ),
+        Method(
+            name="dp_t",
+            title="Diffusion Policy, transformer (DP-T)",
+            policy="dp_bench.diffusion.policy:TransformerDiffusion",
+            about="denoises a chunk of actions with a transformer",
+            presets="dp_bench.presets:DP_T",
+        ),
+        Method(
+            name="lstm_gmm",
+            title="LSTM-GMM",
+            policy="dp_bench.baselines.lstm_gmm:LstmGmm",
+            about="remembers, and draws from a mixture of Gaussians",
+            presets="dp_bench.presets:LSTM_GMM",
+        ),
+        Method(
+            name="ibc",
+            title="IBC",
+            policy="dp_bench.baselines.ibc:Ibc",
+            about="searches an action that a learned energy likes",
+            presets="dp_bench.presets:IBC",
+        ),
+        Method(
+            name="bet",
+            title="BET",
+            policy="dp_bench.baselines.bet:Bet",
+            about="draws a cluster of actions with a transformer, and corrects it",
+            presets="dp_bench.presets:BET",
+        ),
     )
 }
 

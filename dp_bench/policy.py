@@ -76,8 +76,8 @@ class Policy(nn.Module):
     """The base of everything that is trained.
 
     A subclass names its settings in `config_class` (a dataclass with `horizons`) and
-    defines `loss` and `predict`, which see normalised units only; it may extend `fit`,
-    `reset` and `parameter_groups`.
+    defines `loss` and `predict` (or `predict_from`, if it remembers), which see
+    normalised units only; it may extend `fit` and `parameter_groups`.
 
     Args:
         config: An instance of `config_class`.
@@ -96,6 +96,7 @@ class Policy(nn.Module):
         self.action_units = Normalizer(action_dim)
         self.train_dtype = torch.float32
         self._generators: list[torch.Generator] = []
+        self._memory: list[Any] = []
 
     def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
         """Learns what is not learned by gradient: the units.
@@ -135,6 +136,25 @@ class Policy(nn.Module):
         """
         raise NotImplementedError
 
+    def predict_from(
+        self,
+        obs: Tensor,
+        generators: Sequence[torch.Generator],
+        memory: list[Any],
+    ) -> Tensor:
+        """Predicts as `predict` does; a policy that remembers defines this instead.
+
+        Args:
+            obs: As of `predict`.
+            generators: As of `predict`.
+            memory: What each lane remembers, `B` entries, None where an episode
+                begins; to be replaced by what each shall remember.
+
+        Returns:
+            As of `predict`.
+        """
+        return self.predict(obs, generators)
+
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The optimiser's groups; here all parameters share the weight decay."""
         return [{"params": list(self.parameters()), "weight_decay": weight_decay}]
@@ -143,11 +163,13 @@ class Policy(nn.Module):
         """Begins one episode in each lane; the seeds also seed the sampler's noise."""
         seeds = [derive(Purpose.DECISIONS, seed) for seed in env_seeds]
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._memory = [None] * len(seeds)
 
     def restart(self, lane: int, env_seed: int) -> None:
         """Begins a new episode in one lane, leaving the others as they are."""
         seed = derive(Purpose.DECISIONS, env_seed)
         self._generators[lane] = torch.Generator().manual_seed(seed)
+        self._memory[lane] = None
 
     @torch.inference_mode()
     def act(self, obs: np.ndarray, lanes: Sequence[int] | None = None) -> np.ndarray:
@@ -175,9 +197,12 @@ class Policy(nn.Module):
         device = self.obs_units.scale.device
         given = torch.as_tensor(obs, dtype=torch.float32, device=device)
         generators = [self._generators[lane] for lane in lanes]
+        memory = [self._memory[lane] for lane in lanes]
         with threads_for(len(lanes), device):
-            actions = self.predict(self.obs_units(given), generators)
+            actions = self.predict_from(self.obs_units(given), generators, memory)
             executed = self.action_units.inverse(actions[:, self.horizons.executed])
+        for lane, entry in zip(lanes, memory, strict=True):
+            self._memory[lane] = entry
         return executed.cpu().numpy()
 
     @property

@@ -10,6 +10,9 @@ from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
     import gymnasium as gym
+    import numpy as np
+
+    from dp_bench.demos import Demos
 
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
 VALIDATION_STARTS = range(50_000, 50_200)  # env seeds that settings are chosen on
@@ -34,6 +37,31 @@ class Column(NamedTuple):
 
     key: str
     title: str
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A start from which two ways are equally good, left and right of an obstacle.
+
+    Attributes:
+        start: Taken by the environment's `reset(options={"state": start})`, `(S,)`.
+        steps: How many steps are played from there.
+        judge: `"module:function"`, `(positions (L, 2), start) -> (side, committed)`:
+            -1 for left, 1 for right, 0 for neither; and whether it kept to that side.
+        scene: `"module:function"`, `start -> {"table": [...], "goal": [...], "block":
+            [...]}`: closed outlines `(P, 2)` that the picture shows.
+        position: Which two numbers of `info["state"]` are the position.
+        unit: Of positions.
+        downwards: Whether the second number grows downwards in pictures.
+    """
+
+    start: tuple[float, ...]
+    steps: int
+    judge: str
+    scene: str
+    position: tuple[int, int] = (0, 1)
+    unit: str = "m"
+    downwards: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +97,11 @@ class Task:
         max_steps: Steps after which an episode is cut off.
         score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
         obs_kinds: Values of the environment's `obs` argument; the first is the default.
-        controls: Values of `control`; the first is the default.
+        controls: Values of `control`; the first is the default, and what the actions of
+            demonstrations are unless their `env_kwargs` name another.
+        actions_as: By control mode, `"module:function"` with signature
+            `(demos: Demos) -> actions (N, Da)`: turns actions of the first mode into
+            actions of this one, with no more rounding than float64 has.
         variants: Named keyword arguments of the environment under which every policy
             is evaluated; the first is what the table leads with.
         sources: Demonstrations by name; the first is the default.
@@ -77,6 +109,8 @@ class Task:
         train_episodes: How many demonstrations policies are trained on; None for all.
         validation_share: Share of the episodes held back for validation.
         lanes: Episodes rolled out side by side with one policy.
+        fork: Where `dp-bench modes` lets policies choose; None where there is no such
+            start.
     """
 
     name: str
@@ -87,6 +121,7 @@ class Task:
     score: str
     obs_kinds: tuple[str, ...] = ("state",)
     controls: tuple[str, ...] = ("position",)
+    actions_as: Mapping[str, str] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: {"default": {}}
     )
@@ -95,6 +130,7 @@ class Task:
     train_episodes: int | None = None
     validation_share: float = 0.02
     lanes: int = 25
+    fork: Fork | None = None
 
     def check(
         self,
@@ -120,6 +156,31 @@ class Task:
                     f"task {self.name!r} has no {what} {value!r}; "
                     f"it has {', '.join(choices) or 'none'}"
                 )
+
+    def actions_of(self, demos: Demos, control: str | None = None) -> np.ndarray:
+        """Actions of demonstrations under a control mode, `(N, Da)`.
+
+        Args:
+            demos: Demonstrations of this task.
+            control: What the actions shall mean; None for what they mean as recorded.
+
+        Raises:
+            BadInput: When there is no such mode, or no way to it from the recorded one.
+        """
+        from dp_bench import plugins
+
+        self.check(control=control)
+        recorded = demos.env_kwargs.get("control", self.controls[0])
+        if control is None or control == recorded:
+            return demos.actions
+        if recorded != self.controls[0] or control not in self.actions_as:
+            raise BadInput(
+                f"task {self.name!r} cannot turn {recorded} actions into {control} "
+                f"actions; from {self.controls[0]} it can make "
+                f"{', '.join(self.actions_as) or 'none'}"
+            )
+        actions: np.ndarray = plugins.load(self.actions_as[control])(demos)
+        return actions
 
     def make_env(
         self,

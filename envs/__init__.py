@@ -1,6 +1,8 @@
 """The table of all tasks. Environments are named by strings and imported when made."""
 
-from dp_bench.task import Column, DemoSource, Task
+import math
+
+from dp_bench.task import Column, DemoSource, Fork, Task
 
 TASKS = {
     task.name: task
@@ -13,6 +15,8 @@ TASKS = {
             max_steps=300,
             score="dp_bench.envs.scores:best_reward",
             obs_kinds=("keypoints", "state", "image"),
+            controls=("position", "velocity"),
+            actions_as={"velocity": "dp_bench.envs.push_t:displacements"},
             variants={
                 "default": {"legacy": False},
                 "legacy": {"legacy": True},
@@ -28,6 +32,18 @@ TASKS = {
             },
             columns=(Column("final_iou", "final IoU"),),
             train_episodes=90,
+            # Mirrored in x + y = 512, all of this is itself: the table; the outline;
+            # the block, turned like its outline and 90 px from it along their common
+            # axis; and the finger on that axis, at the end of the stem. The bar must be
+            # pushed from its far side, and both ways there are equally long.
+            fork=Fork(
+                start=(178.0, 334.0, 320.0, 192.0, math.pi / 4),
+                steps=40,
+                judge="dp_bench.envs.push_t:way_round",
+                scene="dp_bench.envs.push_t:outlines",
+                unit="px",
+                downwards=True,
+            ),
         ),
     )
 }

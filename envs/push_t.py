@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium as gym
@@ -63,6 +63,7 @@ KEYPOINTS = (
 )
 
 OBS_KINDS = ("state", "keypoints", "image")
+CONTROLS = ("position", "velocity")
 IMAGE_SIZE = 96  # side of the image observation [px]
 
 WHITE = (255, 255, 255)
@@ -93,8 +94,12 @@ class PushT(gym.Env[Any, np.ndarray]):
     """A round finger pushes a T over a table until it covers a fixed outline.
 
     ## Action
-    Where the finger should go, `(2,)`: x, y in [0, 512] px. It gets there like a
-    damped spring, within half a second or so.
+    `control="position"`: where the finger should go, `(2,)`: x, y in [0, 512] px. It
+    gets there like a damped spring, within half a second or so.
+
+    `control="velocity"`: how far from where the finger is now it should go, `(2,)`:
+    x, y in [-512, 512] px. The target stays where it is for the whole step, and is then
+    one of "position".
 
     ## Observation
     `obs="keypoints"`, float32 `(20,)`:
@@ -136,6 +141,7 @@ class PushT(gym.Env[Any, np.ndarray]):
 
     ## Arguments
     - `obs`: "keypoints", "state" or "image".
+    - `control`: "position" or "velocity".
     - `legacy`: The block turns about its centre of gravity, which is not its origin, so
       the order in which a start is set matters. False sets the angle and then the
       position, which puts the block where the state says, as the human demonstrations
@@ -147,6 +153,8 @@ class PushT(gym.Env[Any, np.ndarray]):
     - Targets outside the table are moved to its edge, so that the finger never leaves
       it; the reference follows them. No demonstration contains one. NaN and infinity
       are refused.
+    - It has position control only, and so have the demonstrations; `displacements`
+      gives their actions for velocity control.
     - One class offers the three observations that are three classes there, as float32
       and not float64; the state kept in `info` is float64.
     - Seeds are set by `reset(seed=...)`; the starts of equal seeds are equal.
@@ -168,10 +176,15 @@ class PushT(gym.Env[Any, np.ndarray]):
         obs: str = "keypoints",
         legacy: bool = False,
         render_mode: str | None = None,
+        control: str = "position",
     ) -> None:
         if obs not in OBS_KINDS:
             raise BadInput(
                 f"PushT has no observation {obs!r}; it has {', '.join(OBS_KINDS)}"
+            )
+        if control not in CONTROLS:
+            raise BadInput(
+                f"PushT has no control mode {control!r}; it has {', '.join(CONTROLS)}"
             )
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
@@ -181,7 +194,9 @@ class PushT(gym.Env[Any, np.ndarray]):
         if render_mode == "human":
             _import_pygame()
         self.obs_kind, self.legacy, self.render_mode = obs, legacy, render_mode
-        self.action_space = spaces.Box(0.0, TABLE, (2,), np.float32)
+        self.control = control
+        least = 0.0 if control == "position" else -TABLE
+        self.action_space = spaces.Box(least, TABLE, (2,), np.float32)
         self.observation_space = _observation_space(obs)
         self._window: Any = None
         self._build()
@@ -231,12 +246,12 @@ class PushT(gym.Env[Any, np.ndarray]):
         return self._observe(), self._info()
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Moves the finger towards `action` for a tenth of a second.
+        """Moves the finger towards its target for a tenth of a second.
 
         Raises:
             BadInput: When the action is not two finite numbers.
         """
-        goal_x, goal_y = _checked_target(action)
+        goal_x, goal_y = self._target(action)
         finger, advance, dt = self._finger, self._space.step, 1 / PHYSICS_RATE
         # A kinematic body moves by exactly v dt, so nothing is read back on the way.
         x, y = finger.position
@@ -258,6 +273,13 @@ class PushT(gym.Env[Any, np.ndarray]):
             False,
             self._info(),
         )
+
+    def _target(self, action: Any) -> tuple[float, float]:
+        """Where on the table an action sends the finger [px]."""
+        x, y = _checked_action(action, self.action_space)
+        if self.control == "velocity":
+            x, y = self._finger_x + x, self._finger_y + y
+        return min(max(x, 0.0), TABLE), min(max(y, 0.0), TABLE)
 
     def _build(self) -> None:
         """Makes a new table, so that no contact of the last episode is remembered.
@@ -563,16 +585,19 @@ def _observation_space(obs: str) -> spaces.Space[Any]:
     return spaces.Box(low, high, dtype=np.float32)
 
 
-def _checked_target(action: Any) -> tuple[float, float]:
-    target = np.asarray(action, np.float64)
-    if target.shape != (2,):
+def _checked_action(action: Any, space: Any) -> tuple[float, float]:
+    values = np.asarray(action, np.float64)
+    if values.shape != (2,):
         raise BadInput(
-            f"action {action!r} must be a target x, y: shape (2,), not {target.shape}"
+            f"action {action!r} must hold x, y: shape (2,), not {values.shape}"
         )
-    x, y = target.tolist()
+    x, y = values.tolist()
     if not (math.isfinite(x) and math.isfinite(y)):
-        raise BadInput(f"action {target.tolist()} must be finite, in [0, {TABLE:.0f}]")
-    return min(max(x, 0.0), TABLE), min(max(y, 0.0), TABLE)
+        low, high = space.low[0], space.high[0]
+        raise BadInput(
+            f"action {values.tolist()} must be finite, in [{low:.0f}, {high:.0f}]"
+        )
+    return x, y
 
 
 def _checked_state(state: Any) -> tuple[float, ...]:
@@ -665,3 +690,57 @@ def demos_from_replay(
         episode_ends=np.asarray(episode_ends, np.int64),
         env_kwargs={"obs": "keypoints", "legacy": False},
     )
+
+
+def displacements(demos: Demos) -> np.ndarray:
+    """Actions of demonstrations for velocity control: target less finger [px].
+
+    Returns:
+        `(N, 2)`, float64, so that the recorded targets are met again.
+    """
+    return demos.actions - demos.states[:, :2]
+
+
+def way_round(positions: np.ndarray, start: Sequence[float]) -> tuple[int, bool]:
+    """Tells on which side a finger went round the block that stood before it.
+
+    The finger starts beyond the end of the stem and looks along it at the bar. In the
+    frame of the block as it stood, `u` is across the axis and `v` along it. Until it is
+    round, which is when it passes the bar's outer edge (`v < 0`), it is to the left
+    where `u < -30` and to the right where `u > 30`: it then clears the stem. A path has
+    committed when it was to one side only; if it was to both, its side is the last one.
+    What it does behind the bar does not count: there it has to come back to the axis.
+
+    Args:
+        positions: Of the finger, `(L, 2)` [px].
+        start: Finger x, y, block x, y, angle, `(5,)`.
+
+    Returns:
+        -1 for left, 1 for right, 0 for neither; and whether it committed, which a
+        finger that went to neither side has not.
+    """
+    x, y, angle = start[2:]
+    c, s = math.cos(angle), math.sin(angle)
+    offset = np.asarray(positions, np.float64) - (x, y)
+    u, v = offset @ (c, s), offset @ (-s, c)  # (L,)
+    round_at = np.flatnonzero(v < 0)
+    way = u[: round_at[0]] if len(round_at) else u
+    sides = np.sign(way[np.abs(way) > STEM[2] + FINGER_RADIUS])
+    if not len(sides):
+        return 0, False
+    return int(sides[-1]), bool((sides == sides[-1]).all())
+
+
+def outlines(start: Sequence[float]) -> dict[str, list[np.ndarray]]:
+    """Outlines of what a picture of a state shows, each `(P, 2)` [px]."""
+
+    def placed(x: float, y: float, angle: float) -> np.ndarray:
+        c, s = math.cos(angle), math.sin(angle)
+        return np.array([(x + c * u - s * v, y + s * u + c * v) for u, v in OUTLINE])
+
+    near, far = NEAR_WALL, FAR_WALL
+    return {
+        "table": [np.array([(near, near), (far, near), (far, far), (near, far)])],
+        "goal": [placed(*GOAL)],
+        "block": [placed(*start[2:])],
+    }

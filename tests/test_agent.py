@@ -39,8 +39,11 @@ def run_folder(tmp_path_factory):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         policy = build_policy(INFO)
-    for units in (policy.obs_units, policy.action_units):
-        units.fit(torch.tensor([[0.0], [512.0]]).expand(2, len(units.scale)))
+    obs, actions = (
+        torch.tensor([[0.0], [512.0]]).expand(2, dim)
+        for dim in (policy.obs_dim, policy.action_dim)
+    )
+    policy.fit(obs, actions, torch.Generator())
     save_tensors(folder.weights, policy.state_dict(), {"update": 5, "seconds": 1.0})
     return folder.path
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from dp_bench import bench, records
+from dp_bench import demos as demonstrations
 from dp_bench.bench import Cell
 from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors
 from dp_bench.errors import BadInput
@@ -88,6 +90,32 @@ def test_a_finished_cell_is_not_made_again_and_another_setting_is(cell, monkeypa
     assert len(records.read(folder.records)) == 4
 
 
+def test_velocity_control_is_learned_from_displacements(cell, demos_file, monkeypatch):
+    by_velocity = dataclasses.replace(cell, control="velocity")
+    seen = []
+    with monkeypatch.context() as patch:
+        patch.setattr("dp_bench.train.train", lambda *given, **_: seen.append(given))
+        for each in (cell, by_velocity):
+            with bench.opened(each, train_it=True):
+                pass
+    (_, data, validation, *_), (_, displaced, displaced_validation, *_) = seen
+    for positions, converted in ((data, displaced), (validation, displaced_validation)):
+        np.testing.assert_array_equal(converted[0], positions[0])
+        np.testing.assert_array_equal(converted[2], positions[2])
+    demos = demonstrations.load(demos_file)
+    learned = np.concatenate([displaced[1], displaced_validation[1]])
+    expected = (demos.actions - demos.states[:, :2]).astype(np.float32)
+    assert sorted(learned.tolist()) == sorted(expected.tolist())
+
+    folder = RunFolder(bench.run(by_velocity))
+    assert {r.control for r in records.read(folder.records)} == {"velocity"}
+    position = folder_of(cell)
+    assert folder.path != position.path
+    assert folder.info().control == "velocity"
+    assert folder.info().demos_digest == position.info().demos_digest == demos.digest
+    assert folder.info().split_digest == position.info().split_digest
+
+
 def test_no_two_processes_work_in_one_run_folder(cell):
     folder = folder_of(cell)
     with open(folder.path / ".lock", "w") as lock:
@@ -109,7 +137,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(cell):
     ("change", "said"),
     [
         ({"task": "pushed"}, "did you mean 'pusht'"),
-        ({"method": "dp_d"}, "did you mean 'dp_c'"),
+        ({"method": "dp_cc"}, "did you mean 'dp_c'"),
         ({"obs_kind": "smell"}, "no observation 'smell'; it has keypoints"),
         ({"obs_kind": "image"}, "hold no 'image' observations; they hold"),
         ({"control": "torque"}, "no control mode 'torque'"),

@@ -55,7 +55,7 @@ def test_sampling_is_the_plain_loop_over_the_scheduler(
     )
     with torch.inference_mode():
         for t in scheduler.timesteps:
-            eps = policy.noise(x, t.expand(4), obs)
+            eps = policy.network(x, t.expand(4), obs)
             x = scheduler.step(eps, t, x).prev_sample
         ours = policy.sample(obs, noise)
     torch.testing.assert_close(ours, x, atol=1e-5, rtol=0)
@@ -127,14 +127,14 @@ def test_the_unet_is_the_textbook_one():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         policy = UnetDiffusion(config, obs_dim=3, action_dim=2)
-        book = textbook_copy(policy.unet, 2, 6, config)
+        book = textbook_copy(policy.network, 2, 6, config)
         x = torch.randn(4, 16, 2, requires_grad=True)
         t, obs = torch.tensor([0, 7, 50, 99]), torch.randn(4, 6)
-    ours, theirs = policy.unet(x, t, obs), book(x, t, obs)
+    ours, theirs = policy.network(x, t, obs), book(x, t, obs)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
     grads = [torch.autograd.grad(y.square().sum(), x)[0] for y in (ours, theirs)]
     torch.testing.assert_close(*grads, atol=1e-4, rtol=1e-4)
-    half = policy.unet(x, t, obs, torch.bfloat16)
+    half = policy.network(x, t, obs, torch.bfloat16)
     assert (half - ours).abs().max().item() < 0.05
 
 

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dp_bench import demos as demonstrations
 from dp_bench import fetch, plugins
+from dp_bench.cli import main
 from dp_bench.demos import Demos
 from dp_bench.doctor import replay
 from dp_bench.errors import BadInput
@@ -61,6 +63,48 @@ def test_what_was_recorded_here_is_met_again(recorded, task):
     np.testing.assert_allclose(report.replayed, recorded.scores, atol=1e-6)
 
 
+def test_converted_actions_lead_to_the_same_scores(recorded, task):
+    report = replay(recorded, task, control="velocity")
+    assert report.reached.all()
+    assert report.deviation.max() < 1e-6
+    np.testing.assert_allclose(report.replayed, recorded.scores, atol=1e-6)
+    assert "as velocity actions: 3 episodes" in report.summary_lines()[0]
+    as_they_are = replay(recorded, task, control="position")
+    np.testing.assert_array_equal(as_they_are.replayed, replay(recorded, task).replayed)
+
+
+def test_what_was_recorded_by_velocity_is_replayed_by_velocity(recorded, task):
+    by_velocity = dataclasses.replace(
+        recorded,
+        actions=task.actions_of(recorded, "velocity"),
+        env_kwargs=recorded.env_kwargs | {"control": "velocity"},
+    )
+    for control in (None, "velocity"):
+        assert replay(by_velocity, task, control=control).deviation.max() < 1e-4
+    with pytest.raises(BadInput, match="cannot turn velocity actions into position"):
+        replay(by_velocity, task, control="position")
+
+
+def test_a_control_mode_without_a_converter_is_refused(recorded, task):
+    with pytest.raises(BadInput, match="no control mode 'torque'; it has position"):
+        replay(recorded, task, control="torque")
+    bare = dataclasses.replace(task, actions_as={})
+    with pytest.raises(BadInput, match="cannot turn position actions into velocity"):
+        replay(recorded, bare, control="velocity")
+
+
+def test_the_command_replays_under_the_named_control(recorded, tmp_path, capsys):
+    path = tmp_path / "recorded.hdf5"
+    demonstrations.save(recorded, path)
+    main(["demos", "check", str(path), "--control", "velocity"])
+    assert "velocity actions: 3 episodes replayed, 3 reach" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["demos", "check", str(path), "--control", "torque"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no control mode 'torque'" in err
+
+
 def test_another_start_is_noticed(recorded, task):
     states = recorded.states.copy()
     states[25] += [0, 0, 30, 0, 0]
@@ -94,10 +138,11 @@ def test_episodes_that_are_not_there_are_refused(recorded, task, episodes):
         replay(recorded, task, episodes=episodes)
 
 
-def test_human_demonstrations_reach_their_scores_again(shared, task):
+@pytest.mark.parametrize("control", ["position", "velocity"])
+def test_human_demonstrations_reach_their_scores_again(shared, task, control):
     path = shared / "data" / "pusht" / "pusht_cchi_v7_replay.zarr.zip"
     demos = fetch.load_demos("pusht", path=path)
-    report = replay(demos, task, episodes=range(40))
+    report = replay(demos, task, control=control, episodes=range(40))
     assert report.reached.all()
     assert report.deviation.max() < 1e-4
     assert 0.95 * report.replayed.mean() == pytest.approx(0.901, abs=0.001)

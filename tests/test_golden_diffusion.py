@@ -31,6 +31,24 @@ def test_the_unet_is_the_published_one(shared, training):
     np.testing.assert_allclose(out, golden["out"], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["transformer_decoder", "transformer_decoder_cond2"])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_transformer_is_the_published_one(shared, name, training):
+    golden = load(shared / "golden" / f"{name}.npz")
+    network = reference_network(
+        "transformer", weights_of(golden), n_head=int(golden["n_head"])
+    )
+    x, t, obs = (torch.tensor(golden[n]) for n in ("noisy_actions", "timesteps", "obs"))
+    with torch.set_grad_enabled(training):
+        out = network(x, t, obs).detach().numpy()
+    np.testing.assert_allclose(out, golden["out"], atol=1e-5)
+    with torch.inference_mode():  # the sampler's way: conditions first
+        conditions = network.conditions(t, obs)
+        for k in range(len(t)):
+            eps = network.denoise(x, conditions[k])[k].numpy()
+            np.testing.assert_allclose(eps, golden["out"][k], atol=1e-5)
+
+
 def test_a_whole_decision_is_the_published_one(shared):
     golden = load(shared / "golden" / "dp_c_ddim10.npz")
     config = UnetDiffusionConfig(
@@ -40,7 +58,7 @@ def test_a_whole_decision_is_the_published_one(shared):
         sample_steps=10,
     )
     policy = UnetDiffusion(config, obs_dim=5, action_dim=2)
-    policy.unet = reference_network("unet1d", weights_of(golden)).unet
+    policy.network = reference_network("unet1d", weights_of(golden))
     obs, actions = (torch.tensor(golden[n]) for n in ("fit_obs", "fit_action"))
     policy.fit(obs, actions, torch.Generator())
     seen = policy.obs_units(torch.tensor(golden["obs"]))

@@ -4,9 +4,22 @@ import pytest
 from matplotlib.figure import Figure
 
 from dp_bench.errors import BadInput
-from dp_bench.plots import learning_curves, loss_curves, save, success_bars
+from dp_bench.modes import Choice
+from dp_bench.plots import (
+    LEFT,
+    NEITHER,
+    RIGHT,
+    learning_curves,
+    loss_curves,
+    modes,
+    save,
+    stability,
+    success_bars,
+)
 from dp_bench.records import Record, to_frame
+from dp_bench.stats import Estimate
 from dp_bench.tables import summary
+from dp_bench.task import Fork
 
 
 def episodes(method, scores, step=100, variant="default", **changes):
@@ -135,6 +148,107 @@ def test_a_long_noisy_loss_is_smoothed_but_not_moved():
     assert len(raw.get_xdata()) == len(smooth.get_xdata()) == 600
     assert np.std(smooth.get_ydata()) < 0.5 * np.std(raw.get_ydata())
     assert np.mean(smooth.get_ydata()) == pytest.approx(1, abs=0.02)
+
+
+def training(seed, **more):
+    draw = np.random.default_rng(seed).uniform
+    return [{"update": i, "loss": draw(0.1, 1), **more} for i in (10, 20, 30)]
+
+
+def test_stability_puts_loss_error_and_score_over_the_same_updates():
+    scores = np.random.default_rng(0).uniform(size=(2, 6))
+    steps = episodes("m", scores / 2, step=10) + episodes("m", scores, step=20)
+    logs = {"M": [training(0, val_action_error=0.3), training(1)], "N": [training(2)]}
+    logs["M"][0][1].pop("val_action_error")
+    frames = {
+        "M": to_frame(steps),
+        "N": to_frame(episodes("n", scores, 10) + episodes("n", scores, 20)),
+    }
+    top, middle, bottom = stability(logs, frames)
+    drawn = [(line.get_color(), list(line.get_ydata())) for line in top.lines]
+    m, n = (line.get_color() for line in bottom.lines)
+    assert m != n
+    assert drawn == [
+        (colour, [line["loss"] for line in log])
+        for colour, log in ((m, logs["M"][0]), (m, logs["M"][1]), (n, logs["N"][0]))
+    ]
+    assert list(middle.lines[0].get_xdata()) == [10, 30]
+    assert list(middle.lines[0].get_ydata()) == [0.3, 0.3]
+    assert not middle.texts
+    curve = bottom.lines[0]
+    np.testing.assert_allclose(curve.get_xdata(), [10, 20])
+    np.testing.assert_allclose(curve.get_ydata(), [scores.mean() / 2, scores.mean()])
+    assert len({ax.get_xlim() for ax in (top, middle, bottom)}) == 1
+    assert [text.get_text() for text in top.get_legend().get_texts()] == ["M", "N"]
+    assert "2 train seeds × 6 starts" in texts(bottom)  # noqa: RUF001
+
+
+def test_stability_says_where_nothing_was_measured_or_does_not_belong_together():
+    frame = to_frame(episodes("m", [[0.1, 0.2]]))
+    top, middle, _ = stability({}, {"m": frame})
+    assert not top.lines
+    assert "not measured" in texts(middle)
+    windy = to_frame(episodes("m", [[0.1]], variant="windy"))
+    with pytest.raises(BadInput, match="one variant, these records are of default, wi"):
+        stability({}, {"m": frame, "w": windy})
+    with pytest.raises(BadInput, match="these records are of none"):
+        stability({}, {})
+
+
+def rollouts(
+    title="a method", sides=(-1, 1, 1, 0), committed=(True, True, False, False)
+):
+    rng = np.random.default_rng(0)
+    return Choice(
+        title=title,
+        paths=[rng.uniform(1, 9, size=(5, 2)) for _ in sides],
+        sides=np.array(sides),
+        committed=np.array(committed),
+        left=Estimate(1 / 3, 0.06, 0.79, 0.95, 1, 3),
+        commits=Estimate(0.5, 0.15, 0.85, 0.95, 1, 4),
+    )
+
+
+SQUARE = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+SCENE = {"table": [SQUARE], "goal": [SQUARE / 2], "block": [SQUARE / 5]}
+FORK = Fork(start=(3.0, 4.0), steps=4, judge="", scene="", unit="cm", downwards=True)
+
+
+def test_paths_are_coloured_by_their_side_and_broken_where_they_changed_it():
+    choice = rollouts()
+    [ax] = modes([choice], FORK, SCENE)
+    paths = [line for line in ax.lines if len(line.get_xdata()) == 5]
+    for line, path in zip(paths, choice.paths, strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), path)
+    assert [p.get_color() for p in paths] == [LEFT, RIGHT, RIGHT, NEITHER]
+    assert [p.get_linestyle() == "-" for p in paths] == [True, True, False, True]
+    assert ax.get_title(loc="left").split("\n") == [
+        "a method",
+        "left 1 of 3 [0.06, 0.79]",
+        "commits 2 of 4 [0.15, 0.85]",
+    ]
+    assert len(ax.patches) == 3
+    assert ax.yaxis_inverted()
+    assert ax.get_xlabel() == "x [cm]"
+
+
+def test_the_picture_of_many_methods_is_not_cut_off():
+    long = "a method with a very long name, settings 123456, demonstrations 12345678"
+    for number in (1, 5, 7):
+        axes = modes([rollouts(long)] * number, FORK, SCENE)
+        assert len(axes) == number
+        figure = axes[0].figure
+        figure.draw_without_rendering()
+        assert sum(ax.axison for ax in figure.axes) == number
+        boxes = [ax.get_tightbbox() for ax in axes]
+        boxes += [legend.get_window_extent() for legend in figure.legends]
+        for box in boxes:
+            assert box.x0 >= figure.bbox.x0 - 1
+            assert box.x1 <= figure.bbox.x1 + 1
+            assert box.y0 >= figure.bbox.y0 - 1
+            assert box.y1 <= figure.bbox.y1 + 1
+        for one, other in zip(boxes, boxes[1:], strict=False):
+            assert not (one.shrunk(0.98, 0.98).overlaps(other)), "panels lie apart"
 
 
 def test_axes_that_are_given_are_used_and_settings_are_left_alone():

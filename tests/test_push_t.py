@@ -10,8 +10,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import dp_bench  # noqa: F401 (registers the environment)
+from dp_bench.demos import Demos
 from dp_bench.envs import push_t
-from dp_bench.envs.push_t import GOAL, OBS_KINDS, Pose, PushT
+from dp_bench.envs.push_t import CONTROLS, GOAL, OBS_KINDS, Pose, PushT
 from dp_bench.envs.scores import best_reward
 from dp_bench.errors import BadInput
 
@@ -45,6 +46,13 @@ def random_poses(num, seed=0):
     rng = np.random.default_rng(seed)
     low, high = [150, 150, -7], [360, 360, 7]
     return [Pose(*pose) for pose in rng.uniform(low, high, (num, 3))]
+
+
+def states_along(env, start, actions):
+    """Full-precision states that actions lead through, the start included."""
+    _, info = env.reset(options={"state": start})
+    infos = [info, *(env.step(action)[-1] for action in actions)]
+    return np.array([info["state"] for info in infos])
 
 
 # ------------------------------------------------------------- against recorded truth
@@ -125,6 +133,24 @@ def test_converted_demonstrations_hold_the_rewards_of_the_states_they_led_to(rep
     assert demos.scores.shape == ends.shape
     assert demos.scores[0] == pytest.approx(demos.rewards[:first_end].max())
     assert 0.85 < demos.scores.mean() < 1
+
+
+def test_human_displacements_lead_where_human_positions_lead(replay):
+    demos = push_t.demos_from_replay(*replay)
+    displaced = push_t.displacements(demos)
+    for k in range(5):
+        rows = demos.episode(k)
+        by_position, by_velocity = (
+            states_along(env, demos.states[rows.start], actions[rows])
+            for env, actions in (
+                (PushT(obs="state"), demos.actions),
+                (PushT(obs="state", control="velocity"), displaced),
+            )
+        )
+        # Recorded as float32: errors of the finger add up, and pushing enlarges them.
+        finger = np.abs(by_velocity - by_position)[:, :2]
+        assert finger.max() < 1e-3, f"episode {k}"
+        np.testing.assert_allclose(by_velocity, by_position, 0, 0.01)
 
 
 def test_the_starts_of_the_reference():
@@ -208,7 +234,8 @@ def test_it_is_a_gymnasium_environment(obs, monkeypatch):
         warnings.simplefilter("error")
         # Targets are in px, as in the demonstrations; policies scale them themselves.
         warnings.filterwarnings("ignore", ".*symmetric and normalized space.*")
-        check_env(gym.make(ENV_ID, obs=obs).unwrapped)
+        for control in CONTROLS if obs == "state" else CONTROLS[:1]:
+            check_env(gym.make(ENV_ID, obs=obs, control=control).unwrapped)
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -351,12 +378,48 @@ def test_targets_beyond_the_table_are_moved_to_its_edge():
     np.testing.assert_array_equal(*ends)
 
 
+def test_a_displacement_counts_from_where_the_finger_is():
+    """Pushes around the block, some of them to targets beyond the table."""
+    position, velocity = (PushT(obs="state", control=control) for control in CONTROLS)
+    targets = pushing_actions(position, seed=2, steps=60).astype(np.float64)
+    targets[::7] += 500
+    start = position.reset(seed=2)[1]["state"]
+    states = states_along(position, start, targets)
+    moved = np.ptp(states[:, 2:], axis=0)
+    assert moved.min() > 0.1
+    again = states_along(velocity, start, targets - states[:-1, :2])
+    np.testing.assert_allclose(again, states, 0, 1e-6)
+
+
+def test_a_finger_that_shall_not_move_stays():
+    env = PushT(obs="state", control="velocity")
+    states = states_along(env, START, np.zeros((10, 2)))
+    np.testing.assert_array_equal(states[:, :2], [START[:2]] * 11)
+
+
+def test_a_displacement_and_where_the_finger_was_make_the_target():
+    demos = Demos(
+        task="pusht",
+        source="made-up",
+        obs={"state": np.zeros((3, 5))},
+        actions=[[110.0, 90.0], [0.0, 512.0], [7.5, 7.5]],
+        states=[[100.0, 100.0, *GOAL], [0.1, 0.1, *GOAL], [7.5, 7.0, *GOAL]],
+        rewards=np.zeros(3),
+        scores=[0.5, 0.5],
+        episode_ends=[2, 3],
+    )
+    displaced = push_t.displacements(demos)
+    assert displaced.dtype == np.float64
+    np.testing.assert_array_equal(displaced, [[10, -10], [-0.1, 511.9], [0, 0.5]])
+
+
 @pytest.mark.parametrize(
     ("action", "named"),
     [([np.nan, 1.0], "nan"), ([1.0, np.inf], "inf"), ([1.0], "(1,)")],
 )
-def test_a_bad_action_is_named(action, named):
-    env = PushT()
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_bad_action_is_named(action, named, control):
+    env = PushT(control=control)
     env.reset(seed=0)
     with pytest.raises(BadInput) as refused:
         env.step(np.array(action))
@@ -367,6 +430,7 @@ def test_a_bad_action_is_named(action, named):
     ("call", "named"),
     [
         (lambda: PushT(obs="pixels"), "keypoints"),
+        (lambda: PushT(control="torque"), "'torque'; it has position, velocity"),
         (lambda: PushT(render_mode="ansi"), "rgb_array"),
         (lambda: PushT().reset(seed=2**32), "2**32 - 1"),
         (lambda: PushT().reset(options={"state": [1.0, 2.0]}), "(2,)"),

@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dp_bench.diffusion.transformer import Transformer
 from dp_bench.diffusion.unet import Unet
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
+from dp_bench.layers import check_transformer, decay_matrices
 from dp_bench.policy import Policy
 
 
@@ -86,6 +88,38 @@ class UnetDiffusionConfig(DiffusionConfig):
             )
 
 
+@dataclass(frozen=True)
+class TransformerDiffusionConfig(DiffusionConfig):
+    """Settings of DP-T.
+
+    Attributes:
+        width: Of the tokens.
+        heads: Of attention; divides `width`.
+        layers: Of the decoder.
+        condition_layers: Of an encoder of step and observations; with 0 an MLP.
+        dropout: Of attention, and of what each layer adds.
+        embedding_dropout: Of tokens.
+    """
+
+    width: int = 256
+    heads: int = 4
+    layers: int = 8
+    condition_layers: int = 0
+    dropout: float = 0.01
+    embedding_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_transformer(self.width, self.heads, self.layers)
+        for name in ("dropout", "embedding_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadInput(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.condition_layers < 0:
+            raise BadInput(
+                f"condition_layers must be 0 or above, got {self.condition_layers}"
+            )
+
+
 class Step(NamedTuple):
     """One denoising step, as coefficients.
 
@@ -146,8 +180,13 @@ def denoising_steps(
 class Diffusion(Policy):
     """Denoises a sequence of actions, given observations.
 
-    A subclass gives the network: `noise` for training, and for sampling
-    `prepare`, called once a decision, and `denoise`, called at each step.
+    A subclass makes the network: a module with
+
+    - `forward(x (B, Tp, Da), t (B,), obs (B, To, Do), dtype) -> noise (B, Tp, Da)`, for
+      training;
+    - `conditions(t (K,), obs) -> (K, ...)`, what depends on observations or on
+      diffusion steps alone, computed once a decision;
+    - `denoise(x, condition) -> noise`, with one of these conditions.
 
     The noise schedule is fitted, and so belongs to the weights: what was trained with
     one cannot be sampled with another, and sampling needs no library of schedules.
@@ -162,23 +201,17 @@ class Diffusion(Policy):
         unknown = torch.full((config.train_steps,), torch.nan)
         self.register_buffer("alphas_bar", unknown)
         self.alphas_bar: Tensor
+        self.network = self.make_network()
+        self._one_lane: list[Any] = []  # a network, and its recording
+
+    def make_network(self) -> Any:
+        """The network of these settings, with its initial weights."""
+        raise NotImplementedError
 
     def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
         """Learns the units, and takes the noise schedule."""
         super().fit(obs, actions, generator)
         self.alphas_bar.copy_(noise_schedule(self.config.train_steps))
-
-    def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
-        """Predicts noise `(B, Tp, Da)` at steps `t` `(B,)`, with obs `(B, To, Do)`."""
-        raise NotImplementedError
-
-    def prepare(self, obs: Tensor, times: Tensor) -> Any:
-        """Computes what depends on obs `(B, To, Do)` or on steps `(K,)` alone."""
-        raise NotImplementedError
-
-    def denoise(self, x: Tensor, k: int, prepared: Any) -> Tensor:
-        """Predicts noise `(B, Tp, Da)` in `x` at the k-th denoising step."""
-        raise NotImplementedError
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Mean squared error of the predicted noise (Ho et al., 2020, eq. 14)."""
@@ -193,7 +226,8 @@ class Diffusion(Policy):
         if self.training and self.config.obs_noise:
             blur = torch.randn(seen.shape, generator=generator, device=device)
             seen = seen + self.config.obs_noise * blur
-        return F.mse_loss(self.noise(noisy, t, seen), eps)
+        dtype = self.train_dtype if self.training else torch.float32
+        return F.mse_loss(self.network(noisy, t, seen, dtype), eps)
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws a sequence of actions by denoising."""
@@ -217,11 +251,11 @@ class Diffusion(Policy):
         """
         steps = list(denoising_steps(self.config, self.alphas_bar.tolist()))
         times = torch.tensor([step.t for step in steps], device=obs.device)
-        prepared = self.prepare(obs, times)
+        conditions = self.network.conditions(times, obs)
         fresh = iter(noise)
         x = next(fresh)
-        for k, step in enumerate(steps):
-            eps = self.denoise(x, k, prepared)
+        for step, condition in zip(steps, conditions, strict=True):
+            eps = self._denoise(x, condition)
             x0 = (step.from_x * x - step.from_eps * eps).clamp_(-1, 1)
             if step.to_eps:
                 x = x0.mul_(step.to_x0).add_(eps, alpha=step.to_eps)
@@ -231,6 +265,18 @@ class Diffusion(Policy):
                 x.add_(next(fresh), alpha=step.to_noise)
         return x
 
+    def _denoise(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Predicts noise, for one lane by a recording of the network."""
+        if len(x) > 1 or x.device.type != "cpu" or torch.is_grad_enabled():
+            return self.network.denoise(x, condition)
+        if not self._one_lane or self._one_lane[0] is not self.network:
+            self._one_lane = [self.network, traced(self.network, x, condition)]
+        return self._one_lane[1](x, condition)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy makes its own recording."""
+        return self.__dict__ | {"_one_lane": []}
+
 
 class UnetDiffusion(Diffusion):
     """DP-C: Diffusion Policy with a temporal U-Net."""
@@ -238,56 +284,58 @@ class UnetDiffusion(Diffusion):
     config_class = UnetDiffusionConfig
     config: UnetDiffusionConfig
 
-    def __init__(
-        self, config: UnetDiffusionConfig, *, obs_dim: int, action_dim: int
-    ) -> None:
-        super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
-        self.unet = Unet(
-            action_dim,
-            config.horizons.obs * obs_dim,
+    def make_network(self) -> Unet:
+        """A U-Net."""
+        config = self.config
+        return Unet(
+            self.action_dim,
+            config.horizons.obs * self.obs_dim,
             channels=config.channels,
             kernel_size=config.kernel_size,
             groups=config.groups,
             step_dim=config.step_dim,
         )
-        self._one_lane: list[Any] = []  # a network, and its recording
 
-    def noise(self, noisy: Tensor, t: Tensor, obs: Tensor) -> Tensor:
-        """Predicts noise with the U-Net."""
-        dtype = self.train_dtype if self.training else torch.float32
-        return self.unet(noisy, t, obs.flatten(1), dtype)
 
-    def prepare(self, obs: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
-        """The shares of observations `(B, F)` and of steps `(K, F)` in the films."""
-        return self.unet.film_of_obs(obs.flatten(1)), self.unet.film_of_steps(times)
+class TransformerDiffusion(Diffusion):
+    """DP-T: Diffusion Policy with a time-series transformer."""
 
-    def denoise(self, x: Tensor, k: int, prepared: tuple[Tensor, Tensor]) -> Tensor:
-        """Predicts noise with the U-Net, from both shares."""
-        of_obs, of_steps = prepared
-        film = of_obs + of_steps[k]
-        if len(x) > 1 or x.device.type != "cpu" or torch.is_grad_enabled():
-            return self.unet.denoise(x, film)
-        if not self._one_lane or self._one_lane[0] is not self.unet:
-            self._one_lane = [self.unet, traced(self.unet, x, film)]
-        return self._one_lane[1](x, film)
+    config_class = TransformerDiffusionConfig
+    config: TransformerDiffusionConfig
 
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy makes its own recording."""
-        return self.__dict__ | {"_one_lane": []}
+    def make_network(self) -> Transformer:
+        """A transformer."""
+        config = self.config
+        return Transformer(
+            self.action_dim,
+            self.obs_dim,
+            obs_steps=config.horizons.obs,
+            steps=config.horizons.prediction,
+            width=config.width,
+            heads=config.heads,
+            layers=config.layers,
+            condition_layers=config.condition_layers,
+            dropout=config.dropout,
+            embedding_dropout=config.embedding_dropout,
+        )
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """Only matrices decay."""
+        return decay_matrices(self, weight_decay)
 
 
 class _Denoise(torch.nn.Module):
-    """`Unet.denoise` as a module's `forward`."""
+    """The `denoise` of a network as a module's `forward`."""
 
-    def __init__(self, unet: Unet) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
-        self.unet = unet
+        self.network = network
 
-    def forward(self, x: Tensor, film: Tensor) -> Tensor:
-        return self.unet.denoise(x, film)
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        return self.network.denoise(x, condition)
 
 
-def traced(unet: Unet, x: Tensor, film: Tensor) -> Any:
+def traced(network: Any, x: Tensor, condition: Tensor) -> Any:
     """The denoising of one lane as a recorded list of operations.
 
     With one lane the network's arithmetic is so little that Python's share is half the
@@ -296,5 +344,5 @@ def traced(unet: Unet, x: Tensor, film: Tensor) -> Any:
     """
     with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
         warnings.simplefilter("ignore")  # sizes become constants, on purpose
-        shapes = (torch.zeros(x.shape), torch.zeros(film.shape))
-        return torch.jit.trace(_Denoise(unet), shapes, check_trace=False)
+        shapes = (torch.zeros(x.shape), torch.zeros(condition.shape))
+        return torch.jit.trace(_Denoise(network), shapes, check_trace=False)

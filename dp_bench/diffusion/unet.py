@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
+from dp_bench.layers import mish, product, waves
 
 NARROW = 32  # a matrix with a side below this is cheap to multiply exactly
 
@@ -32,44 +33,6 @@ def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Te
     windows = (padded - size) // stride + 1
     shape = (len(x), windows, size * features)
     return x.as_strided(shape, (padded * features, stride * features, 1)).contiguous()
-
-
-def product(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
-    """`F.linear` with operands of type `dtype`, and a result of the type of `x`."""
-    if dtype == x.dtype:
-        return F.linear(x, weight, bias)
-    return F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype)).to(x.dtype)
-
-
-class _Mish(torch.autograd.Function):
-    """`torch.nn.functional.mish` (Misra, 2019), three times as fast on a processor.
-
-    With `e = exp(x)` and `n = e + e^2 / 2`, tanh(log(1 + e)) is `n / (n + 1)`, and its
-    derivative `(e + e^2) / (n + 1)^2`. Beyond `x = 15` both are constant in float32.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return mish(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        (x,) = ctx.saved_tensors
-        e = x.clamp(max=15.0).exp_()
-        n = torch.addcmul(e, e, e, value=0.5)
-        inverse = (n + 1).reciprocal_()
-        slope = torch.addcmul(e, e, e).mul_(inverse).mul_(inverse)
-        return n.mul_(inverse).addcmul_(x, slope).mul_(grad)
-
-
-def mish(x: Tensor) -> Tensor:
-    """`x * tanh(softplus(x))`; differentiable through `_Mish`, in few operations."""
-    if torch.is_grad_enabled() and x.requires_grad:
-        return _Mish.apply(x)
-    e = x.clamp(max=15.0).exp_()
-    n = e.addcmul_(e, e, value=0.5)
-    return (n / (n + 1)).mul_(x)
 
 
 class _Neighbours(torch.autograd.Function):
@@ -226,18 +189,14 @@ class StepEmbedding(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        half = dim // 2
-        frequencies = torch.exp(-math.log(10_000) / (half - 1) * torch.arange(half))
-        self.register_buffer("frequencies", frequencies, persistent=False)
-        self.frequencies: Tensor
+        self.dim = dim
         self.mlp = nn.Sequential(
             nn.Linear(dim, 4 * dim), nn.Mish(), nn.Linear(4 * dim, dim)
         )
 
     def forward(self, t: Tensor) -> Tensor:
         """Embeds diffusion steps `(B,)` as `(B, dim)`."""
-        phase = t[:, None] * self.frequencies
-        return self.mlp(torch.cat([phase.sin(), phase.cos()], dim=-1))
+        return self.mlp(waves(t, self.dim))
 
 
 class Unet(nn.Module):
@@ -318,7 +277,7 @@ class Unet(nn.Module):
         Args:
             x: Noisy actions, `(B, Tp, Da)`.
             t: Diffusion steps, `(B,)`.
-            obs: Flattened observations, `(B, To * Do)`.
+            obs: Observations, `(B, To, Do)`.
             dtype: Type of the operands of large matrix products, that of `x` if left
                 out; everything else has the type of `x`.
 
@@ -326,27 +285,31 @@ class Unet(nn.Module):
             Noise, `(B, Tp, Da)`.
         """
         dtype = dtype or x.dtype
-        condition = mish(torch.cat([self.step_embedding(t), obs], dim=-1))
+        condition = mish(torch.cat([self.step_embedding(t), obs.flatten(1)], dim=-1))
         film = product(condition, self.film.weight, self.film.bias, dtype)
         return self.denoise(x, film, dtype)
 
-    def film_of_steps(self, t: Tensor) -> Tensor:
-        """The share of diffusion steps `(K,)` in the films, `(K, F)`."""
-        weight = self.film.weight[:, : self.step_dim]
-        return F.linear(mish(self.step_embedding(t)), weight)
+    def conditions(self, t: Tensor, obs: Tensor) -> Tensor:
+        """What `denoise` needs at steps `(K,)` with observations `(B, To, Do)`.
 
-    def film_of_obs(self, obs: Tensor) -> Tensor:
-        """The share of observations `(B, To * Do)` in the films, `(B, F)`."""
-        weight = self.film.weight[:, self.step_dim :]
-        return F.linear(mish(obs), weight, self.film.bias)
+        The films `(K, B, F)`: a share of the steps and a share of the observations,
+        each computed once.
+        """
+        of_steps = F.linear(
+            mish(self.step_embedding(t)), self.film.weight[:, : self.step_dim]
+        )
+        of_obs = F.linear(
+            mish(obs.flatten(1)), self.film.weight[:, self.step_dim :], self.film.bias
+        )
+        return of_obs + of_steps[:, None]
 
     def denoise(
-        self, x: Tensor, film: Tensor, dtype: torch.dtype | None = None
+        self, x: Tensor, condition: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
         """Predicts the noise in `(B, Tp, Da)` from the films `(B, F)`."""
         down: list[Any] = list(self.down)
         up: list[Any] = list(self.up)
-        films = iter(film.split(self.film_sizes, dim=1))
+        films = iter(condition.split(self.film_sizes, dim=1))
         skips = []
         for level, pair in enumerate(down):
             for block in pair:

@@ -131,14 +131,14 @@ def _training(tier, repeats):
     seen = obs[:, : bare.horizons.obs].contiguous()
 
     def bare_step():
-        loss = torch.nn.functional.mse_loss(bare.noise(noise, t, seen), actions)
+        loss = torch.nn.functional.mse_loss(bare.network(noise, t, seen), actions)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
     # a loop as usually written: DataLoader, per-item windows, textbook network
     config = settings.policy
-    book = textbook_copy(bare.unet, 2, config.horizons.obs * 20, config).train()
+    book = textbook_copy(bare.network, 2, config.horizons.obs * 20, config).train()
     index = batches.index
     pairs = torch.utils.data.TensorDataset(index)
     loader = torch.utils.data.DataLoader(
@@ -196,7 +196,7 @@ def latency():
     policy, settings = laptop_policy()
     policy.eval()
     config = settings.policy
-    book = textbook_copy(policy.unet, 2, config.horizons.obs * 20, config)
+    book = textbook_copy(policy.network, 2, config.horizons.obs * 20, config)
     found = {
         f"DDIM-{steps}, lanes {lanes}": _latency(policy, book, steps, lanes)
         for steps in (10, config.sample_steps)
@@ -230,7 +230,7 @@ def _latency(policy, book, steps, lanes):
         return x
 
     # the textbook network, and ours, each on the number of threads that suits it
-    networks = {"textbook network": book, "our network": policy.unet}
+    networks = {"textbook network": book, "our network": policy.network}
     ways = [ours]
     ways += [
         functools.partial(plain, n, k) for n in networks.values() for k in (1, cores)

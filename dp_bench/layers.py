@@ -1,0 +1,226 @@
+"""Pieces that networks of several methods are built of.
+
+Letters: B batch, T steps of a sequence, S steps of what it attends to, W width.
+
+Matrix products take a `dtype`: their operands are rounded to it (bfloat16 where a
+processor multiplies that natively), while what goes in and comes out keeps its type.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dp_bench.errors import BadInput
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """`F.linear` with operands of type `dtype`, and a result of the type of `x`."""
+    if dtype == x.dtype:
+        return F.linear(x, weight, bias)
+    return F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype)).to(x.dtype)
+
+
+class _Mish(torch.autograd.Function):
+    """`torch.nn.functional.mish` (Misra, 2019), three times as fast on a processor.
+
+    With `e = exp(x)` and `n = e + e^2 / 2`, tanh(log(1 + e)) is `n / (n + 1)`, and its
+    derivative `(e + e^2) / (n + 1)^2`. Beyond `x = 15` both are constant in float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return mish(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        e = x.clamp(max=15.0).exp_()
+        n = torch.addcmul(e, e, e, value=0.5)
+        inverse = (n + 1).reciprocal_()
+        slope = torch.addcmul(e, e, e).mul_(inverse).mul_(inverse)
+        return n.mul_(inverse).addcmul_(x, slope).mul_(grad)
+
+
+def mish(x: Tensor) -> Tensor:
+    """`x * tanh(softplus(x))`; differentiable through `_Mish`, in few operations."""
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Mish.apply(x)
+    e = x.clamp(max=15.0).exp_()
+    n = e.addcmul_(e, e, value=0.5)
+    return (n / (n + 1)).mul_(x)
+
+
+def dropout(x: Tensor, share: float) -> Tensor:
+    """`torch.nn.functional.dropout`, several times as fast on a processor.
+
+    A processor draws random numbers one after the other; here every draw of 64 bits
+    serves four elements. The share is rounded to a multiple of 2^-16, and what is kept
+    is scaled by exactly that.
+    """
+    if x.device.type != "cpu":
+        return F.dropout(x, share)
+    dropped = round(share * 2**16)
+    draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
+    draws.random_(-(2**63), None)
+    kept = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
+    return x * kept.to(x.dtype).mul_(2**16 / (2**16 - dropped))
+
+
+def waves(t: Tensor, dim: int) -> Tensor:
+    """Diffusion steps `(B,)` as sines and cosines of falling frequency, `(B, dim)`."""
+    half = dim // 2
+    exponents = torch.arange(half, device=t.device)
+    phase = t[:, None] * torch.exp(-math.log(10_000) / (half - 1) * exponents)
+    return torch.cat([phase.sin(), phase.cos()], dim=-1)
+
+
+def masked(seen: Tensor) -> Tensor:
+    """A mask `(T, S)` of what is seen, as numbers added to attention scores."""
+    return torch.zeros(seen.shape).masked_fill(~seen, -torch.inf)
+
+
+def check_transformer(width: int, heads: int, layers: int) -> None:
+    """Refuses sizes that no transformer can have."""
+    if min(width, heads, layers) < 1:
+        raise BadInput(
+            f"width, heads and layers must be at least 1, "
+            f"got {width}, {heads} and {layers}"
+        )
+    if width % heads:
+        raise BadInput(f"width {width} must be a multiple of heads {heads}")
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al., 2017).
+
+    `inward` holds the layers of queries, keys and values, one after the other.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        check_transformer(width, heads, 1)
+        self.width, self.heads, self.dropout = width, heads, dropout
+        self.inward = nn.Linear(width, 3 * width)
+        self.outward = nn.Linear(width, width)
+
+    def keys_values(self, memory: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Keys and values of `(B, S, W)`, `(B, S, 2 W)`."""
+        weight, bias = self.inward.weight[self.width :], self.inward.bias[self.width :]
+        return product(memory, weight, bias, dtype or memory.dtype)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        keys_values: Tensor | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """Lets `(B, T, W)` attend to itself, or to what `keys_values` were made of."""
+        dtype = dtype or x.dtype
+        weight, bias, w = self.inward.weight, self.inward.bias, self.width
+        if keys_values is None:
+            q, k, v = product(x, weight, bias, dtype).chunk(3, dim=-1)
+        else:
+            q = product(x, weight[:w], bias[:w], dtype)
+            k, v = keys_values.chunk(2, dim=-1)
+
+        def heads(z: Tensor) -> Tensor:
+            return z.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, W/H)
+
+        q, k, v = heads(q), heads(k), heads(v)
+        if self.training and self.dropout:
+            scores = torch.baddbmm(
+                mask,
+                q.flatten(0, 1),
+                k.flatten(0, 1).transpose(1, 2),
+                alpha=(self.width / self.heads) ** -0.5,
+            )  # (B H, T, S)
+            shares = dropout(scores.softmax(-1), self.dropout)
+            mixed = (shares @ v.flatten(0, 1)).view(q.shape)
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mixed = mixed.transpose(1, 2).flatten(2)
+        return product(mixed, self.outward.weight, self.outward.bias, dtype)
+
+
+class TransformerLayer(nn.Module):
+    """Attention to itself, to a memory where there is one, then an MLP; pre-norm.
+
+    Args:
+        width: W.
+        heads: Divides W.
+        dropout: Of attention and of what each part adds.
+        memory: Whether there is a memory to attend to.
+    """
+
+    def __init__(
+        self, width: int, heads: int, *, dropout: float = 0.0, memory: bool = False
+    ) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2 + memory))
+        self.attention = Attention(width, heads, dropout)
+        self.cross = Attention(width, heads, dropout) if memory else None
+        self.widen = nn.Linear(width, 4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+        self.dropout = dropout
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        keys_values: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """Maps `(B, T, W)` to `(B, T, W)`.
+
+        Args:
+            x: The sequence.
+            mask: Of the sequence, `(T, T)`, added to attention scores.
+            keys_values: Of the memory, `(B, S, 2 W)`.
+            memory_mask: Of the memory, `(T, S)`.
+            dtype: Of the operands of matrix products.
+        """
+        dtype = dtype or x.dtype
+        x = x + self._dropped(self.attention(self.norms[0](x), mask, dtype=dtype))
+        if self.cross is not None:
+            assert keys_values is not None
+            assert memory_mask is not None
+            seen = self.cross(self.norms[1](x), memory_mask, keys_values, dtype)
+            x = x + self._dropped(seen)
+        y = product(self.norms[-1](x), self.widen.weight, self.widen.bias, dtype)
+        y = self._dropped(F.gelu(y))
+        return x + self._dropped(
+            product(y, self.narrow.weight, self.narrow.bias, dtype)
+        )
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        if not (self.training and self.dropout):
+            return x
+        return dropout(x, self.dropout)
+
+
+def initialise_as_gpt(network: nn.Module) -> None:
+    """Small normal weights and zero biases (Radford et al., 2019)."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def decay_matrices(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Groups of an optimiser: the weights of linear layers decay, the rest does not."""
+    decayed = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
+    names = set(map(id, decayed))
+    rest = [p for p in network.parameters() if id(p) not in names]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
