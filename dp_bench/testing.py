@@ -210,6 +210,24 @@ def policy_repeats_itself(name: str, folder: Path) -> None:
     assert apart < 1e-4, f"other lanes moved a decision by {apart:.1e} of the range"
 
 
+def policy_restarts_one_lane(name: str, folder: Path) -> None:
+    """A lane that begins a new episode forgets the old one; the others do not."""
+    policy = _fitted(name)
+    obs = _histories(policy, 2)
+    policy.reset([7, 8])
+    apart = [policy.act(obs) for _ in range(3)]
+    policy.reset([7, 9])
+    policy.act(obs)
+    policy.restart(1, 8)
+    later = [policy.act(obs) for _ in range(2)]
+    scale = np.ptp(apart) + 1e-6
+    kept = np.abs(later[0][0] - apart[1][0]).max() / scale
+    assert kept < 1e-4, f"restarting a lane moved another by {kept:.1e} of the range"
+    for k in range(2):
+        gap = np.abs(later[k][1] - apart[k][1]).max() / scale
+        assert gap < 1e-4, f"a restarted lane is {gap:.1e} of the range off a fresh one"
+
+
 def policy_learns_one_batch_by_heart(name: str, folder: Path) -> None:
     """Its loss falls on one batch, and gradients reach every parameter."""
     import torch
@@ -267,6 +285,7 @@ POLICY_CHECKS = (
     policy_checkpoint_carries_everything,
     policy_leaves_the_global_generators_alone,
     policy_repeats_itself,
+    policy_restarts_one_lane,
     policy_learns_one_batch_by_heart,
     policy_settings_survive_json,
 )

@@ -100,7 +100,10 @@ def lr_factor(step: int, training: Training) -> float:
 class Batches:
     """Draws batches of windows; which, is a function of train seed and update alone.
 
-    The rows lie normalised on the training device; a batch is one gather.
+    An epoch goes through the rows of the demonstrations in an order that the train seed
+    draws, and takes the window whose present (step To - 1) is that row; rows without
+    one are passed over. So methods with other horizons meet the same moments in the
+    same order. The rows lie normalised on the training device; a batch is one gather.
 
     Args:
         policy: Fitted; gives units and horizons.
@@ -138,6 +141,8 @@ class Batches:
         self.size = min(batch_size, len(index))
         self.per_epoch = len(index) // self.size
         self._seed, self._epoch, self._order = train_seed, -1, torch.empty(0)
+        self._window_at = np.full(len(obs), -1)  # of a row, the window it is present in
+        self._window_at[index[:, policy.horizons.obs - 1]] = np.arange(len(index))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -147,10 +152,10 @@ class Batches:
         epoch, k = divmod(update, self.per_epoch)
         if epoch != self._epoch:
             seed = derive(Purpose.BATCH_ORDER, self._seed, epoch)
-            order = torch.randperm(
-                len(self.index), generator=torch.Generator().manual_seed(seed)
-            )
-            self._epoch, self._order = epoch, order.to(self.index.device)
+            rows = np.random.default_rng(seed).permutation(len(self._window_at))
+            windows = self._window_at[rows]
+            order = torch.as_tensor(windows[windows >= 0], device=self.index.device)
+            self._epoch, self._order = epoch, order
         return self.rows(self._order[k * self.size : (k + 1) * self.size])
 
     def rows(self, windows: Tensor) -> tuple[Tensor, Tensor]:
@@ -438,6 +443,7 @@ def _run(
                 text = f"loss {mean:.4f}"
                 if held_back is not None and (u % training.validate_every == 0 or last):
                     line["val_loss"] = validation_loss(loop, held_back)
+                    line["val_action_error"] = action_error(loop, held_back)
                     text += f", validation {line['val_loss']:.4f}"
                 log.write(**line)
                 if training.keep_every and u % training.keep_every == 0:
@@ -462,6 +468,27 @@ def validation_loss(loop: _Loop, held_back: Batches, at_most: int = 8) -> float:
         loop.generator.manual_seed(derive(Purpose.VALIDATION_NOISE, k))
         losses.append(float(policy.loss(*held_back.at(k), loop.generator)))
     return float(np.mean(losses))
+
+
+@torch.inference_mode()
+def action_error(loop: _Loop, held_back: Batches, at_most: int = 64) -> float:
+    """Mean squared error of what would be executed in validation windows, normalised.
+
+    Each window is an episode of its own that begins there, with draws of its own,
+    always the same.
+    """
+    policy = loop.averaged()
+    count = min(at_most, len(held_back))
+    windows = torch.linspace(0, len(held_back) - 1, count).long()
+    obs, actions = held_back.rows(windows.to(loop.device))
+    generators = [
+        torch.Generator().manual_seed(derive(Purpose.VALIDATION_NOISE, 1, k))
+        for k in range(count)
+    ]
+    seen = obs[:, : policy.horizons.obs]
+    given = policy.predict_from(seen, generators, [None] * count)
+    executed = policy.horizons.executed
+    return float((given[:, executed] - actions[:, executed]).square().mean())
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -35,7 +35,8 @@ TASKS = {
             # Mirrored in x + y = 512, all of this is itself: the table; the outline;
             # the block, turned like its outline and 90 px from it along their common
             # axis; and the finger on that axis, at the end of the stem. The bar must be
-            # pushed from its far side, and both ways there are equally long.
+            # pushed from its far side, and both ways there are equally long. People
+            # who came to be there took the one as often as the other.
             fork=Fork(
                 start=(178.0, 334.0, 320.0, 192.0, math.pi / 4),
                 steps=40,

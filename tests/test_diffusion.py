@@ -10,9 +10,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from dp_bench import BadInput, Horizons
-from dp_bench.checkpoint import RunFolder
 from dp_bench.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
-from dp_bench.train import Training, train
 
 spec = importlib.util.spec_from_file_location(
     "textbook_unet", Path(__file__).with_name("textbook_unet.py")
@@ -81,35 +79,6 @@ def test_a_time_convolution_is_a_convolution(size, stride):
     theirs = torch.autograd.grad((expected * weights).sum(), [x, kernel])
     torch.testing.assert_close(grads[0], theirs[0])
     torch.testing.assert_close(grads[1].view(6, size, 4).transpose(1, 2), theirs[1])
-
-
-def test_diffusion_keeps_both_modes(tmp_path):
-    """The reason to use diffusion: a mean of two good plans hits the obstacle."""
-    rng = np.random.default_rng(0)
-    side = rng.choice([-300.0, 300.0], size=200)
-    actions = np.repeat(side, 16)[:, None] + rng.normal(0, 5, (3200, 1))
-    obs = np.full((3200, 3), 0.5)
-    ends = np.arange(16, 3201, 16)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        policy = UnetDiffusion(
-            UnetDiffusionConfig(horizons=Horizons(1, 8, 16), **SMALL),
-            obs_dim=3,
-            action_dim=1,
-        )
-    training = Training(
-        updates=900, batch_size=64, lr=3e-3, warmup=50, precision="float32"
-    )
-    data = (obs, actions, ends)
-    policy = train(
-        policy, data, None, training, train_seed=0, folder=RunFolder(tmp_path)
-    )
-    policy.reset(range(200))
-    x = policy.act(np.full((200, 1, 3), 0.5))[:, 0, 0]
-    assert 0.3 < np.mean(x > 0) < 0.7
-    assert np.median(np.abs(x)) == pytest.approx(300, rel=0.1)
-    between = np.mean(np.abs(x) < 150)  # where a regression would put all of them
-    assert between < 0.3
 
 
 def test_settings_that_cannot_work_are_refused():

@@ -1,6 +1,7 @@
 """Training: a function of data, settings and seed, however often it was stopped."""
 
 import contextlib
+import dataclasses
 import os
 import random
 import signal
@@ -164,6 +165,37 @@ def test_a_batch_depends_on_seed_and_update_alone():
     assert len(torch.unique(epoch, dim=0)) == len(epoch)  # each window once
 
 
+def test_methods_with_other_horizons_meet_the_same_rows_in_the_same_order():
+    def presents(horizons):
+        config = dataclasses.replace(CONFIG, horizons=horizons)
+        with torch.random.fork_rng(devices=[]):
+            policy = UnetDiffusion(config, obs_dim=1, action_dim=1)
+        rows = np.arange(95.0)[:, None]  # an observation that is its own row
+        batches = Batches(
+            policy, rows, rows, walks()[2], batch_size=1, train_seed=3,
+            device=torch.device("cpu"),
+        )  # fmt: skip
+        epoch = [batches.at(u)[0] for u in range(batches.per_epoch)]
+        return [int(obs[0, horizons.obs - 1, 0]) for obs in epoch]
+
+    long, short = presents(Horizons(2, 4, 8)), presents(Horizons(3, 1, 4))
+    assert len(long) != len(short)
+    both = set(long) & set(short)
+    assert len(both) > 80
+    assert [r for r in long if r in both] == [r for r in short if r in both]
+
+
+def test_the_log_says_how_far_actions_are_from_the_demonstrated(tmp_path):
+    trained(tmp_path, fresh())
+    errors = [
+        line["val_action_error"]
+        for line in read_log(RunFolder(tmp_path))
+        if "val_loss" in line
+    ]
+    assert len(errors) == 3
+    assert all(0 < e < 10 for e in errors)
+
+
 def test_data_without_a_window_are_refused(tmp_path):
     obs, actions, _ = walks()
     data = obs[:2], actions[:2], np.array([2])
@@ -242,6 +274,9 @@ class Diverging(Policy):
     def __init__(self, config, **dims):
         super().__init__(config, **dims)
         self.weight = nn.Parameter(torch.ones(()))
+
+    def predict(self, obs, generators):
+        return obs.new_zeros(len(obs), self.horizons.prediction, self.action_dim)
 
     def loss(self, obs, actions, generator):
         self.times += self.training
