@@ -11,16 +11,18 @@ import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
 
 from dp_bench import plugins
 from dp_bench.errors import BadInput
-from dp_bench.stats import bootstrap
+from dp_bench.stats import Estimate, bootstrap
 from dp_bench.tables import (
     CIRCUMSTANCES,
     DAGGER,
@@ -31,6 +33,10 @@ from dp_bench.tables import (
     seeds_by_starts,
 )
 
+if TYPE_CHECKING:
+    from dp_bench.modes import Choice
+    from dp_bench.task import Fork
+
 # Okabe & Ito's palette, which all kinds of colour vision tell apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)))  # where there are more lines than colours
@@ -40,6 +46,9 @@ LETTERS, SMALL = 10, 8  # sizes [pt]
 NOTE_WIDTH = 76  # of the lines below the axes [characters]
 BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
 ROW_HEIGHT = 0.45  # of one row of `success_bars` [inch]
+PANELS, PANEL = 5, 2.3  # of `modes`: in one row; their side [inch]
+TITLE_WIDTH = 38  # of a panel's title [characters]
+LEFT, RIGHT, NEITHER = PALETTE[0], PALETTE[1], "#888888"
 
 
 def success_bars(table: Table, ax: Axes | None = None) -> Axes:
@@ -119,28 +128,16 @@ def learning_curves(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
         raise BadInput(f"a learning curve is of one task, these records are of {found}")
     ax = ax or _axes(6.0, 3.9)
     names = ["method", *(n for n in CIRCUMSTANCES if n != "step"), "demos_digest"]
-    sizes = []
+    sizes: list[dict[str, int]] = []
     for (style, run), (_, frame) in zip(
         _styles(records.drop_duplicates(names)[names].to_dict("records")),
         records.groupby(names, sort=False),
         strict=True,
     ):
-        steps: list[Any] = []
-        estimates = []
-        for step, part in frame.groupby("step"):
-            cells = grid(part, "score").to_numpy(dtype=np.float64)
-            if cells.size:
-                steps.append(step)
-                estimates.append(bootstrap(cells, np.random.default_rng(0)))
-                sizes.append({"num_seeds": len(cells), "num_starts": cells.shape[1]})
-        values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
         rivals = records[records["method"] == run["method"]]
         apart = [str(run[n])[:12] for n in names[1:] if rivals[n].nunique() > 1]
         label = _named(run["method"], apart)
-        ax.plot(steps, values, marker="o", markersize=3.5, label=label, **style)
-        ax.fill_between(
-            steps, lows, highs, color=style["color"], alpha=0.15, linewidth=0
-        )
+        sizes += _score_curve(ax, frame, label, style)
     ax.set_ylim(0, 1)
     ax.set_xlim(left=0)
     _finish(ax, records["task"].iloc[0])
@@ -180,12 +177,7 @@ def loss_curves(
             train = _smooth(train, len(train[0]) // 60)
         ax.plot(*train, label=label, **style)
         ax.plot(*val, color=style["color"], linewidth=1.4, linestyle=(0, (4, 1.5)))
-    losses = np.abs(np.concatenate(everything or [np.ones(1)]))
-    if everything and min(map(np.min, filter(len, everything))) <= 0:
-        smallest = losses[losses > 0].min() if losses.any() else 1.0
-        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)))
-    else:
-        ax.set_yscale("log")
+    _loss_scale(ax, everything)
     ax.set_xlim(left=0)
     _finish(ax, "")
     ax.set_ylabel("loss (in units of the method)", fontsize=LETTERS)
@@ -193,6 +185,207 @@ def loss_curves(
     _thousands(ax)
     _legend_beside(ax)
     return ax
+
+
+def stability(
+    logs: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
+    records: Mapping[str, pd.DataFrame],
+    axes: Sequence[Axes] | None = None,
+) -> Sequence[Axes]:
+    """Draws whether what training makes smaller is what makes episodes better.
+
+    One below the other, against the updates made: training loss, error of actions in
+    held-out windows, and score with its interval. As in Chi et al. (2023), Fig. 7.
+
+    Args:
+        logs: By label, the log of each of its trainings, as `loss_curves` takes them;
+            lines may hold "val_action_error".
+        records: By label, in the order of the legend, as of `records.to_frame`: of one
+            task, variant and kind of starts, with several steps per run.
+        axes: Three, where to draw; None for a figure of their own, with a legend.
+
+    Raises:
+        BadInput: When there are no records, or of several tasks, variants or starts.
+    """
+    frame = pd.concat(records.values()) if records else pd.DataFrame()
+    for name in ("task", "variant", "starts"):
+        found = sorted(set(frame[name])) if len(frame) else []
+        if len(found) != 1:
+            raise BadInput(
+                f"stability is drawn for one {name}, these records are of "
+                f"{', '.join(found) or 'none'}"
+            )
+    figure = None
+    if axes is None:
+        figure = Figure(figsize=(6.0, 6.8), layout="constrained")
+        axes = list(figure.subplots(3, 1, sharex=True))
+    top, middle, bottom = axes
+    losses: list[np.ndarray] = []
+    errors: list[np.ndarray] = []
+    sizes: list[dict[str, int]] = []
+    for style, label in _styles(list(records)):
+        for log in logs.get(label, ()):
+            loss, error = (_series(log, key) for key in ("loss", "val_action_error"))
+            if len(loss[0]) > 200:
+                loss = _smooth(loss, len(loss[0]) // 60)
+            losses.append(loss[1])
+            errors.append(error[1])
+            top.plot(*loss, **style)
+            middle.plot(*error, marker="o", markersize=3, **style)
+        sizes += _score_curve(bottom, records[label], label, style)
+    _loss_scale(top, losses)
+    bottom.set_ylim(0, 1)
+    bottom.set_xlim(left=0)
+    if any(map(len, errors)):
+        middle.set_ylim(bottom=0)
+    else:
+        middle.set_yticks([])
+        middle.text(
+            *(0.5, 0.5, "not measured in these trainings"),
+            transform=middle.transAxes,
+            ha="center",
+            va="center",
+            fontsize=LETTERS - 1,
+            color="#666666",
+        )
+    first = frame.iloc[0]
+    for ax, title, label in (
+        (top, str(first["task"]), "training loss\n(in units of the method)"),
+        (middle, "", "error of held-out\nactions (normalised)"),
+        (bottom, "", f"score on\n{first['starts']} starts"),
+    ):
+        _finish(ax, title)
+        ax.set_ylabel(label, fontsize=LETTERS, color=INK)
+    note = (
+        "loss and error: one line for each training\n"
+        f"score: {seeds_by_starts(pd.DataFrame(sizes))}, variant {first['variant']}, "
+        f"bands are {LEVEL:.0%} intervals"
+    )
+    _x_label(bottom, "updates", note)
+    _thousands(bottom)
+    if figure:
+        figure.align_ylabels(list(axes))
+        figure.legend(
+            *bottom.get_legend_handles_labels(),
+            loc="outside upper right",
+            ncols=2,
+            frameon=False,
+            fontsize=LETTERS - 1,
+        )
+    return axes
+
+
+def modes(
+    choices: Sequence[Choice],
+    fork: Fork,
+    scene: Mapping[str, Sequence[np.ndarray]],
+    axes: Sequence[Axes] | None = None,
+) -> Sequence[Axes]:
+    """Draws the rollouts of each run over the scene in which they began.
+
+    Paths are coloured by the side they took, and dashed where they did not keep to it.
+
+    Args:
+        choices: One panel each.
+        fork: Where they began.
+        scene: Outlines, as of `Fork.scene`.
+        axes: One for each choice; None for a figure of their own, with a legend.
+    """
+    if axes is None:
+        rows = -(-len(choices) // PANELS)
+        columns = -(-len(choices) // rows)
+        lines = max(_panel_title(choice).count("\n") + 1 for choice in choices)
+        height = PANEL + 0.5 + 0.16 * lines  # with ticks and title
+        figure = Figure(
+            figsize=(PANEL * columns + 0.6, height * rows + 0.5), layout="constrained"
+        )
+        axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(choices))]
+        handles = [
+            Line2D([], [], color=colour, linestyle=dash, linewidth=1.6, label=label)
+            for label, colour, dash in (
+                ("went left", LEFT, "-"),
+                ("went right", RIGHT, "-"),
+                ("neither", NEITHER, "-"),
+                ("did not keep to its side", INK, DASHES[2]),
+            )
+        ]
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=len(handles) if columns > 1 else 2,
+            frameon=False,
+            fontsize=SMALL,
+        )
+    else:
+        columns = 1
+    colours = {-1: LEFT, 1: RIGHT, 0: NEITHER}
+    for i, (ax, choice) in enumerate(zip(axes, choices, strict=True)):
+        _draw_scene(ax, fork, scene)
+        if i + columns < len(choices) and columns > 1:  # another panel is below
+            ax.tick_params(bottom=False, labelbottom=False)
+            ax.set_xlabel("")
+        if i % columns:
+            ax.tick_params(left=False, labelleft=False)
+            ax.set_ylabel("")
+        for path, side, committed in zip(
+            choice.paths, choice.sides, choice.committed, strict=True
+        ):
+            ax.plot(
+                *path.T,
+                color=colours[int(side)],
+                linestyle="-" if committed or not side else DASHES[2],
+                linewidth=1.1,
+                alpha=0.75,
+                zorder=4,
+            )
+            ax.plot(*path[-1], ".", color=colours[int(side)], markersize=4, zorder=5)
+        start = [fork.start[i] for i in fork.position]
+        ax.plot(*start, "o", color=INK, markersize=5, zorder=6)
+        ax.set_title(_panel_title(choice), fontsize=SMALL, color=INK, loc="left")
+    return axes
+
+
+def _panel_title(choice: Choice) -> str:
+    sided, rollouts = np.sum(choice.sides != 0), len(choice.sides)
+    return "\n".join(
+        [
+            textwrap.fill(choice.title, TITLE_WIDTH),
+            f"left {np.sum(choice.sides < 0)} of {sided}{_bracket(choice.left)}",
+            f"commits {np.sum(choice.committed)} of {rollouts}"
+            f"{_bracket(choice.commits)}",
+        ]
+    )
+
+
+def _bracket(share: Estimate | None) -> str:
+    return f" [{share.low:.2f}, {share.high:.2f}]" if share else ""
+
+
+def _draw_scene(
+    ax: Axes, fork: Fork, scene: Mapping[str, Sequence[np.ndarray]]
+) -> None:
+    """Draws the outlines, and sets limits and labels."""
+    for name, look in (
+        ("table", {"fill": False, "edgecolor": "#999999", "linewidth": 1.0}),
+        ("goal", {"facecolor": "#DDF0DD", "edgecolor": "none"}),
+        ("block", {"facecolor": "#CBD3DC", "edgecolor": "#77889A", "linewidth": 1.0}),
+    ):
+        for outline in scene.get(name, ()):
+            ax.add_patch(Polygon(outline, closed=True, zorder=2, **look))
+    corners = np.concatenate([*scene["table"]])
+    (left, low), (right, high) = corners.min(axis=0), corners.max(axis=0)
+    margin = 0.02 * (right - left)
+    ax.set_xlim(left - margin, right + margin)
+    ax.set_ylim(low - margin, high + margin)
+    if fork.downwards and not ax.yaxis_inverted():
+        ax.invert_yaxis()
+    ax.set_aspect("equal")
+    for side in ax.spines.values():
+        side.set_visible(False)
+    ax.tick_params(labelsize=SMALL, colors=INK, length=2)
+    ax.locator_params(nbins=3)
+    ax.set_xlabel(f"x [{fork.unit}]", fontsize=SMALL, color=INK)
+    ax.set_ylabel(f"y [{fork.unit}]", fontsize=SMALL, color=INK)
 
 
 def save(fig: Figure, path: str | Path) -> None:
@@ -270,6 +463,36 @@ def _styles(members: list[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
     looks = itertools.cycle(itertools.product(DASHES, PALETTE))
     for member, (dash, colour) in zip(members, looks, strict=False):
         yield {"color": colour, "linestyle": dash, "linewidth": 1.8}, member
+
+
+def _score_curve(
+    ax: Axes, frame: pd.DataFrame, label: str, style: Mapping[str, Any]
+) -> list[dict[str, int]]:
+    """Draws the mean score by step with its interval; gives the sizes of samples."""
+    steps: list[Any] = []
+    estimates = []
+    sizes = []
+    for step, part in frame.groupby("step"):
+        cells = grid(part, "score").to_numpy(dtype=np.float64)
+        if cells.size:
+            steps.append(step)
+            estimates.append(bootstrap(cells, np.random.default_rng(0)))
+            sizes.append({"num_seeds": len(cells), "num_starts": cells.shape[1]})
+    values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
+    ax.plot(steps, values, marker="o", markersize=3.5, label=label, **style)
+    ax.fill_between(steps, lows, highs, color=style["color"], alpha=0.15, linewidth=0)
+    return sizes
+
+
+def _loss_scale(ax: Axes, series: Sequence[np.ndarray]) -> None:
+    """Logarithmic, or symmetric about 0 where a value is not positive."""
+    values = np.concatenate([*series, np.empty(0)])
+    if values.size and values.min() <= 0:
+        sizes = np.abs(values)
+        smallest = sizes[sizes > 0].min() if sizes.any() else 1.0
+        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)))
+    else:
+        ax.set_yscale("log")
 
 
 def _series(log: Sequence[Mapping[str, float]], key: str) -> np.ndarray:

@@ -2,18 +2,21 @@
 
 results/<task>/records/*.jsonl    what was measured
 results/<task>/logs/*.jsonl       loss while training
-results/<task>/table.md .tex .csv, success.png, learning.png, loss.png   remade
+results/<task>/modes.jsonl        paths from one start, by `dp-bench modes`
+results/<task>/table.md .tex .csv, success.png, loss.png   remade
+results/<task>/learning.png, stability.png   remade from runs evaluated on the way
+results/<task>/modes.md .csv .png            remade from modes.jsonl
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dp_bench import records
+from dp_bench import plugins, records
 from dp_bench.checkpoint import RunFolder, whole
 from dp_bench.errors import BadInput
 from dp_bench.records import Record
@@ -81,7 +84,19 @@ def make(folder: Path) -> Table:
         plots.save(_figure(ax), folder / "learning.png")
     logs = _logs(folder)
     if logs:
-        plots.save(_figure(plots.loss_curves(logs)), folder / "loss.png")
+        by_run = {_training(info): lines for info, lines in logs.values()}
+        plots.save(_figure(plots.loss_curves(by_run)), folder / "loss.png")
+    rows = _rows(curves, logs)
+    if rows:
+        axes = plots.stability(
+            {label: row.logs for label, row in rows.items()},
+            {label: records.to_frame(row.records) for label, row in rows.items()},
+        )
+        plots.save(_figure(axes[0]), folder / "stability.png")
+    if (folder / "modes.jsonl").is_file():
+        from dp_bench import modes
+
+        modes.make(folder)
     return table
 
 
@@ -104,21 +119,83 @@ def _with_several_steps(found: list[Record]) -> list[Record]:
     return [r for r in found if len(steps[r.settings, r.train_seed, r.starts]) > 1]
 
 
-def _logs(folder: Path) -> dict[str, list[dict[str, Any]]]:
+class _Row(NamedTuple):
+    """Trainings that differ in nothing but their seed.
+
+    Attributes:
+        logs: One for each training.
+        records: Of one variant and kind of starts.
+    """
+
+    logs: list[list[dict[str, Any]]]
+    records: list[Record]
+
+
+def _rows(
+    curves: list[Record], logs: Mapping[str, tuple[dict[str, Any], list[Any]]]
+) -> dict[str, _Row]:
+    """Records of several steps beside the logs of the same trainings, by label.
+
+    Test starts where there are such records, validation starts otherwise; in the
+    variant that the task leads with.
+    """
+    chosen = [r for r in curves if r.starts == "test"] or curves
+    if not chosen:
+        return {}
+    task = plugins.tasks().get(chosen[0].task)
+    variants = [*(task.variants if task else ()), *(r.variant for r in chosen)]
+    there = {r.variant for r in chosen}
+    variant = next(v for v in variants if v in there)
+    chosen = [r for r in chosen if r.variant == variant]
+    order = list(plugins.methods())
+    members: dict[tuple[str, str, str], list[Record]] = {}
+    for r in chosen:
+        members.setdefault((r.method, r.settings, r.demos_digest), []).append(r)
+    rows = {}
+    for method, settings, demos in sorted(
+        members, key=lambda key: (order.index(key[0]) if key[0] in order else 99, key)
+    ):
+        rivals = [key for key in members if key[0] == method]
+        known = plugins.methods().get(method)
+        label = known.title if known else method
+        if len({key[1] for key in rivals}) > 1:
+            label += f", settings {settings}"
+        if len({key[2] for key in rivals}) > 1:
+            label += f", demonstrations {demos[:8]}"
+        rows[label] = _Row(
+            [
+                lines
+                for name, (info, lines) in logs.items()
+                if name.startswith(f"{method}-{settings}-")
+                and info.get("demos_digest") == demos
+            ],
+            members[method, settings, demos],
+        )
+    return rows
+
+
+def _logs(folder: Path) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Settings and log of each run by the name of its folder."""
     logs = {}
     for file in sorted((folder / "logs").glob("*.jsonl")):
         run = folder / "runs" / f"{file.stem}.json"
         try:
             info = json.loads(run.read_text())
             lines = [json.loads(line) for line in file.read_text().splitlines()]
-            tier = "" if info["preset"] == "laptop" else f", {info['preset']}"
-            logs[f"{info['method']} seed {info['train_seed']}{tier}"] = lines
+            _training(info)
+            logs[file.stem] = info, lines
         except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
                 f"{file} and {run} are no log and its run ({error}); "
                 "`dp-bench compare` copies them again from its run folders"
             ) from None
     return logs
+
+
+def _training(info: Mapping[str, Any]) -> str:
+    """Label of one training."""
+    tier = "" if info["preset"] == "laptop" else f", {info['preset']}"
+    return f"{info['method']} seed {info['train_seed']}{tier}"
 
 
 def _figure(ax: Any) -> Any:

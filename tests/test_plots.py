@@ -1,8 +1,12 @@
+import itertools
+import json
+
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from dp_bench import plots, report
 from dp_bench.errors import BadInput
 from dp_bench.modes import Choice
 from dp_bench.plots import (
@@ -16,7 +20,7 @@ from dp_bench.plots import (
     stability,
     success_bars,
 )
-from dp_bench.records import Record, to_frame
+from dp_bench.records import Record, append, to_frame
 from dp_bench.stats import Estimate
 from dp_bench.tables import summary
 from dp_bench.task import Fork
@@ -179,7 +183,8 @@ def test_stability_puts_loss_error_and_score_over_the_same_updates():
     np.testing.assert_allclose(curve.get_xdata(), [10, 20])
     np.testing.assert_allclose(curve.get_ydata(), [scores.mean() / 2, scores.mean()])
     assert len({ax.get_xlim() for ax in (top, middle, bottom)}) == 1
-    assert [text.get_text() for text in top.get_legend().get_texts()] == ["M", "N"]
+    [legend] = top.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["M", "N"]
     assert "2 train seeds × 6 starts" in texts(bottom)  # noqa: RUF001
 
 
@@ -193,6 +198,49 @@ def test_stability_says_where_nothing_was_measured_or_does_not_belong_together()
         stability({}, {"m": frame, "w": windy})
     with pytest.raises(BadInput, match="these records are of none"):
         stability({}, {})
+
+
+def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
+    tmp_path, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(
+        plots, "stability", lambda *given: drawn.append(given) or stability(*given)
+    )
+    scores = [[0.2, 0.4], [0.3, 0.5]]
+    found = episodes("n", scores, settings="t")
+    for step in (10, 20):
+        found += episodes("m", scores, step)
+        found += episodes("m", scores, step, "windy")
+        found += episodes("m", [[0.1]], step, settings="x")
+    append(tmp_path / "records" / "all.jsonl", found)
+    for name, digest in (
+        ("m-s-aa-seed0", "d1"),
+        ("m-s-aa-seed1", "d1"),
+        ("m-s-bb-seed0", "d2"),
+        ("n-t-aa-seed0", "d1"),
+    ):
+        info = {"method": name[0], "train_seed": int(name[-1]), "demos_digest": digest}
+        for folder, ending, text in (
+            ("runs", "json", {**info, "preset": "smoke"}),
+            ("logs", "jsonl", {"update": 1, "loss": 1.0, "name": name}),
+        ):
+            file = tmp_path / folder / f"{name}.{ending}"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(text) + "\n")
+    report.make(tmp_path)
+    assert (tmp_path / "stability.png").is_file()
+    [(logs, frames)] = drawn
+    names = {label: [log[0]["name"] for log in given] for label, given in logs.items()}
+    assert names == {
+        "m, settings s": ["m-s-aa-seed0", "m-s-aa-seed1"],
+        "m, settings x": [],
+    }
+    assert {label: len(frame) for label, frame in frames.items()} == {
+        "m, settings s": 8,
+        "m, settings x": 2,
+    }
+    assert {v for frame in frames.values() for v in frame["variant"]} == {"default"}
 
 
 def rollouts(
@@ -239,7 +287,7 @@ def test_the_picture_of_many_methods_is_not_cut_off():
         assert len(axes) == number
         figure = axes[0].figure
         figure.draw_without_rendering()
-        assert sum(ax.axison for ax in figure.axes) == number
+        assert list(axes) == figure.axes
         boxes = [ax.get_tightbbox() for ax in axes]
         boxes += [legend.get_window_extent() for legend in figure.legends]
         for box in boxes:
@@ -247,7 +295,7 @@ def test_the_picture_of_many_methods_is_not_cut_off():
             assert box.x1 <= figure.bbox.x1 + 1
             assert box.y0 >= figure.bbox.y0 - 1
             assert box.y1 <= figure.bbox.y1 + 1
-        for one, other in zip(boxes, boxes[1:], strict=False):
+        for one, other in itertools.pairwise(boxes):
             assert not (one.shrunk(0.98, 0.98).overlaps(other)), "panels lie apart"
 
 

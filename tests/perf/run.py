@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.utils._python_dispatch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 from dp_bench import plugins, rollout
@@ -57,9 +58,9 @@ def in_turn(functions, *, repeats, warm=3, inner=1):
     return [statistics.median(seen) for seen in times]
 
 
-def laptop_policy(tier="laptop"):
-    settings = preset(plugins.method(METHOD), TASK, tier)
-    cls = plugins.load(plugins.method(METHOD).policy)
+def laptop_policy(tier="laptop", method=METHOD):
+    settings = preset(plugins.method(method), TASK, tier)
+    cls = plugins.load(plugins.method(method).policy)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         policy = cls(settings.policy, obs_dim=20, action_dim=2)
@@ -103,9 +104,8 @@ def training():
     return {**found, "goal": {"laptop slower_than_bare": 0.05}}
 
 
-def _training(tier, repeats):
-    policy, settings = laptop_policy(tier)
-    training = settings.training
+def _loop(policy, training):
+    """A training of made-up rows that is about to begin, and its batches."""
     rng = np.random.default_rng(0)
     rows = 11_000
     data = (
@@ -118,7 +118,13 @@ def _training(tier, repeats):
     batches = Batches(
         policy, *data, batch_size=training.batch_size, train_seed=0, device=device
     )
-    loop = _Loop(policy.train(), training, 0, device)
+    return _Loop(policy.train(), training, 0, device), batches
+
+
+def _training(tier, repeats):
+    policy, settings = laptop_policy(tier)
+    training = settings.training
+    loop, batches = _loop(policy, training)
 
     # the bare network: its own copy, one prepared batch, same precision
     bare, _ = laptop_policy(tier)
@@ -188,6 +194,65 @@ def _training(tier, repeats):
         "usual_update_ms": 1e3 * usual,
         "slower_than_bare": ours / lower - 1,
         "faster_than_usual_loop": usual / ours,
+    }
+
+
+ARITHMETIC = {  # operations whose floating-point work is what a batch must cost
+    "mm", "addmm", "bmm", "baddbmm", "linear", "mkldnn_rnn_layer",
+    "mkldnn_rnn_layer_backward", "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention_for_cpu_backward",
+}  # fmt: skip
+
+
+class _Recorded(torch.utils._python_dispatch.TorchDispatchMode):
+    """Keeps every arithmetic operation with its inputs, to be done again alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func._schema.name.removeprefix("aten::") in ARITHMETIC:
+            kept = torch.utils._pytree.tree_map_only(
+                torch.Tensor, lambda t: t.detach().clone(), (args, kwargs or {})
+            )
+            self.calls.append((func, *kept))
+        return func(*args, **(kwargs or {}))
+
+
+def methods():
+    """Updates of every method beside their arithmetic alone, and one-lane decisions."""
+    found = {name: _method(name) for name in plugins.methods()}
+    return {**found, "goal": {"overhead": 0.5}}
+
+
+def _method(name):
+    policy, settings = laptop_policy(method=name)
+    loop, batches = _loop(policy, settings.training)
+    for _ in range(3):
+        loop.step(batches)
+    with _Recorded() as recorded:
+        loop.step(batches)
+
+    @torch.no_grad()
+    def arithmetic():
+        for func, args, kwargs in recorded.calls:
+            func(*args, **kwargs)
+
+    update, alone = in_turn([lambda: loop.step(batches), arithmetic], repeats=15)
+    policy.eval().reset([0])
+    history = np.zeros((1, policy.horizons.obs, 20), np.float32)
+    (decision,) = in_turn([lambda: policy.act(history)], repeats=40)
+    return {
+        "parameters": policy.num_parameters,
+        "batch": batches.size,
+        "precision": str(policy.train_dtype),
+        "updates_per_s": 1 / update,
+        "update_ms": 1e3 * update,
+        "arithmetic_ms": 1e3 * alone,
+        "overhead": max(0.0, 1 - alone / update),
+        "decision_ms": 1e3 * decision,
+        "decision_ms_per_step": 1e3 * decision / policy.horizons.action,
     }
 
 
@@ -297,6 +362,7 @@ def rollouts():
 PARTS = {
     "environment": environment,
     "training": training,
+    "methods": methods,
     "latency": latency,
     "rollouts": rollouts,
 }
