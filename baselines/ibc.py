@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.layers import dropout, product
+from dp_bench.layers import Linear, dropout
 from dp_bench.policy import Policy
 
 
@@ -117,7 +117,7 @@ class IbcNetwork(nn.Module):
             self.of_obs.weight.copy_(joint.weight[:, :obs_features])
             self.of_obs.bias.copy_(joint.bias)
             self.of_action.weight.copy_(joint.weight[:, obs_features:])
-        self.inner = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
+        self.inner = nn.ModuleList(Linear(hidden, hidden) for _ in range(layers - 1))
         self.out = nn.Linear(hidden, 1)
         self.dropout = dropout
 
@@ -125,10 +125,9 @@ class IbcNetwork(nn.Module):
         self, obs: Tensor, actions: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
         """Scores actions `(B, N, Ta Da)` with observations `(B, To Do)`, `(B, N)`."""
-        dtype = dtype or obs.dtype
         x = self._on(self.of_obs(obs).unsqueeze(1) + self.of_action(actions))
         for layer in self.inner:
-            x = self._on(product(x, layer.weight, layer.bias, dtype))
+            x = self._on(layer(x, dtype))
         return self.out(x).squeeze(-1)
 
     def _on(self, x: Tensor) -> Tensor:

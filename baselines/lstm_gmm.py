@@ -169,8 +169,8 @@ class LstmGmm(Policy):
             torch.zeros(size, device=obs.device),
         )
         kept = [entry or (*zeros, 0) for entry in memory]
-        state = tuple(torch.stack([entry[i] for entry in kept], 1) for i in (0, 1))
-        mixture, (h, c) = self.network.unroll(obs, state)
+        h, c = (torch.stack([entry[i] for entry in kept], 1) for i in (0, 1))
+        mixture, (h, c) = self.network.unroll(obs, (h, c))
         for i, (_, _, steps) in enumerate(kept):
             full = steps + 1 == self.config.reset_every
             memory[i] = None if full else (h[:, i], c[:, i], steps + 1)

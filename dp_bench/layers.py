@@ -25,6 +25,14 @@ def product(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tens
     return F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype)).to(x.dtype)
 
 
+class Linear(nn.Linear):
+    """A linear layer that multiplies with operands of a given type."""
+
+    def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Maps `(..., features in)` to `(..., features out)`, of the type of `x`."""
+        return product(x, self.weight, self.bias, dtype or x.dtype)
+
+
 class _Mish(torch.autograd.Function):
     """`torch.nn.functional.mish` (Misra, 2019), three times as fast on a processor.
 
@@ -106,8 +114,8 @@ class Attention(nn.Module):
         super().__init__()
         check_transformer(width, heads, 1)
         self.width, self.heads, self.dropout = width, heads, dropout
-        self.inward = nn.Linear(width, 3 * width)
-        self.outward = nn.Linear(width, width)
+        self.inward = Linear(width, 3 * width)
+        self.outward = Linear(width, width)
 
     def keys_values(self, memory: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Keys and values of `(B, S, W)`, `(B, S, 2 W)`."""
@@ -125,7 +133,7 @@ class Attention(nn.Module):
         dtype = dtype or x.dtype
         weight, bias, w = self.inward.weight, self.inward.bias, self.width
         if keys_values is None:
-            q, k, v = product(x, weight, bias, dtype).chunk(3, dim=-1)
+            q, k, v = self.inward(x, dtype).chunk(3, dim=-1)
         else:
             q = product(x, weight[:w], bias[:w], dtype)
             k, v = keys_values.chunk(2, dim=-1)
@@ -146,7 +154,7 @@ class Attention(nn.Module):
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         mixed = mixed.transpose(1, 2).flatten(2)
-        return product(mixed, self.outward.weight, self.outward.bias, dtype)
+        return self.outward(mixed, dtype)
 
 
 class TransformerLayer(nn.Module):
@@ -166,8 +174,8 @@ class TransformerLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2 + memory))
         self.attention = Attention(width, heads, dropout)
         self.cross = Attention(width, heads, dropout) if memory else None
-        self.widen = nn.Linear(width, 4 * width)
-        self.narrow = nn.Linear(4 * width, width)
+        self.widen = Linear(width, 4 * width)
+        self.narrow = Linear(4 * width, width)
         self.dropout = dropout
 
     def forward(

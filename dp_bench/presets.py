@@ -107,9 +107,10 @@ LSTM_GMM = {
         control="velocity",
         episodes=4,
     ),
+    # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
-        LstmGmmConfig(hidden=256),
-        Training(updates=9000, batch_size=128, lr=1e-3, weight_decay=0.0),
+        LstmGmmConfig(hidden=256, obs_noise=0.02),
+        Training(updates=4000, batch_size=128, lr=1e-3, weight_decay=0.0),
         control="velocity",
     ),
     # Chi et al. (2023) with robomimic's network; Adam, constant rate, no average
@@ -156,10 +157,11 @@ BET = {
         control="velocity",
         episodes=4,
     ),
+    # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
-        BetConfig(),
+        BetConfig(width=96, heads=4, layers=4, obs_noise=0.02),
         Training(
-            updates=9000, batch_size=128, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1,
+            updates=6000, batch_size=128, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1,
             grad_clip=1.0,
         ),
         control="velocity",

@@ -6,17 +6,18 @@ memory (the diffusion step, then the observations), W width, K denoising steps.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dp_bench.layers import (
+    Linear,
     TransformerLayer,
     dropout,
     initialise_as_gpt,
     masked,
     mish,
-    product,
     waves,
 )
 
@@ -67,9 +68,7 @@ class Transformer(nn.Module):
             for _ in range(condition_layers)
         )
         if not condition_layers:
-            self.encoder.extend(
-                [nn.Linear(width, 4 * width), nn.Linear(4 * width, width)]
-            )
+            self.encoder.extend([Linear(width, 4 * width), Linear(4 * width, width)])
         self.decoder = nn.ModuleList(
             TransformerLayer(width, heads, dropout=dropout, memory=True)
             for _ in range(layers)
@@ -141,8 +140,7 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Predicts noise in `(B, Tp, Da)` from one of `conditions`."""
         dtype = dtype or x.dtype
-        tokens = F.linear(x, self.action_token.weight, self.action_token.bias)
-        y = self._sparse(tokens + self.positions[: x.shape[1]])
+        y = self._sparse(self.action_token(x) + self.positions[: x.shape[1]])
         for layer, keys_values in zip(self.decoder, condition, strict=True):
             y = layer(y, self.mask, keys_values, self.memory_mask, dtype)
         return self.head(self.norm(y))
@@ -163,13 +161,12 @@ class Transformer(nn.Module):
                 tokens = layer(tokens, self.encoder_mask, dtype=dtype)
             return tokens
         widen, narrow = self.encoder
-        inner = mish(product(tokens, widen.weight, widen.bias, dtype))
-        return product(inner, narrow.weight, narrow.bias, dtype)
+        return narrow(mish(widen(tokens, dtype)), dtype)
 
     def _keys_values(self, memory: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Keys and values of every layer for `(B, S, W)`, `(layers, B, S, 2 W)`."""
-        found = [layer.cross.keys_values(memory, dtype) for layer in self.decoder]
-        return torch.stack(found)
+        layers: list[Any] = list(self.decoder)
+        return torch.stack([x.cross.keys_values(memory, dtype) for x in layers])
 
     def _sparse(self, x: Tensor) -> Tensor:
         if not (self.training and self.embedding_dropout):
