@@ -129,6 +129,14 @@ class LstmGmmNetwork(nn.Module):
         return self.unroll(obs)[0].distribution()
 
 
+class Remembered(NamedTuple):
+    """What a lane remembers: the state `(L, H)` twice, and how many steps it holds."""
+
+    hidden: Tensor
+    cell: Tensor
+    steps: int
+
+
 class LstmGmm(Policy):
     """Draws each action from a mixture that depends on all since the last reset."""
 
@@ -159,21 +167,18 @@ class LstmGmm(Policy):
         generators: Sequence[torch.Generator],
         memory: list[Any],
     ) -> Tensor:
-        """Reads one observation, draws a mode, and an action from it.
-
-        A lane remembers its hidden state, `(L, H)` twice, and how many steps it holds.
-        """
+        """Reads one observation, draws a mode, and an action from it."""
         size = (self.config.layers, self.config.hidden)
-        zeros = (
-            torch.zeros(size, device=obs.device),
-            torch.zeros(size, device=obs.device),
+        nothing = torch.zeros(size, device=obs.device)
+        kept = [Remembered(nothing, nothing, 0) if m is None else m for m in memory]
+        state = (
+            torch.stack([m.hidden for m in kept], dim=1),
+            torch.stack([m.cell for m in kept], dim=1),
         )
-        kept = [entry or (*zeros, 0) for entry in memory]
-        h, c = (torch.stack([entry[i] for entry in kept], 1) for i in (0, 1))
-        mixture, (h, c) = self.network.unroll(obs, (h, c))
-        for i, (_, _, steps) in enumerate(kept):
-            full = steps + 1 == self.config.reset_every
-            memory[i] = None if full else (h[:, i], c[:, i], steps + 1)
+        mixture, (h, c) = self.network.unroll(obs, state)
+        for i, m in enumerate(kept):
+            full = m.steps + 1 == self.config.reset_every
+            memory[i] = None if full else Remembered(h[:, i], c[:, i], m.steps + 1)
 
         draws = torch.stack([torch.rand(1, generator=g) for g in generators])
         noise = torch.stack(
