@@ -91,7 +91,8 @@ def settings_of(cell: Cell) -> Any:
             )
             raise BadInput(f"no setting {name!r} of {method.name}; there are {fields}")
     found = settings.override_all(found, dict(cell.changes))
-    control = cell.control or found.control or task.controls[0]
+    usual = found.control if found.control in task.controls else task.controls[0]
+    control = cell.control or usual
     task.check(obs_kind=cell.obs_kind, control=control)
     return dataclasses.replace(found, control=control)
 

@@ -30,7 +30,7 @@ class Preset:
         policy: Settings of the policy.
         training: Settings of the training.
         control: What actions mean, "position" or "velocity"; none for the task's
-            default.
+            default, which also stands in where a task has no such control.
         episodes: How many test starts are played; none for all.
     """
 

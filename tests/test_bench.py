@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from dp_bench import bench, records
+from dp_bench import bench, plugins, records
 from dp_bench import demos as demonstrations
 from dp_bench.bench import Cell
 from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors
@@ -114,6 +114,19 @@ def test_velocity_control_is_learned_from_displacements(cell, demos_file, monkey
     assert folder.info().control == "velocity"
     assert folder.info().demos_digest == position.info().demos_digest == demos.digest
     assert folder.info().split_digest == position.info().split_digest
+
+
+def test_a_method_takes_its_usual_control_where_the_task_has_it(monkeypatch):
+    assert bench.settings_of(Cell("pusht", "bet", 0)).control == "velocity"
+    assert bench.settings_of(Cell("pusht", "dp_c", 0)).control == "position"
+    chosen = Cell("pusht", "bet", 0, control="position")
+    assert bench.settings_of(chosen).control == "position"
+    pusht = plugins.task("pusht")
+    only = dataclasses.replace(pusht, controls=("position",))
+    monkeypatch.setattr(plugins, "task", lambda name: only)
+    assert bench.settings_of(Cell("pusht", "bet", 0)).control == "position"
+    with pytest.raises(BadInput, match="no control mode 'velocity'"):
+        bench.settings_of(Cell("pusht", "bet", 0, control="velocity"))
 
 
 def test_no_two_processes_work_in_one_run_folder(cell):
