@@ -35,12 +35,17 @@ def policy_with(**settings) -> UnetDiffusion:
     ("sampler", "sample_steps"),
     [("ddim", 10), ("ddim", 16), ("ddim", 1), ("ddpm", 100), ("ddpm", 20)],
 )
+@pytest.mark.parametrize("predicts", ["noise", "sample"])
 def test_sampling_is_the_plain_loop_over_the_scheduler(
-    sampler, sample_steps, monkeypatch
+    sampler, sample_steps, predicts, monkeypatch
 ):
-    policy = policy_with(sampler=sampler, sample_steps=sample_steps)
+    policy = policy_with(sampler=sampler, sample_steps=sample_steps, predicts=predicts)
     kind = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampler]
-    scheduler = kind(num_train_timesteps=100, beta_schedule="squaredcos_cap_v2")
+    scheduler = kind(
+        num_train_timesteps=100,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type={"noise": "epsilon", "sample": "sample"}[predicts],
+    )
     scheduler.set_timesteps(sample_steps)
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(1 + sample_steps, 4, 16, 2, generator=generator)

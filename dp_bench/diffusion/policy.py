@@ -26,6 +26,9 @@ class DiffusionConfig:
     Attributes:
         horizons: To, Ta, Tp.
         train_steps: Diffusion steps that the network is trained on.
+        predicts: What the network gives: the "noise" in a sequence, as published, or
+            the "sample", the sequence without it. A small transformer learns the
+            second much faster.
         sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021), from the same
             weights.
         sample_steps: Denoising steps of one decision.
@@ -35,6 +38,7 @@ class DiffusionConfig:
 
     horizons: Horizons = field(default_factory=Horizons)
     train_steps: int = 100
+    predicts: Literal["noise", "sample"] = "noise"
     sampler: Literal["ddim", "ddpm"] = "ddim"
     sample_steps: int = 16
     obs_noise: float = 0.0
@@ -214,7 +218,10 @@ class Diffusion(Policy):
         self.alphas_bar.copy_(noise_schedule(self.config.train_steps))
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean squared error of the predicted noise (Ho et al., 2020, eq. 14)."""
+        """Mean squared error of the predicted noise (Ho et al., 2020, eq. 14).
+
+        Of the predicted sequence, if the network gives that.
+        """
         device = actions.device
         t = torch.randint(
             self.config.train_steps, (len(actions),), generator=generator, device=device
@@ -227,7 +234,8 @@ class Diffusion(Policy):
             blur = torch.randn(seen.shape, generator=generator, device=device)
             seen = seen + self.config.obs_noise * blur
         dtype = self.train_dtype if self.training else torch.float32
-        return F.mse_loss(self.network(noisy, t, seen, dtype), eps)
+        target = eps if self.config.predicts == "noise" else actions
+        return F.mse_loss(self.network(noisy, t, seen, dtype), target)
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws a sequence of actions by denoising."""
@@ -255,8 +263,12 @@ class Diffusion(Policy):
         fresh = iter(noise)
         x = next(fresh)
         for step, condition in zip(steps, conditions, strict=True):
-            eps = self._denoise(x, condition)
-            x0 = (step.from_x * x - step.from_eps * eps).clamp_(-1, 1)
+            out = self._denoise(x, condition)
+            if self.config.predicts == "noise":
+                eps, x0 = out, step.from_x * x - step.from_eps * out
+            else:
+                eps, x0 = (step.from_x * x - out) / step.from_eps, out
+            x0 = x0.clamp(-1, 1)
             if step.to_eps:
                 x = x0.mul_(step.to_x0).add_(eps, alpha=step.to_eps)
             else:
