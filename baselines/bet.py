@@ -207,11 +207,8 @@ class Bet(Policy):
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Focal loss of the clusters and weighted error of the offsets."""
-        if self.training and self.config.obs_noise:
-            blur = torch.randn(obs.shape, generator=generator, device=obs.device)
-            obs = obs + self.config.obs_noise * blur
         dtype = self.train_dtype if self.training else torch.float32
-        out = self.network(obs, dtype)
+        out = self.network(self.blurred(obs, generator), dtype)
         parts = bet_loss(out, actions, self.centers, self.config.focal_gamma)
         return parts.cluster + self.config.offset_weight * parts.offset
 

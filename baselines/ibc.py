@@ -166,9 +166,7 @@ class Ibc(Policy):
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=device)
 
-        seen = obs[:, : self.horizons.obs].flatten(1)
-        if self.training and config.obs_noise:
-            seen = seen + config.obs_noise * normal(*seen.shape)
+        seen = self.blurred(obs[:, : self.horizons.obs], generator).flatten(1)
         right = actions[:, self.horizons.executed].flatten(1)
         right = right + config.positive_noise * normal(*right.shape)
         shape = (len(seen), config.negatives, self.action_features)

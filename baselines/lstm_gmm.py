@@ -155,10 +155,7 @@ class LstmGmm(Policy):
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of the actions of a stretch."""
-        if self.training and self.config.obs_noise:
-            blur = torch.randn(obs.shape, generator=generator, device=obs.device)
-            obs = obs + self.config.obs_noise * blur
-        mixture, _ = self.network.unroll(obs)
+        mixture, _ = self.network.unroll(self.blurred(obs, generator))
         return -mixture.log_prob(actions).mean()
 
     def predict_from(

@@ -155,6 +155,16 @@ class Policy(nn.Module):
         """
         return self.predict(obs, generators)
 
+    def blurred(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """Observations with noise in training, against learning them by heart.
+
+        For settings that have `obs_noise`, its standard deviation in normalised units.
+        """
+        if not (self.training and self.config.obs_noise):
+            return obs
+        noise = torch.randn(obs.shape, generator=generator, device=obs.device)
+        return obs + self.config.obs_noise * noise
+
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The optimiser's groups; here all parameters share the weight decay."""
         return [{"params": list(self.parameters()), "weight_decay": weight_decay}]

@@ -229,10 +229,7 @@ class Diffusion(Policy):
         eps = torch.randn(actions.shape, generator=generator, device=device)
         share = self.alphas_bar[t, None, None]
         noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
-        seen = obs[:, : self.horizons.obs]
-        if self.training and self.config.obs_noise:
-            blur = torch.randn(seen.shape, generator=generator, device=device)
-            seen = seen + self.config.obs_noise * blur
+        seen = self.blurred(obs[:, : self.horizons.obs], generator)
         dtype = self.train_dtype if self.training else torch.float32
         target = eps if self.config.predicts == "noise" else actions
         return F.mse_loss(self.network(noisy, t, seen, dtype), target)
