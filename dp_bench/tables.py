@@ -388,7 +388,6 @@ def _conditions(rows: list[_Row], frame: pd.DataFrame) -> list[str]:
         f"Demonstrations: {', '.join(digests)}; split {by_seed}.",
         f"Train seeds: {' or '.join(_distinct(rows, 'train_seeds'))}; {kinds} starts: "
         f"{' or '.join(_distinct(rows, 'env_seeds'))}.",
-        "A train seed draws one order of the training rows, for all methods.",
         f"Settings: {', '.join(_distinct(rows, 'preset'))}. "
         f"Commit: {_listed(frame['commit'].str.slice(0, 12), 'unknown')}. "
         f"Versions: {_listed(frame['versions'], 'unknown', '; or ')}.",
