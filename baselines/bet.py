@@ -66,8 +66,10 @@ class BetConfig:
         if not 0 <= self.dropout < 1:
             raise BadInput(f"dropout must be in [0, 1), got {self.dropout}")
         for name in ("focal_gamma", "offset_weight", "obs_noise"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
+        if 0 < self.focal_gamma < 1:  # its slope is infinite where a share is 1
+            raise BadInput(f"focal_gamma must be 0 or above 1, got {self.focal_gamma}")
 
 
 class BetNetwork(nn.Module):

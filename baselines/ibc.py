@@ -75,7 +75,7 @@ class IbcConfig:
         for name in (
             "rounds", "positive_noise", "round_noise", "gradient_margin", "obs_noise",
         ):  # fmt: skip
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise BadInput(f"dropout must be in [0, 1), got {self.dropout}")
@@ -248,6 +248,8 @@ class Ibc(Policy):
 
 def _drawn(scores: Tensor, draws: Tensor) -> Tensor:
     """Numbers drawn by the softmax of `(B, N)`, one for each of `(B, M)` uniforms."""
+    if not scores.isfinite().all():
+        raise BadInput("the network gives scores that are not finite")
     shares = scores.softmax(-1).cumsum(-1)
-    found = torch.searchsorted(shares, draws * shares[:, -1:])
+    found = torch.searchsorted(shares, draws * shares[:, -1:], right=True)
     return found.clamp_(max=scores.shape[1] - 1)

@@ -64,7 +64,7 @@ class LstmGmmConfig:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.std is not None and not self.std > 0:
             raise BadInput(f"std must be above 0 or none, got {self.std}")
-        if self.obs_noise < 0:
+        if not self.obs_noise >= 0:
             raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
 
 

@@ -44,12 +44,16 @@ def reference_network(
         raise BadInput(f"no network kind {kind!r}; there are {', '.join(KINDS)}")
     try:
         return KINDS[kind](weights, **sizes).eval()
+    except BadInput:
+        raise
     except KeyError as error:
         raise BadInput(f"the weights of a {kind!r} lack {error}") from None
     except TypeError as error:
         raise BadInput(f"sizes {sorted(sizes)} do not fit {kind!r}: {error}") from None
-    except IndexError:
-        raise BadInput(f"a weight of the {kind!r} has too few dimensions") from None
+    except (IndexError, ValueError, ZeroDivisionError):
+        raise BadInput(
+            f"a weight or a size of the {kind!r} has a wrong shape"
+        ) from None
 
 
 def _unet1d(weights: Mapping[str, np.ndarray], *, n_groups: int = 8) -> nn.Module:

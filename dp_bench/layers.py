@@ -73,7 +73,7 @@ def dropout(x: Tensor, share: float) -> Tensor:
     """
     if x.device.type != "cpu":
         return F.dropout(x, share)
-    dropped = round(share * 2**16)
+    dropped = min(round(share * 2**16), 2**16 - 1)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64)
     draws.random_(-(2**63), None)
     kept = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15

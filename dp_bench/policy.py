@@ -151,7 +151,7 @@ class Policy(nn.Module):
                 begins; to be replaced by what each shall remember.
 
         Returns:
-            As of `predict`.
+            As of `predict`, or only as far as is executed.
         """
         return self.predict(obs, generators)
 

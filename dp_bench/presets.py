@@ -54,13 +54,25 @@ DP_C = {
     # Chi et al. (2023), published settings: 4500 epochs of 43 batches
     ("pusht", "paper"): Preset(
         UnetDiffusionConfig(sampler="ddpm", sample_steps=100),
-        Training(updates=193_500, batch_size=256, lr=1e-4, validate_every=2000),
+        Training(
+            updates=193_500,
+            batch_size=256,
+            lr=1e-4,
+            validate_every=2000,
+            precision="float32",
+        ),
     ),
     ("*", "paper"): Preset(
         UnetDiffusionConfig(
             horizons=Horizons(2, 8, 16), sampler="ddpm", sample_steps=100
         ),
-        Training(updates=200_000, batch_size=256, lr=1e-4, validate_every=2000),
+        Training(
+            updates=200_000,
+            batch_size=256,
+            lr=1e-4,
+            validate_every=2000,
+            precision="float32",
+        ),
     ),
 }
 
@@ -87,6 +99,7 @@ DP_T = {
         Training(
             updates=193_500, batch_size=256, lr=1e-4, betas=(0.9, 0.95),
             weight_decay=0.1, warmup=1000, validate_every=2000,
+            precision="float32",
         ),
     ),
     ("*", "paper"): Preset(
@@ -96,6 +109,7 @@ DP_T = {
         Training(
             updates=200_000, batch_size=256, lr=1e-4, betas=(0.9, 0.95),
             weight_decay=1e-3, warmup=1000, validate_every=2000,
+            precision="float32",
         ),
     ),
 }  # fmt: skip
@@ -123,6 +137,7 @@ LSTM_GMM = {
             updates=200_000, batch_size=256, lr=1e-4, betas=(0.9, 0.999),
             weight_decay=0.0, warmup=0, schedule="constant", ema=False,
             validate_every=2000,
+            precision="float32",
         ),
         control="velocity",
     ),
@@ -147,7 +162,12 @@ IBC = {
     ("*", "paper"): Preset(
         IbcConfig(),
         Training(
-            updates=200_000, batch_size=256, lr=1e-4, ema=False, validate_every=2000
+            updates=200_000,
+            batch_size=256,
+            lr=1e-4,
+            ema=False,
+            validate_every=2000,
+            precision="float32",
         ),
         control="velocity",
     ),
@@ -180,6 +200,7 @@ BET = {
             updates=100_000, batch_size=256, lr=1e-4, betas=(0.9, 0.95),
             weight_decay=0.1, grad_clip=1.0, warmup=0, schedule="constant", ema=False,
             validate_every=2000,
+            precision="float32",
         ),
         control="velocity",
     ),

@@ -187,7 +187,7 @@ def policy_leaves_the_global_generators_alone(name: str, folder: Path) -> None:
     numpy_before = _numpy_key()
     policy.reset([0])
     policy.act(_histories(policy, 1))
-    _one_loss(policy)
+    _loss_of_one_batch(policy)
     assert torch.equal(torch_before, torch.random.get_rng_state()), "torch's moved"
     after = _numpy_key()
     assert np.array_equal(numpy_before, after), "numpy's moved"
@@ -268,6 +268,14 @@ def _numpy_key() -> np.ndarray:
 
 
 def _one_loss(policy: Any) -> Any:
+    """As in training, where dropout draws from a generator that is put back."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        return _loss_of_one_batch(policy)
+
+
+def _loss_of_one_batch(policy: Any) -> Any:
     import torch
 
     from dp_bench.train import Batches
@@ -276,8 +284,7 @@ def _one_loss(policy: Any) -> Any:
     batches = Batches(
         policy, *data, batch_size=16, train_seed=0, device=torch.device("cpu")
     )
-    with torch.random.fork_rng(devices=[]):
-        return policy.loss(*batches.at(0), torch.Generator().manual_seed(0))
+    return policy.loss(*batches.at(0), torch.Generator().manual_seed(0))
 
 
 POLICY_CHECKS = (

@@ -475,7 +475,8 @@ def action_error(loop: _Loop, held_back: Batches, at_most: int = 64) -> float:
     """Mean squared error of what would be executed in validation windows, normalised.
 
     Each window is an episode of its own that begins there, with draws of its own,
-    always the same.
+    always the same. It tells how one method changes, and is no measure between methods:
+    one that keeps several ways open is further from the one that was taken.
     """
     policy = loop.averaged()
     count = min(at_most, len(held_back))

@@ -136,6 +136,49 @@ def test_the_hidden_state_is_carried_and_reset():
     np.testing.assert_allclose([b[1, 0] for b in both], late, atol=1e-5)
 
 
+def test_only_matrices_decay():
+    config = TransformerDiffusionConfig(width=8, heads=2, layers=1)
+    policy = fresh(plugins.load(plugins.method("dp_t").policy), config)
+    decayed, rest = policy.parameter_groups(0.1)
+    assert (decayed["weight_decay"], rest["weight_decay"]) == (0.1, 0.0)
+    names = {id(p): name for name, p in policy.named_parameters()}
+    given = [id(p) for p in decayed["params"] + rest["params"]]
+    assert sorted(given) == sorted(names)  # each once
+    kept = {names[id(p)] for p in rest["params"]}
+    assert all("bias" in n or "norm" in n or "positions" in n for n in kept), kept
+    assert {"network.positions", "network.norm.weight"} <= kept
+
+
+def test_observations_are_blurred_in_training_only():
+    config = dataclasses.replace(SMALL["bet"], obs_noise=0.1)
+    policy, obs = fresh(Bet, config), torch.zeros(1000, 1, 3)
+    assert torch.equal(policy.eval().blurred(obs, torch.Generator()), obs)
+    noise = policy.train().blurred(obs, torch.Generator().manual_seed(0))
+    assert noise.std().item() == pytest.approx(0.1, rel=0.05)
+
+
+class Liking(nn.Module):
+    """Likes actions near 0.3: a Gaussian with a standard deviation of 0.2."""
+
+    def forward(self, obs, actions, dtype=None):
+        return -0.5 * ((actions[..., 0] - 0.3) / 0.2) ** 2
+
+
+@pytest.mark.parametrize(("rounds", "width"), [(0, 0.2), (3, 0.1)])
+def test_the_search_draws_by_its_scores_and_sharpens(rounds, width):
+    """With n rounds of resampling and no noise, what is drawn is the share^(n + 1)."""
+    config = dataclasses.replace(
+        SMALL["ibc"], rounds=rounds, round_noise=0.0, candidates=2000
+    )
+    policy = fresh(Ibc, config).eval()
+    policy.network = Liking()
+    generators = [torch.Generator().manual_seed(k) for k in range(400)]
+    with torch.inference_mode():
+        x = policy.predict(torch.zeros(400, 1, 3), generators)[:, 0, 0]
+    assert x.mean().item() == pytest.approx(0.3, abs=4 * width / 20)
+    assert x.std().item() == pytest.approx(width, rel=0.15)
+
+
 def test_clusters_come_from_the_data_and_offsets_lead_back():
     config = dataclasses.replace(SMALL["bet"], clusters=3)
     policy = fresh(Bet, config, action_dim=2)
@@ -169,6 +212,9 @@ def test_more_clusters_than_actions_are_refused():
         (LstmGmmConfig, {"horizons": Horizons(2, 1, 10)}, "must be 1"),
         (LstmGmmConfig, {"std": 0.0}, "std must be above 0"),
         (TransformerDiffusionConfig, {"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
+        (TransformerDiffusionConfig, {"width": 9, "heads": 3}, "width must be even"),
+        (TransformerDiffusionConfig, {"obs_noise": float("nan")}, "obs_noise"),
+        (BetConfig, {"focal_gamma": 0.5}, "focal_gamma must be 0 or above 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(cls, settings, words):

@@ -44,7 +44,7 @@ class DiffusionConfig:
     obs_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.obs_noise < 0:
+        if not self.obs_noise >= 0:
             raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
         if not 1 <= self.sample_steps <= self.train_steps:
             raise BadInput(
@@ -115,6 +115,8 @@ class TransformerDiffusionConfig(DiffusionConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_transformer(self.width, self.heads, self.layers)
+        if self.width % 2 or self.width < 4:  # sines and cosines of diffusion steps
+            raise BadInput(f"width must be even and at least 4, got {self.width}")
         for name in ("dropout", "embedding_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise BadInput(f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -276,7 +278,8 @@ class Diffusion(Policy):
 
     def _denoise(self, x: Tensor, condition: Tensor) -> Tensor:
         """Predicts noise, for one lane by a recording of the network."""
-        if len(x) > 1 or x.device.type != "cpu" or torch.is_grad_enabled():
+        many = len(x) > 1 or x.device.type != "cpu"
+        if many or self.training or torch.is_grad_enabled():
             return self.network.denoise(x, condition)
         if not self._one_lane or self._one_lane[0] is not self.network:
             self._one_lane = [self.network, traced(self.network, x, condition)]
