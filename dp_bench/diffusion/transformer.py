@@ -76,7 +76,6 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, action_dim)
         self.condition_layers = condition_layers
-        self.length_multiple = 1
 
         initialise_as_gpt(self)
         nn.init.normal_(self.positions, std=0.02)

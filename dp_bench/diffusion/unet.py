@@ -260,7 +260,6 @@ class Unet(nn.Module):
         self.out = TimeConv(outer, action_dim, 1)
 
         self.step_dim = step_dim
-        self.length_multiple = 2 ** (len(channels) - 1)
         self.film_sizes = [2 * b.second.conv.out_features for b in self.blocks()]
         self.film = nn.Linear(step_dim + obs_features, sum(self.film_sizes))
 
