@@ -51,8 +51,8 @@ DP_C = {
         UnetDiffusionConfig(channels=(64, 128, 256), step_dim=128, obs_noise=0.02),
         Training(updates=9000, batch_size=128, lr=1e-3),
     ),
-    # Chi et al. (2023), published settings; they name 4500 epochs, and these updates are
-    # about 4960 of ours, of 39 whole batches
+    # Chi et al. (2023), published settings: 4500 epochs, as counted there; these
+    # updates are about 4960 of ours, of 39 whole batches
     ("pusht", "paper"): Preset(
         UnetDiffusionConfig(sampler="ddpm", sample_steps=100),
         Training(
