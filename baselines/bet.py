@@ -36,7 +36,7 @@ class BetConfig:
         width: Of the tokens.
         heads: Of attention; divides `width`.
         layers: Of the transformer.
-        dropout: Of tokens, of attention, and of what each layer adds.
+        dropout: Of tokens, of attention, and of what each part of a layer adds.
         focal_gamma: How much less a well-predicted cluster counts.
         offset_weight: Of the offset's error beside the cluster's.
         obs_noise: Standard deviation of noise added to normalised observations in

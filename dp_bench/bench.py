@@ -139,6 +139,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, locked
     from dp_bench.seeds import Purpose, derive
     from dp_bench.train import train
+    from dp_bench.windows import order_digest
 
     chosen = settings_of(cell)
     task = plugins.task(cell.task)
@@ -176,6 +177,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
         demos_source=demos.source,
         demos_digest=demos.digest,
         split_digest=split.digest,
+        order_digest=order_digest(cell.train_seed, len(data[0][1])),
         train_episodes=len(split.train),
         train_seed=cell.train_seed,
         obs_dim=data[0][0].shape[1],

@@ -59,6 +59,8 @@ class RunInfo:
         demos_source: Which demonstrations.
         demos_digest: Their content digest.
         split_digest: Digest of the split into training and validation episodes.
+        order_digest: Digest of the order in which training goes through the rows; ""
+            in runs that were made before it was written down.
         train_episodes: How many episodes were trained on.
         train_seed: Seed of everything in the training.
         obs_dim: Do.
@@ -79,6 +81,7 @@ class RunInfo:
     train_seed: int
     obs_dim: int
     action_dim: int
+    order_digest: str = ""
 
     @property
     def settings(self) -> str:
@@ -87,14 +90,17 @@ class RunInfo:
         what["training"] = {
             k: v for k, v in self.training.items() if k not in SAME_NUMBERS
         }
-        for other in ("preset", "demos_digest", "split_digest", "train_seed"):
+        for other in (
+            "preset", "demos_digest", "split_digest", "order_digest", "train_seed",
+        ):  # fmt: skip
             del what[other]
         return settings.short_hash(what)
 
     @property
     def name(self) -> str:
         """Folder name: one for each method, settings, data and seed."""
-        data = settings.short_hash([self.demos_digest, self.split_digest])[:4]
+        digests = [self.demos_digest, self.split_digest, self.order_digest]
+        data = settings.short_hash(digests)[:4]
         return f"{self.method}-{self.settings}-{data}-seed{self.train_seed}"
 
 

@@ -80,6 +80,7 @@ def evaluate(
                 "settings": info.settings,
                 "demos_digest": info.demos_digest,
                 "split_digest": info.split_digest,
+                "order_digest": info.order_digest,
                 "train_seed": info.train_seed,
                 "step": int(facts["update"]),
                 "starts": starts,

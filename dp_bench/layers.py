@@ -38,21 +38,23 @@ class _Mish(torch.autograd.Function):
 
     With `e = exp(x)` and `n = e + e^2 / 2`, tanh(log(1 + e)) is `n / (n + 1)`, and its
     derivative `(e + e^2) / (n + 1)^2`. Beyond `x = 15` both are constant in float32.
+    The slope is computed on the way forward, where e and n are at hand.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return mish(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        (x,) = ctx.saved_tensors
         e = x.clamp(max=15.0).exp_()
         n = torch.addcmul(e, e, e, value=0.5)
         inverse = (n + 1).reciprocal_()
-        slope = torch.addcmul(e, e, e).mul_(inverse).mul_(inverse)
-        return n.mul_(inverse).addcmul_(x, slope).mul_(grad)
+        slope = e.addcmul_(e, e).mul_(inverse).mul_(inverse)
+        share = n.mul_(inverse)
+        ctx.save_for_backward(slope.mul_(x).add_(share))
+        return share.mul_(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        (slope,) = ctx.saved_tensors
+        return grad * slope
 
 
 def mish(x: Tensor) -> Tensor:
@@ -165,10 +167,17 @@ class TransformerLayer(nn.Module):
         heads: Divides W.
         dropout: Of attention and of what each part adds.
         memory: Whether there is a memory to attend to.
+        inner_dropout: Of the hidden units of the MLP.
     """
 
     def __init__(
-        self, width: int, heads: int, *, dropout: float = 0.0, memory: bool = False
+        self,
+        width: int,
+        heads: int,
+        *,
+        dropout: float = 0.0,
+        memory: bool = False,
+        inner_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2 + memory))
@@ -176,7 +185,7 @@ class TransformerLayer(nn.Module):
         self.cross = Attention(width, heads, dropout) if memory else None
         self.widen = Linear(width, 4 * width)
         self.narrow = Linear(4 * width, width)
-        self.dropout = dropout
+        self.dropout, self.inner_dropout = dropout, inner_dropout
 
     def forward(
         self,
@@ -196,22 +205,21 @@ class TransformerLayer(nn.Module):
             dtype: Of the operands of matrix products.
         """
         dtype = dtype or x.dtype
-        x = x + self._dropped(self.attention(self.norms[0](x), mask, dtype=dtype))
+        share = self.dropout
+        seen = self.attention(self.norms[0](x), mask, dtype=dtype)
+        x = x + self._dropped(seen, share)
         if self.cross is not None:
             assert keys_values is not None
             assert memory_mask is not None
             seen = self.cross(self.norms[1](x), memory_mask, keys_values, dtype)
-            x = x + self._dropped(seen)
+            x = x + self._dropped(seen, share)
         y = product(self.norms[-1](x), self.widen.weight, self.widen.bias, dtype)
-        y = self._dropped(F.gelu(y))
-        return x + self._dropped(
-            product(y, self.narrow.weight, self.narrow.bias, dtype)
-        )
+        y = self._dropped(F.gelu(y), self.inner_dropout)
+        y = product(y, self.narrow.weight, self.narrow.bias, dtype)
+        return x + self._dropped(y, share)
 
-    def _dropped(self, x: Tensor) -> Tensor:
-        if not (self.training and self.dropout):
-            return x
-        return dropout(x, self.dropout)
+    def _dropped(self, x: Tensor, share: float) -> Tensor:
+        return dropout(x, share) if self.training and share else x
 
 
 def initialise_as_gpt(network: nn.Module) -> None:

@@ -29,6 +29,8 @@ class Record:
         settings: Short hash of all settings of the run.
         demos_digest: Content digest of the demonstrations.
         split_digest: Digest of which episodes trained and which validated.
+        order_digest: Digest of the order in which training went through the rows of
+            these episodes; "" in records that were made before it was written down.
         train_seed: Seed of the training.
         step: Updates made when the weights were taken.
         starts: "test" or "validation".
@@ -68,6 +70,7 @@ class Record:
     train_seconds: float
     commit: str
     versions: dict[str, str] = field(default_factory=dict)
+    order_digest: str = ""
 
 
 def append(path: str | Path, records: Iterable[Record]) -> None:

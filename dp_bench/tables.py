@@ -148,6 +148,7 @@ class _Row:
     values: dict[str, Any]
     scores: pd.DataFrame
     splits: dict[int, str]
+    orders: dict[int, str]
     missing: list[int]
 
     @property
@@ -166,19 +167,19 @@ class _Shared(NamedTuple):
     env_seeds: tuple[int, ...]
     train_seeds: tuple[int, ...]
     splits: dict[int, str]
+    orders: dict[int, str]
 
     @classmethod
     def of(cls, rows: list[_Row]) -> _Shared:
-        splits: dict[int, list[str]] = {}
-        for row in rows:
-            for seed, split in row.splits.items():
-                splits.setdefault(seed, []).append(split)
+        splits = _commonest_by_seed([row.splits for row in rows])
+        orders = _commonest_by_seed([row.orders for row in rows])
         rows = [row for row in rows if not row.missing] or rows
         return cls(
             _commonest([row.values["demos_digest"] for row in rows]),
             _commonest([row.env_seeds for row in rows]),
             _commonest([row.train_seeds for row in rows]),
-            {seed: _commonest(found) for seed, found in splits.items()},
+            splits,
+            orders,
         )
 
     def differences(self, row: _Row) -> list[str]:
@@ -201,6 +202,13 @@ class _Shared(NamedTuple):
                 f"another split into training and validation "
                 f"(train seeds {_numbers(others)})"
             )
+        elif digest == self.demos_digest:
+            others = [s for s, order in row.orders.items() if order != self.orders[s]]
+            if others:
+                found.append(
+                    f"another order of the training rows (train seeds "
+                    f"{_numbers(others)})"
+                )
         return found
 
     def paired_with(self, row: _Row) -> bool:
@@ -274,7 +282,8 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> _Row:
         "demos_digest": first["demos_digest"],
     }
     splits = dict(zip(runs["train_seed"], runs["split_digest"], strict=True))
-    return _Row(values, scores, splits, missing)
+    orders = dict(zip(runs["train_seed"], runs["order_digest"], strict=True))
+    return _Row(values, scores, splits, orders, missing)
 
 
 def _estimate(cells: pd.DataFrame, rng_seed: int) -> Estimate:
@@ -373,19 +382,12 @@ def _add_published(
 def _conditions(rows: list[_Row], frame: pd.DataFrame) -> list[str]:
     """Footer lines on what was measured."""
     digests = [f"{digest[:12]}" for digest in _distinct(rows, "demos_digest")]
-    splits: dict[str, list[int]] = {}
-    for row in rows:
-        for seed, split in row.splits.items():
-            splits.setdefault(split[:12], []).append(seed)
-    by_seed = ", ".join(
-        f"{split} (train seed {_numbers(sorted(set(seeds)))})"
-        for split, seeds in sorted(splits.items(), key=lambda item: min(item[1]))
-    )
-    if len(splits) == 1:
-        by_seed = next(iter(splits))
+    splits = _by_seed([row.splits for row in rows])
+    orders = _by_seed([row.orders for row in rows])
     kinds = " and ".join(_distinct(rows, "starts"))
     lines = [
-        f"Demonstrations: {', '.join(digests)}; split {by_seed}.",
+        f"Demonstrations: {', '.join(digests)}; split {splits}; order of training "
+        f"rows {orders}.",
         f"Train seeds: {' or '.join(_distinct(rows, 'train_seeds'))}; {kinds} starts: "
         f"{' or '.join(_distinct(rows, 'env_seeds'))}.",
         f"Settings: {', '.join(_distinct(rows, 'preset'))}. "
@@ -405,6 +407,20 @@ def _conditions(rows: list[_Row], frame: pd.DataFrame) -> list[str]:
                 f"{row.values['differs']}."
             )
     return lines
+
+
+def _by_seed(digests: list[dict[int, str]]) -> str:
+    """Digests by train seed in words; one word where all have the same."""
+    seeds: dict[str, set[int]] = {}
+    for of_row in digests:
+        for seed, digest in of_row.items():
+            seeds.setdefault(digest[:12] or "unknown", set()).add(seed)
+    if len(seeds) == 1:
+        return next(iter(seeds))
+    return ", ".join(
+        f"{digest} (train seed {_numbers(sorted(found))})"
+        for digest, found in sorted(seeds.items(), key=lambda item: min(item[1]))
+    )
 
 
 def _reading(rows: list[_Row], data: pd.DataFrame, sources: list[str]) -> list[str]:
@@ -446,6 +462,14 @@ def _label(row: _Row, rows: list[_Row]) -> str:
 
 def _commonest(values: list[Any]) -> Any:
     return max(values, key=values.count)
+
+
+def _commonest_by_seed(digests: list[dict[int, str]]) -> dict[int, str]:
+    found: dict[int, list[str]] = {}
+    for of_row in digests:
+        for seed, digest in of_row.items():
+            found.setdefault(seed, []).append(digest)
+    return {seed: _commonest(values) for seed, values in found.items()}
 
 
 def _distinct(rows: list[_Row], name: str) -> list[str]:

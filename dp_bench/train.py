@@ -22,7 +22,7 @@ from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors, whole
 from dp_bench.errors import BadInput
 from dp_bench.policy import Policy
 from dp_bench.seeds import Purpose, derive
-from dp_bench.windows import window_index
+from dp_bench.windows import row_order, window_index
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,7 @@ class Batches:
         """The batch of one update: `(B, Tp, Do)` and `(B, Tp, Da)`, normalised."""
         epoch, k = divmod(update, self.per_epoch)
         if epoch != self._epoch:
-            seed = derive(Purpose.BATCH_ORDER, self._seed, epoch)
-            rows = np.random.default_rng(seed).permutation(len(self._window_at))
+            rows = row_order(self._seed, epoch, len(self._window_at))
             windows = self._window_at[rows]
             order = torch.as_tensor(windows[windows >= 0], device=self.index.device)
             self._epoch, self._order = epoch, order

@@ -1,10 +1,13 @@
-"""Cutting demonstrations into fixed-length training windows."""
+"""Cutting demonstrations into fixed-length training windows, and their order."""
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 
 from dp_bench.horizons import Horizons
+from dp_bench.seeds import Purpose, derive
 
 
 def window_index(episode_ends: np.ndarray, horizons: Horizons) -> np.ndarray:
@@ -31,3 +34,21 @@ def window_index(episode_ends: np.ndarray, horizons: Horizons) -> np.ndarray:
         rows = np.arange(first, last + 1)[:, None] + steps
         windows.append(np.clip(rows, start, end - 1))
     return np.concatenate(windows)
+
+
+def row_order(train_seed: int, epoch: int, rows: int) -> np.ndarray:
+    """The order in which an epoch goes through the rows of the demonstrations.
+
+    Returns:
+        A permutation of the row numbers, `(rows,)`; the same for every method.
+    """
+    seed = derive(Purpose.BATCH_ORDER, train_seed, epoch)
+    return np.random.default_rng(seed).permutation(rows)
+
+
+def order_digest(train_seed: int, rows: int) -> str:
+    """Twelve hex digits that tell row orders apart; taken of the first two epochs."""
+    digest = hashlib.sha256()
+    for epoch in range(2):
+        digest.update(row_order(train_seed, epoch, rows).astype("<i8").tobytes())
+    return digest.hexdigest()[:12]

@@ -46,6 +46,7 @@ def row(method="alpha_1", scores=((0.5, 1.0),), **changes):
         "settings": f"of {method}",
         "demos_digest": "d1",
         "split_digest": "p1",
+        "order_digest": "o1",
         "step": 100,
         "starts": "test",
         "variant": "plain",
@@ -160,6 +161,7 @@ def test_a_row_does_not_depend_on_the_others():
         (row("odd", ((0.1, 0.2, 0.3),)), "starts 100000-100002, not 100000-100001"),
         (row("odd", ((0.1, 0.2), (0.1, 0.2))), "train seeds 0-1, not 0"),
         (row("odd", ((0.1, 0.2),), split_digest="p2"), "another split into training"),
+        (row("odd", ((0.1, 0.2),), order_digest="o2"), "another order of the training"),
     ],
 )
 def test_rows_that_are_not_comparable_are_marked(odd, words):

@@ -64,13 +64,15 @@ class Transformer(nn.Module):
         self.positions = nn.Parameter(torch.empty(steps, width))
         self.memory_positions = nn.Parameter(torch.empty(1 + obs_steps, width))
         self.encoder = nn.ModuleList(
-            TransformerLayer(width, heads, dropout=dropout)
+            TransformerLayer(width, heads, dropout=dropout, inner_dropout=dropout)
             for _ in range(condition_layers)
         )
         if not condition_layers:
             self.encoder.extend([Linear(width, 4 * width), Linear(4 * width, width)])
         self.decoder = nn.ModuleList(
-            TransformerLayer(width, heads, dropout=dropout, memory=True)
+            TransformerLayer(
+                width, heads, dropout=dropout, memory=True, inner_dropout=dropout
+            )
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)

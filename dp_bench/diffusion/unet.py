@@ -178,7 +178,7 @@ class ResidualBlock(nn.Module):
         self, x: Tensor, film: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
         """Maps `(B, T, c_in)` and scale and bias `(B, 2 c_out)` to `(B, T, c_out)`."""
-        scale, bias = film.unsqueeze(1).chunk(2, dim=-1)  # (B, 1, c_out) each
+        scale, bias = film.unflatten(1, (2, 1, -1)).unbind(1)  # (B, 1, c_out) each
         inner = torch.addcmul(bias, scale, self.first(x, dtype))
         past = x if self.skip is None else self.skip(x, dtype)
         return self.second(inner, dtype) + past
