@@ -150,13 +150,14 @@ def learning_curves(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def loss_curves(
-    logs: Mapping[str, Sequence[Mapping[str, float]]], ax: Axes | None = None
+    logs: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
+    ax: Axes | None = None,
 ) -> Axes:
     """Draws losses against the updates made: training solid, validation dashed.
 
     Args:
-        logs: Lines of each run's log by its label, with "update", "loss" and, where
-            it was measured, "val_loss".
+        logs: By label, which has a colour, the log of each of its trainings: lines with
+            "update", "loss" and, where it was measured, "val_loss".
         ax: Where to draw; None for a figure of its own. Its scale is logarithmic, or
             symmetric about 0 where a loss is not positive.
 
@@ -167,21 +168,29 @@ def loss_curves(
     everything: list[np.ndarray] = []
     validated = False
     for style, label in _styles(list(logs)):
-        train, val = (_series(logs[label], key) for key in ("loss", "val_loss"))
-        if not train.size:
-            raise BadInput(f"log {label!r} has no line with a finite 'loss'")
-        everything += [train[1], val[1]]
-        validated |= bool(val.size)
-        if len(train[0]) > 200:  # the line to read is the mean of its neighbours
-            ax.plot(*train, color=style["color"], alpha=0.18, linewidth=0.7)
-            train = _smooth(train, len(train[0]) // 60)
-        ax.plot(*train, label=label, **style)
-        ax.plot(*val, color=style["color"], linewidth=1.4, linestyle=(0, (4, 1.5)))
+        colour, alone = style["color"], len(logs[label]) == 1
+        style["linewidth"] = 1.8 if alone else 1.2
+        for k, log in enumerate(logs[label]):
+            train, val = (_series(log, key) for key in ("loss", "val_loss"))
+            if not train.size:
+                raise BadInput(f"log {label!r} has no line with a finite 'loss'")
+            everything += [train[1], val[1]]
+            validated |= bool(val.size)
+            if len(train[0]) > 200:  # the line to read is the mean of its neighbours
+                if alone:
+                    ax.plot(*train, color=colour, alpha=0.18, linewidth=0.7)
+                train = _smooth(train, len(train[0]) // 60)
+            ax.plot(*train, label=None if k else label, **style)
+            ax.plot(*val, color=colour, linewidth=1.0, linestyle=(0, (4, 1.5)))
     _loss_scale(ax, everything)
     ax.set_xlim(left=0)
     _finish(ax, "")
     ax.set_ylabel("loss (in units of the method)", fontsize=LETTERS)
-    _x_label(ax, "updates", "solid: training, dashed: validation" if validated else "")
+    notes = ["solid: training, dashed: validation"] * validated
+    notes += ["one line for each training"] * any(
+        len(runs) > 1 for runs in logs.values()
+    )
+    _x_label(ax, "updates", "; ".join(notes))
     _thousands(ax)
     _legend_beside(ax)
     return ax

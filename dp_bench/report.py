@@ -84,8 +84,7 @@ def make(folder: Path) -> Table:
         plots.save(_figure(ax), folder / "learning.png")
     logs = _logs(folder)
     if logs:
-        by_run = {_training(info): lines for info, lines in logs.values()}
-        plots.save(_figure(plots.loss_curves(by_run)), folder / "loss.png")
+        plots.save(_figure(plots.loss_curves(_by_method(logs))), folder / "loss.png")
     rows = _rows(curves, logs)
     if rows:
         axes = plots.stability(
@@ -182,7 +181,7 @@ def _logs(folder: Path) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]
         try:
             info = json.loads(run.read_text())
             lines = [json.loads(line) for line in file.read_text().splitlines()]
-            _training(info)
+            _label(info)
             logs[file.stem] = info, lines
         except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
@@ -192,10 +191,27 @@ def _logs(folder: Path) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]
     return logs
 
 
-def _training(info: Mapping[str, Any]) -> str:
-    """Label of one training."""
+def _by_method(
+    logs: Mapping[str, tuple[dict[str, Any], list[Any]]],
+) -> dict[str, list[list[Any]]]:
+    """Logs by label, methods in the order of the table."""
+    order = list(plugins.methods())
+    found: dict[str, list[list[Any]]] = {}
+    for info, lines in sorted(
+        logs.values(),
+        key=lambda run: (
+            order.index(run[0]["method"]) if run[0]["method"] in order else 99
+        ),
+    ):
+        found.setdefault(_label(info), []).append(lines)
+    return found
+
+
+def _label(info: Mapping[str, Any]) -> str:
+    """Method and tier of one training."""
+    known = plugins.methods().get(info["method"])
     tier = "" if info["preset"] == "laptop" else f", {info['preset']}"
-    return f"{info['method']} seed {info['train_seed']}{tier}"
+    return (known.title if known else info["method"]) + tier
 
 
 def _figure(ax: Any) -> Any:

@@ -129,17 +129,17 @@ def test_losses_are_drawn_where_they_were_measured():
     log = [{"update": i, "loss": 1 / i} for i in range(1, 6)]
     log[2]["val_loss"] = 0.7
     log[4]["val_loss"] = float("nan")
-    ax = loss_curves({"run": log})
+    ax = loss_curves({"run": [log]})
     train, val = ax.lines
     np.testing.assert_allclose(train.get_ydata(), [1 / i for i in range(1, 6)])
     assert (list(val.get_xdata()), list(val.get_ydata())) == ([3], [0.7])
     assert ax.get_yscale() == "log"
     with pytest.raises(BadInput, match="'empty' has no line"):
-        loss_curves({"empty": [{"update": 1}]})
+        loss_curves({"empty": [[{"update": 1}]]})
 
 
 def test_negative_losses_stay_visible():
-    ax = loss_curves({"run": [{"update": i, "loss": 2.0 - i} for i in range(5)]})
+    ax = loss_curves({"run": [[{"update": i, "loss": 2.0 - i} for i in range(5)]]})
     low, high = ax.get_ylim()
     assert low < -2
     assert high > 2
@@ -148,10 +148,18 @@ def test_negative_losses_stay_visible():
 def test_a_long_noisy_loss_is_smoothed_but_not_moved():
     noise = np.random.default_rng(0).normal(size=600) * 0.1
     log = [{"update": i, "loss": 1 + noise[i]} for i in range(600)]
-    raw, smooth, _ = loss_curves({"run": log}).lines
+    raw, smooth, _ = loss_curves({"run": [log]}).lines
     assert len(raw.get_xdata()) == len(smooth.get_xdata()) == 600
     assert np.std(smooth.get_ydata()) < 0.5 * np.std(raw.get_ydata())
     assert np.mean(smooth.get_ydata()) == pytest.approx(1, abs=0.02)
+
+
+def test_trainings_of_one_method_share_a_colour_and_a_line_of_the_legend():
+    ax = loss_curves({"M": [training(0), training(1)], "N": [training(2)]})
+    m, _, m_too, _, n, _ = (line.get_color() for line in ax.lines)
+    assert m == m_too != n
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["M", "N"]
+    assert "one line for each training" in ax.texts[-1].get_text()
 
 
 def training(seed, **more):
@@ -303,7 +311,7 @@ def test_axes_that_are_given_are_used_and_settings_are_left_alone():
     before = dict(matplotlib.rcParams)
     left, right = Figure().subplots(1, 2)
     assert success_bars(table(), left) is left
-    assert loss_curves({"run": [{"update": 0, "loss": 1.0}]}, right) is right
+    assert loss_curves({"run": [[{"update": 0, "loss": 1.0}]]}, right) is right
     assert dict(matplotlib.rcParams) == before
 
 
