@@ -7,27 +7,17 @@ import torch
 
 import dp_bench
 from dp_bench.agent import Agent
-from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, save_tensors
+from dp_bench.checkpoint import RunFolder, build_policy, save_tensors
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.rollout import play_group
 from dp_bench.task import Outcome
+from made_up import run_info
 
-INFO = RunInfo(
-    task="pusht",
+INFO = run_info(
     obs_kind="state",
-    control="position",
-    method="dp_c",
-    preset="smoke",
     policy={"channels": [8, 16], "step_dim": 8, "sample_steps": 2, "sampler": "ddpm"},
-    training={},
-    demos_source="made-up",
-    demos_digest="d" * 64,
-    split_digest="s" * 12,
-    train_episodes=3,
-    train_seed=0,
     obs_dim=5,
-    action_dim=2,
 )
 STEPS = 20
 

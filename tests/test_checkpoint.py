@@ -13,25 +13,11 @@ import torch
 
 from dp_bench import checkpoint, settings
 from dp_bench.agent import load_agent
-from dp_bench.checkpoint import RunFolder, RunInfo, load_tensors, save_tensors
+from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors
 from dp_bench.errors import BadInput
+from made_up import run_info
 
-INFO = RunInfo(
-    task="pusht",
-    obs_kind="keypoints",
-    control="position",
-    method="dp_c",
-    preset="custom",
-    policy={"channels": [8, 16], "step_dim": 8, "sample_steps": 2},
-    training={"updates": 3},
-    demos_source="made-up",
-    demos_digest="d" * 64,
-    split_digest="s" * 12,
-    train_episodes=3,
-    train_seed=0,
-    obs_dim=20,
-    action_dim=2,
-)
+INFO = run_info(preset="custom", training={"updates": 3})
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Samplers against `diffusers`, and the problem that shows why diffusion exists."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,13 +8,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from dp_bench import BadInput, Horizons
 from dp_bench.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
-
-spec = importlib.util.spec_from_file_location(
-    "textbook_unet", Path(__file__).with_name("textbook_unet.py")
-)
-textbook_unet = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(textbook_unet)
-textbook_copy = textbook_unet.textbook_copy
+from textbook_unet import textbook_copy
 
 SMALL = {"channels": (16, 32), "step_dim": 16}
 

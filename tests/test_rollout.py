@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from dp_bench import records
-from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, save_tensors
+from dp_bench.checkpoint import RunFolder, build_policy, save_tensors
 from dp_bench.errors import BadInput
 from dp_bench.evaluate import evaluate, load_actor, make_env
 from dp_bench.horizons import Horizons
 from dp_bench.rollout import Play, groups_of, play, play_group
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Outcome
+from made_up import run_info
 
 LENGTHS = {seed: 5 + seed % 7 for seed in range(20)}
 
@@ -132,22 +133,7 @@ def test_an_actor_of_the_wrong_shape_is_refused():
 def run(tmp_path_factory):
     """A run folder of a small policy that was never trained."""
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "run")
-    info = RunInfo(
-        task="pusht",
-        obs_kind="keypoints",
-        control="position",
-        method="dp_c",
-        preset="smoke",
-        policy={"channels": [8, 16], "step_dim": 8, "sample_steps": 2},
-        training={},
-        demos_source="made-up",
-        demos_digest="d" * 64,
-        split_digest="s" * 12,
-        train_episodes=3,
-        train_seed=0,
-        obs_dim=20,
-        action_dim=2,
-    )
+    info = run_info()
     folder.write_info(info)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

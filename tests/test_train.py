@@ -185,15 +185,26 @@ def test_methods_with_other_horizons_meet_the_same_rows_in_the_same_order():
     assert [r for r in long if r in both] == [r for r in short if r in both]
 
 
+class Idle(UnetDiffusion):
+    """Always decides for the middle of the range of actions."""
+
+    def predict_from(self, obs, generators, memory):
+        return torch.zeros(len(obs), self.horizons.prediction, self.action_dim)
+
+
 def test_the_log_says_how_far_actions_are_from_the_demonstrated(tmp_path):
-    trained(tmp_path, fresh())
-    errors = [
-        line["val_action_error"]
-        for line in read_log(RunFolder(tmp_path))
-        if "val_loss" in line
+    held_back = walks(1, lengths=(12,))
+    _, log = trained(tmp_path, fresh(Idle), held_back=held_back)
+    errors = [line["val_action_error"] for line in log if "val_loss" in line]
+
+    learned = walks()[1]
+    low, high = learned.min(0), learned.max(0)
+    normalised = 2 * (held_back[1] - low) / (high - low) - 1
+    # To, Ta, Tp = 2, 4, 8: from -1, before the episode, to 7, which looks past its end
+    executed = [
+        normalised[min(present + k, 11)] for present in range(9) for k in range(4)
     ]
-    assert len(errors) == 3
-    assert all(0 < e < 10 for e in errors)
+    assert errors == [pytest.approx(np.square(executed).mean(), rel=1e-5)] * 3
 
 
 def test_data_without_a_window_are_refused(tmp_path):
