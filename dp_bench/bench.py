@@ -136,7 +136,8 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     from dp_bench import demos as demonstrations
     from dp_bench import fetch, plugins
     from dp_bench import settings as fields
-    from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, locked
+    from dp_bench.checkpoint import RunFolder, RunInfo, build_policy
+    from dp_bench.files import locked
     from dp_bench.seeds import Purpose, derive
     from dp_bench.train import train
     from dp_bench.windows import order_digest

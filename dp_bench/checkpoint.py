@@ -17,7 +17,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from dp_bench import plugins, settings
 from dp_bench.errors import BadInput
+from dp_bench.files import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -232,58 +233,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(facts, dict):
         raise BadInput(f"{path} was not written by dp-bench; delete it and train again")
     return tensors, facts
-
-
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place at the end, unless something fails.
-
-    Raises:
-        BadInput: When the disk is full or the folder cannot be written.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        with open(aside, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
-            raise BadInput(
-                f"cannot write {path}: {error}; nothing was left half-written, "
-                "and the same command goes on from the last saved state"
-            ) from error
-        raise
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keeps a second process out of the folder of `path`, a lock file.
-
-    Raises:
-        BadInput: When another process holds it, or it cannot be written.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path, "w")  # noqa: SIM115  (held until the end)
-    except OSError as error:
-        raise BadInput(f"cannot write {path.parent}: {error}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadInput(
-                f"another process is working in {path.parent}; wait for it, or stop it"
-            ) from None
-        yield
 
 
 @functools.cache

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import io
 import json
-import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dp_bench.errors import BadInput
+from dp_bench.files import whole
 
 FORMAT, FORMAT_VERSION = "dp_bench.demos", 1
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -279,10 +277,8 @@ def save(demos: Demos, path: str | Path) -> None:
                 is_image = array.dtype == np.uint8 and array.ndim > 2
                 compression = "gzip" if is_image else None
                 demo.create_dataset(name, data=array[rows], compression=compression)
-    try:
-        _write_whole(Path(path), image.getbuffer())
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror or error}") from error
+    with whole(Path(path)) as aside:
+        aside.write_bytes(image.getbuffer())
 
 
 def load(path: str | Path) -> Demos:
@@ -381,25 +377,6 @@ def _demo_number(name: str) -> int:
     if match is None:
         raise ValueError(f"group {name!r} is not called demo_<number>")
     return int(match[1])
-
-
-def _write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Writes aside, flushes to the disk and renames.
-
-    Raises:
-        OSError: When that fails; then nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with aside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
 
 
 def _sha256(words: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str:

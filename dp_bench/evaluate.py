@@ -15,10 +15,10 @@ from dp_bench.checkpoint import (
     build_policy,
     commit,
     load_tensors,
-    locked,
     versions,
 )
 from dp_bench.errors import BadInput
+from dp_bench.files import locked
 from dp_bench.records import Record
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
 

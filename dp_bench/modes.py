@@ -20,9 +20,10 @@ import gymnasium as gym
 import numpy as np
 
 from dp_bench import plugins, rollout, settings
-from dp_bench.checkpoint import RunFolder, RunInfo, commit, versions, whole
+from dp_bench.checkpoint import RunFolder, RunInfo, commit, versions
 from dp_bench.errors import BadInput
 from dp_bench.evaluate import load_actor
+from dp_bench.files import whole
 from dp_bench.stats import Estimate, bootstrap
 from dp_bench.task import Fork, Task
 

@@ -7,7 +7,6 @@ the axes; nothing is shown and no global state is touched.
 from __future__ import annotations
 
 import itertools
-import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from matplotlib.patches import Polygon
 
 from dp_bench import plugins
 from dp_bench.errors import BadInput
+from dp_bench.files import whole
 from dp_bench.stats import Estimate, bootstrap
 from dp_bench.tables import (
     CIRCUMSTANCES,
@@ -405,7 +405,7 @@ def save(fig: Figure, path: str | Path) -> None:
         path: Its ending says the format: png, pdf, ...
 
     Raises:
-        BadInput: When the format is not one that can be written.
+        BadInput: When the format is not one that can be written, or the disk is full.
     """
     path = Path(path)
     known = fig.canvas.get_supported_filetypes()
@@ -413,15 +413,10 @@ def save(fig: Figure, path: str | Path) -> None:
     if kind not in known:
         raise BadInput(f"figure {path} must end in one of {', '.join(sorted(known))}")
     dates: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as aside:
         fig.savefig(
             aside, format=kind, dpi=DPI, facecolor="white", metadata=dates.get(kind)
         )
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _axes(width: float, height: float) -> Axes:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dp_bench import plugins, records
-from dp_bench.checkpoint import RunFolder, whole
+from dp_bench.checkpoint import RunFolder
 from dp_bench.errors import BadInput
+from dp_bench.files import whole
 from dp_bench.records import Record
 from dp_bench.tables import Table
 

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from dp_bench import progress
-from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors, whole
+from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors
 from dp_bench.errors import BadInput
+from dp_bench.files import whole
 from dp_bench.policy import Policy
 from dp_bench.seeds import Purpose, derive
 from dp_bench.windows import row_order, window_index

@@ -15,6 +15,7 @@ from dp_bench import checkpoint, settings
 from dp_bench.agent import load_agent
 from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors
 from dp_bench.errors import BadInput
+from dp_bench.files import whole
 from made_up import run_info
 
 INFO = run_info(preset="custom", training={"updates": 3})
@@ -109,7 +110,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path, error):
     file.write_text("old")
 
     def write():
-        with checkpoint.whole(file) as aside:
+        with whole(file) as aside:
             aside.write_text("ne")
             raise error
 
@@ -121,8 +122,8 @@ def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path, error):
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
 def test_truncated_weights_are_refused(run, share):
-    whole = run.weights.read_bytes()
-    run.weights.write_bytes(whole[: int(len(whole) * share)])
+    content = run.weights.read_bytes()
+    run.weights.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(BadInput, match=r"weights.safetensors is damaged"):
         run.load_policy()
 

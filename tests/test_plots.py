@@ -354,7 +354,7 @@ def test_a_figure_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
 
     figure = Figure()
     monkeypatch.setattr(figure, "savefig", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(BadInput, match="disk full"):
         save(figure, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -30,9 +30,9 @@ from dp_bench.checkpoint import (
     machine,
     save_tensors,
     versions,
-    whole,
 )
 from dp_bench.evaluate import load_actor, make_env
+from dp_bench.files import whole
 from dp_bench.policy import threads_for
 from dp_bench.presets import preset
 from dp_bench.settings import to_json
