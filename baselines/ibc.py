@@ -36,7 +36,9 @@ class IbcConfig:
         search: "dfo" draws and resamples (derivative-free; uniform negatives in
             training), "langevin" climbs the score with noise, in training too.
         candidates: Actions that a decision searches among.
-        rounds: Of resampling, "dfo".
+        rounds: Of resampling, "dfo"; candidates are scored once more after the last.
+            The more there are, the closer to the best candidate is what is drawn: with
+            none, actions are drawn by their density.
         round_noise: Standard deviation of noise after resampling, "dfo".
         langevin_steps: Steps of a climb; a decision climbs twice, the second time
             with small steps.
@@ -55,7 +57,7 @@ class IbcConfig:
     positive_noise: float = 1e-4
     search: Literal["dfo", "langevin"] = "dfo"
     candidates: int = 1024
-    rounds: int = 5
+    rounds: int = 4
     round_noise: float = 0.03
     langevin_steps: int = 50
     langevin_rate: tuple[float, float] = (0.1, 1e-5)

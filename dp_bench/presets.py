@@ -19,8 +19,6 @@ from dp_bench.horizons import Horizons
 from dp_bench.plugins import Method, load
 from dp_bench.train import Training
 
-TIERS = ("smoke", "laptop", "paper")
-
 
 @dataclass(frozen=True)
 class Preset:

@@ -2,19 +2,21 @@
 
 import math
 import re
+from typing import get_args
 
 import pytest
 
 from dp_bench import plugins, settings
+from dp_bench.cli import Tier
 from dp_bench.diffusion.policy import UnetDiffusionConfig
 from dp_bench.errors import BadInput
-from dp_bench.presets import TIERS, Preset, preset
+from dp_bench.presets import Preset, preset
 from dp_bench.train import Training
 
 PRESET = Preset(UnetDiffusionConfig(), Training())
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("tier", get_args(Tier))
 @pytest.mark.parametrize("task", plugins.tasks())
 @pytest.mark.parametrize("method", plugins.methods())
 def test_every_preset_survives_json_and_words(method, task, tier):
