@@ -197,10 +197,24 @@ def _training(tier, repeats):
     }
 
 
-ARITHMETIC = {  # operations whose floating-point work is what a batch must cost
+# Floating-point work, which is what a batch must cost; the rest of an update is
+# dispatch, views, copies, gathers, random draws and Python.
+PRODUCTS = {
     "mm", "addmm", "bmm", "baddbmm", "linear", "mkldnn_rnn_layer",
     "mkldnn_rnn_layer_backward", "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_flash_attention_for_cpu_backward",
+}  # fmt: skip
+OTHER_ARITHMETIC = {
+    "add", "add_", "sub", "rsub", "mul", "mul_", "div", "neg", "addcmul", "addcmul_",
+    "reciprocal", "reciprocal_", "exp", "exp_", "log", "pow", "sqrt", "sin", "cos",
+    "tanh", "tanh_backward", "softplus", "softplus_backward", "mish", "mish_backward",
+    "gelu", "gelu_backward", "relu", "threshold_backward", "clamp", "sum", "mean",
+    "logsumexp", "_softmax", "_softmax_backward_data", "_log_softmax",
+    "_log_softmax_backward_data", "native_group_norm", "native_group_norm_backward",
+    "native_layer_norm", "native_layer_norm_backward", "mse_loss", "mse_loss_backward",
+    "nll_loss_forward", "nll_loss_backward", "_euclidean_dist", "linalg_vector_norm",
+    "_foreach_norm", "_foreach_add_", "_foreach_mul_", "_foreach_lerp_",
+    "_fused_adamw_",
 }  # fmt: skip
 
 
@@ -209,14 +223,19 @@ class _Recorded(torch.utils._python_dispatch.TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.calls = []
+        self.products, self.others = [], []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func._schema.name.removeprefix("aten::") in ARITHMETIC:
-            kept = torch.utils._pytree.tree_map_only(
-                torch.Tensor, lambda t: t.detach().clone(), (args, kwargs or {})
-            )
-            self.calls.append((func, *kept))
+        name = func._schema.name.removeprefix("aten::")
+        for calls, names in (
+            (self.products, PRODUCTS),
+            (self.others, OTHER_ARITHMETIC),
+        ):
+            if name in names:
+                kept = torch.utils._pytree.tree_map_only(
+                    torch.Tensor, lambda t: t.detach().clone(), (args, kwargs or {})
+                )
+                calls.append((func, *kept))
         return func(*args, **(kwargs or {}))
 
 
@@ -235,11 +254,12 @@ def _method(name):
         loop.step(batches)
 
     @torch.no_grad()
-    def arithmetic():
-        for func, args, kwargs in recorded.calls:
+    def again(calls):
+        for func, args, kwargs in calls:
             func(*args, **kwargs)
 
-    update, alone = in_turn([lambda: loop.step(batches), arithmetic], repeats=15)
+    ways = [functools.partial(again, x) for x in (recorded.products, recorded.others)]
+    update, products, others = in_turn([lambda: loop.step(batches), *ways], repeats=15)
     policy.eval().reset([0])
     history = np.zeros((1, policy.horizons.obs, 20), np.float32)
     (decision,) = in_turn([lambda: policy.act(history)], repeats=40)
@@ -249,8 +269,10 @@ def _method(name):
         "precision": str(policy.train_dtype),
         "updates_per_s": 1 / update,
         "update_ms": 1e3 * update,
-        "arithmetic_ms": 1e3 * alone,
-        "overhead": max(0.0, 1 - alone / update),
+        "matrix_products_ms": 1e3 * products,
+        "other_arithmetic_ms": 1e3 * others,
+        "overhead": max(0.0, 1 - (products + others) / update),
+        "beyond_matrix_products": max(0.0, 1 - products / update),
         "decision_ms": 1e3 * decision,
         "decision_ms_per_step": 1e3 * decision / policy.horizons.action,
     }
