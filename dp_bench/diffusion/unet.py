@@ -27,11 +27,13 @@ def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Te
 
     Maps `(B, T, C)` to `(B, (T + 2 padding - size) // stride + 1, size * C)`.
     """
-    steps, features = x.shape[1:]
-    x = F.pad(x, (0, 0, padding, padding))
+    batch, steps, features = map(int, x.shape)  # constants also in a recording
+    if padding:
+        beyond = x.new_zeros(batch, padding, features)
+        x = torch.cat([beyond, x, beyond], dim=1)
     padded = steps + 2 * padding
     windows = (padded - size) // stride + 1
-    shape = (len(x), windows, size * features)
+    shape = (batch, windows, size * features)
     return x.as_strided(shape, (padded * features, stride * features, 1)).contiguous()
 
 
