@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 
-
 FEW = 4096  # elements, below which one slow operation is faster than several quick ones
 
 

@@ -8,18 +8,14 @@ number.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
+import functools
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dp_bench import plugins, progress
+from dp_bench import plugins, progress, workers
 from dp_bench.agent import Agent
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome
@@ -83,7 +79,6 @@ def play(
     Returns:
         The episodes, in the order of the groups.
     """
-    processes = min(processes or os.cpu_count() or 1, max(len(groups), 1))
     total = sum(map(len, groups))
     episodes: list[Episode] = []
 
@@ -98,14 +93,12 @@ def play(
             mean = np.mean([e.outcome.score for e in episodes]) if episodes else None
             bar.advance(more, None if mean is None else f"score {mean:.3f}")
 
-        if processes == 1:
-            for group in _play_here(what, groups, tell):
-                finished(group)
-                tell(0)
-        else:
-            for group in _play_elsewhere(what, groups, processes, tell):
-                finished(group)
-                tell(0)
+        make = functools.partial(_Stage, what)
+        for group in workers.in_order(
+            make, _Stage.play, groups, processes=processes, tell=tell
+        ):
+            finished(group)
+            tell(0)
     return episodes
 
 
@@ -196,81 +189,3 @@ class _Stage:
     def close(self) -> None:
         for env in self.envs:
             env.close()
-
-
-def _play_here(
-    what: Play, groups: Sequence[tuple[int, ...]], tell: Callable[[int], None]
-) -> Iterator[list[Episode]]:
-    stage = _Stage(what)
-    try:
-        for group in groups:
-            yield stage.play(group, lambda: tell(1))
-    finally:
-        stage.close()
-
-
-_stage: _Stage | None = None  # of a worker process
-_ended: Any = None  # episodes that have ended, in all workers
-
-
-def _play_elsewhere(
-    what: Play,
-    groups: Sequence[tuple[int, ...]],
-    processes: int,
-    tell: Callable[[int], None],
-) -> Iterator[list[Episode]]:
-    context = multiprocessing.get_context("spawn")
-    ended = context.Value("i", 0)
-    told = 0
-    with ProcessPoolExecutor(
-        processes, context, initializer=_begin, initargs=(what, ended)
-    ) as pool:
-        futures: list[Future[list[Episode]]] = [pool.submit(_group, g) for g in groups]
-        waiting = set(futures)
-        following = 0
-        try:
-            while following < len(futures):
-                _, waiting = wait(waiting, 0.2, FIRST_COMPLETED)
-                now = ended.value
-                tell(now - told)
-                told = now
-                while following < len(futures) and futures[following].done():
-                    yield futures[following].result()
-                    following += 1
-        except BrokenProcessPool:
-            raise BadInput(
-                f"one of {processes} worker processes died, of too little memory "
-                "perhaps; try fewer (--processes)"
-            ) from None
-        except BaseException:
-            for worker in list((pool._processes or {}).values()):
-                worker.terminate()  # a group may take minutes
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _begin(what: Play, ended: Any) -> None:
-    global _stage, _ended
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _stage, _ended = _Stage(what), ended
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _group(env_seeds: tuple[int, ...]) -> list[Episode]:
-    assert _stage is not None
-
-    def tick() -> None:
-        with _ended.get_lock():
-            _ended.value += 1
-
-    return _stage.play(env_seeds, tick)
