@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dp_bench import plugins, progress
+from dp_bench import plugins, progress, workers
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
@@ -115,16 +114,19 @@ def replay(
     env_kwargs = demos.env_kwargs | ({"control": control} if control else {})
     jobs = []
     for first in range(0, len(numbers), EPISODES_A_JOB):
-        chosen = range(first, min(first + EPISODES_A_JOB, len(numbers)))
-        spans = [demos.episode(int(numbers[i])) for i in chosen]
-        tapes = [_Tape(demos.states[rows], actions[rows]) for rows in spans]
-        jobs.append(_Job(task, env_kwargs, list(chosen), tapes))
-    replayed, deviation = np.zeros((2, len(numbers)))
+        spans = [demos.episode(int(k)) for k in numbers[first : first + EPISODES_A_JOB]]
+        jobs.append([_Tape(demos.states[rows], actions[rows]) for rows in spans])
+    found: list[tuple[float, float]] = []
     with progress.bar(f"replay {task.name}", len(numbers)) as bar:
-        for places, results in _results(jobs, num_processes):
-            for i, result in zip(places, results, strict=True):
-                replayed[i], deviation[i] = result
-            bar.advance(len(places))
+        for results in workers.in_order(
+            functools.partial(_Player, task, env_kwargs),
+            _Player.play,
+            jobs,
+            processes=num_processes,
+            tell=bar.advance,
+        ):
+            found += results
+    replayed, deviation = np.array(found).T
     return Report(
         task=task.name,
         source=demos.source,
@@ -144,44 +146,26 @@ class _Tape(NamedTuple):
     actions: np.ndarray
 
 
-class _Job(NamedTuple):
-    """Some episodes for one process, and where in the report they go."""
+class _Player:
+    """An environment that plays recorded episodes."""
 
-    task: Task
-    env_kwargs: dict[str, Any]
-    places: list[int]
-    tapes: list[_Tape]
+    def __init__(self, task: Task, env_kwargs: dict[str, Any]) -> None:
+        plugins.tasks()  # in a fresh process: imports the packages that bring tasks
+        self.env = task.make_env(**env_kwargs)
+        self.score = plugins.load(task.score)
 
+    def play(
+        self, tapes: list[_Tape], tick: Callable[[], None]
+    ) -> list[tuple[float, float]]:
+        """Score and deviation of each episode."""
+        found = []
+        for tape in tapes:
+            found.append(_play(self.env, self.score, tape))
+            tick()
+        return found
 
-def _results(
-    jobs: list[_Job], num_processes: int
-) -> Iterator[tuple[list[int], list[tuple[float, float]]]]:
-    """Results of the jobs, in the order in which they are done."""
-    if num_processes == 1:
-        for job in jobs:
-            yield job.places, _play_all(job)
-        return
-    # Not "fork", which copies a process that may hold threads (torch).
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(num_processes, len(jobs)), mp_context=context) as pool:
-        futures = {pool.submit(_play_all, job): job.places for job in jobs}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _play_all(job: _Job) -> list[tuple[float, float]]:
-    """Score and deviation of each episode of a job."""
-    plugins.tasks()  # in a fresh process: imports the packages that bring tasks
-    env = job.task.make_env(**job.env_kwargs)
-    score = plugins.load(job.task.score)
-    try:
-        return [_play(env, score, tape) for tape in job.tapes]
-    finally:
-        env.close()
+    def close(self) -> None:
+        self.env.close()
 
 
 def _play(env: Any, score: Any, tape: _Tape) -> tuple[float, float]:
