@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from dp_bench.files import whole
 FORMAT, FORMAT_VERSION = "dp_bench.demos", 1
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 GYM_TYPE = 2  # robomimic's number for a Gymnasium environment
+NOTE = "note_"  # before the name of a note among a demonstration's attributes
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class Demos:
         scores: Score in [0, 1] that each episode reached when recorded, `(E,)`.
         episode_ends: One past the last row of each episode, `(E,)`, int64, increasing.
         env_kwargs: Arguments of the environment they were recorded in.
+        notes: Numbers about each episode by name, `(E,)`: the seed of its start, say,
+            or what its demonstrator chose to do.
 
     Raises:
         BadInput: When the arrays do not fit together, or hold a number that is not
@@ -53,6 +56,7 @@ class Demos:
     scores: np.ndarray
     episode_ends: np.ndarray
     env_kwargs: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, dtype, ndim in (
@@ -73,6 +77,8 @@ class Demos:
                 object.__setattr__(self, name, array.astype(dtype, copy=False))
         obs = {kind: np.asarray(array) for kind, array in self.obs.items()}
         object.__setattr__(self, "obs", obs)
+        notes = {name: np.asarray(array) for name, array in self.notes.items()}
+        object.__setattr__(self, "notes", notes)
         self._check_rows()
         self._check_finite()
 
@@ -87,6 +93,12 @@ class Demos:
             )
         if len(self.scores) != len(ends):
             self._refuse(f"{len(ends)} episodes have {len(self.scores)} scores")
+        for name, array in self.notes.items():
+            if array.shape != ends.shape or array.dtype.kind not in "fiub":
+                self._refuse(
+                    f"note {name!r} must be a number for each of {len(ends)} episodes, "
+                    f"got {array.dtype} {array.shape}"
+                )
         if not self.obs:
             self._refuse("there must be at least one kind of observation")
         for name, array in self._step_arrays().items():
@@ -171,6 +183,7 @@ class Demos:
             scores=self.scores[chosen],
             episode_ends=np.cumsum(self.lengths[chosen]),
             env_kwargs=self.env_kwargs,
+            notes={name: array[chosen] for name, array in self.notes.items()},
         )
 
     def _checksum(self) -> str:
@@ -178,9 +191,56 @@ class Demos:
         arrays = self._step_arrays() | {
             "episode_ends": self.episode_ends,
             "scores": self.scores,
+            **{f"notes/{name}": array for name, array in self.notes.items()},
         }
         kwargs = json.dumps(self.env_kwargs, sort_keys=True)
         return _sha256([self.task, self.source, kwargs], arrays)
+
+
+class Demonstration(NamedTuple):
+    """One episode of L steps, as a script played it.
+
+    Attributes:
+        obs: Observations by kind, each `(L, ...)`.
+        actions: `(L, Da)`.
+        states: `(L, S)`.
+        rewards: `(L,)`.
+        score: In [0, 1].
+        notes: Numbers about the episode by name.
+    """
+
+    obs: dict[str, np.ndarray]
+    actions: np.ndarray
+    states: np.ndarray
+    rewards: np.ndarray
+    score: float
+    notes: dict[str, float]
+
+
+def joined(
+    task: str,
+    source: str,
+    episodes: Sequence[Demonstration],
+    env_kwargs: dict[str, Any],
+) -> Demos:
+    """Puts episodes, of which there is at least one, end to end."""
+
+    def each(name: str) -> np.ndarray:
+        return np.concatenate([getattr(episode, name) for episode in episodes])
+
+    first = episodes[0]
+    return Demos(
+        task=task,
+        source=source,
+        obs={k: np.concatenate([e.obs[k] for e in episodes]) for k in first.obs},
+        actions=each("actions"),
+        states=each("states"),
+        rewards=each("rewards"),
+        scores=np.array([e.score for e in episodes]),
+        episode_ends=np.cumsum([len(e.actions) for e in episodes]),
+        env_kwargs=env_kwargs,
+        notes={k: np.array([e.notes[k] for e in episodes]) for k in first.notes},
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +332,8 @@ def save(demos: Demos, path: str | Path) -> None:
             demo = data.create_group(f"demo_{k}")
             demo.attrs["num_samples"] = rows.stop - rows.start
             demo.attrs["score"] = demos.scores[k]
+            for name, array in demos.notes.items():
+                demo.attrs[f"{NOTE}{name}"] = array[k]
             demo["dones"] = np.arange(rows.start, rows.stop) == rows.stop - 1
             for name, array in demos._step_arrays().items():
                 is_image = array.dtype == np.uint8 and array.ndim > 2
@@ -367,6 +429,11 @@ def _read(data: Any) -> tuple[Demos, str]:
         scores=np.array([demo.attrs["score"] for demo in demos]),
         episode_ends=np.cumsum(lengths),
         env_kwargs=json.loads(data.attrs["env_args"])["env_kwargs"],
+        notes={
+            name.removeprefix(NOTE): np.array([demo.attrs[name] for demo in demos])
+            for name in demos[0].attrs
+            if name.startswith(NOTE)
+        },
         **columns,
     )
     return read, str(data.attrs["checksum"])

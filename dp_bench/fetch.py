@@ -15,6 +15,7 @@ from dp_bench import demos as _demos
 from dp_bench import plugins, progress, readers
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
+from dp_bench.files import locked
 from dp_bench.task import Task
 
 TIMEOUT = 30.0  # without any answer [s]
@@ -77,7 +78,7 @@ def find(
 def load_demos(
     task_name: str, source: str | None = None, path: str | Path | None = None
 ) -> Demos:
-    """Loads demonstrations that are already on this machine.
+    """Loads demonstrations of this machine; makes those of a script where need be.
 
     Args:
         task_name: A task.
@@ -92,6 +93,8 @@ def load_demos(
     found = find(task_name, source, path)
     if found is None:
         task.check(source=source)
+        if task.sources[source or _first_source(task)].script:
+            return readers.read(obtain(task_name, source), task, source)
         option = f" --source {source}" if source else ""
         raise BadInput(
             f"there are no demonstrations of {task_name} in {data_folder()}: get them "
@@ -103,7 +106,7 @@ def load_demos(
 def obtain(
     task_name: str, source: str | None = None, from_path: str | Path | None = None
 ) -> Path:
-    """Imports demonstrations, unless that was done before.
+    """Imports demonstrations, or makes those of a script, unless that was done before.
 
     Args:
         task_name: A task.
@@ -135,6 +138,12 @@ def obtain(
     if there is not None:
         return there
     task.check(source=source)
+    if task.sources[source].script:
+        from dp_bench import scripted
+
+        with locked(target.with_suffix(".lock"), wait=True):
+            there = find(task.name, source)  # somebody else made them
+            return there or _keep(scripted.make(task, source))
     url = task.sources[source].url
     if url is None:
         raise BadInput(

@@ -37,8 +37,12 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Keeps a second process out of the folder of `path`, a lock file.
+
+    Args:
+        path: Made where it is not there.
+        wait: Whether to wait for another process, and not to refuse.
 
     Raises:
         BadInput: When another process holds it, or it cannot be written.
@@ -55,7 +59,7 @@ def locked(path: Path) -> Iterator[None]:
         raise BadInput(f"cannot write {path.parent}: {error}") from None
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             raise BadInput(
                 f"another process is working in {path.parent}; wait for it, or stop it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,6 +76,10 @@ class DemoSource:
             `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`: gives
             foreign arrays the observation names of the environment.
         arrays: Names that a foreign file must hold; only these are read.
+        script: `"module:function"` with signature `(env_seed: int) -> Demonstration`
+            or None where it fails: plays one episode, for demonstrations that are made
+            and not fetched.
+        env_seeds: Starts that the script plays.
     """
 
     about: str
@@ -83,6 +87,8 @@ class DemoSource:
     digest: str | None = None
     convert: str | None = None
     arrays: tuple[str, ...] = ()
+    script: str | None = None
+    env_seeds: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""Made-up runs that several test files write to disk."""
+"""Made-up runs and demonstrations that several test files use."""
 
 from typing import Any
 
+import numpy as np
+
 from dp_bench.checkpoint import RunInfo
+from dp_bench.demos import Demonstration
 
 
 def run_info(**changes: Any) -> RunInfo:
@@ -24,3 +27,23 @@ def run_info(**changes: Any) -> RunInfo:
         "action_dim": 2,
     }
     return RunInfo(**(facts | changes))
+
+
+def wander(env_seed: int) -> Demonstration | None:
+    """An episode of a script that fails from every fifth start."""
+    if env_seed % 5 == 4:
+        return None
+    rng = np.random.default_rng(env_seed)
+    steps = 3 + env_seed % 4
+    return Demonstration(
+        obs={"state": rng.random((steps, 5))},
+        actions=rng.random((steps, 2)),
+        states=rng.random((steps, 5)),
+        rewards=rng.random(steps),
+        score=1.0,
+        notes={"env_seed": env_seed, "way": env_seed % 2},
+    )
+
+
+def stumble(env_seed: int) -> None:
+    """A script that always fails."""

@@ -26,6 +26,7 @@ def some_demos(lengths=(3, 5, 4), **changes):
         "scores": rng.random(len(lengths)),
         "episode_ends": np.cumsum(lengths),
         "env_kwargs": {"obs": "state", "legacy": False},
+        "notes": {"env_seed": np.arange(len(lengths)) + 7},
     }
     return Demos(task="pusht", source="human", **(arrays | changes))
 
@@ -37,6 +38,8 @@ def assert_same(one, other):
     names = ("actions", "states", "rewards", "scores", "episode_ends")
     pairs = [(getattr(one, name), getattr(other, name)) for name in names]
     pairs += [(one.obs[kind], other.obs[kind]) for kind in one.obs]
+    assert one.notes.keys() == other.notes.keys()
+    pairs += [(one.notes[name], other.notes[name]) for name in one.notes]
     for left, right in pairs:
         assert left.dtype == right.dtype
         np.testing.assert_array_equal(left, right)
@@ -70,10 +73,13 @@ def test_a_number_that_is_not_finite_is_named_by_episode_and_step(name, bad):
         {"obs": {"state": np.zeros((11, 5))}},
         {"obs": {"state": np.array(["a"] * 12)}},
         {"actions": np.full((12, 2), 1e300)},  # infinite as float32
+        {"notes": {"env_seed": np.arange(4)}},
     ],
 )
 def test_arrays_that_do_not_fit_together_are_refused(changes):
-    arrays = {k: np.array(v) if k != "obs" else v for k, v in changes.items()}
+    arrays = {
+        k: v if k in ("obs", "notes") else np.array(v) for k, v in changes.items()
+    }
     with pytest.raises(BadInput):
         some_demos(**arrays)
 
@@ -84,7 +90,12 @@ def test_the_digest_changes_with_all_that_was_recorded_and_nothing_else():
     big_endian = demos.states.astype(">f8")
     columns = np.asfortranarray(demos.actions)
     same = dataclasses.replace(
-        demos, obs=swapped, states=big_endian, actions=columns, scores=np.zeros(3)
+        demos,
+        obs=swapped,
+        states=big_endian,
+        actions=columns,
+        scores=np.zeros(3),
+        notes={},
     )
     assert same.digest == demos.digest
     others = [
@@ -106,6 +117,7 @@ def test_selected_episodes_are_those_episodes():
     np.testing.assert_array_equal(chosen.actions, demos.actions[rows])
     np.testing.assert_array_equal(chosen.obs["image"], demos.obs["image"][rows])
     np.testing.assert_array_equal(chosen.scores, demos.scores[[2, 0]])
+    assert chosen.notes["env_seed"].tolist() == [9, 7]
     assert_same(demos.select(range(3)), demos)
     for absent in (3, -1):
         with pytest.raises(BadInput, match=r"0\.\.2"):

@@ -1,0 +1,76 @@
+"""Demonstrations that a script makes: played in parallel, only successes kept."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from dp_bench import plugins, progress, workers
+from dp_bench.demos import Demonstration, Demos, joined
+from dp_bench.errors import BadInput
+from dp_bench.task import Task
+
+EPISODES_A_JOB = 10
+
+Script = Callable[[int], Demonstration | None]
+
+
+def make(task: Task, source: str, *, processes: int | None = None) -> Demos:
+    """Plays a script from every start of its source, and keeps what succeeds.
+
+    A start is a function of its seed, and episodes are kept in the order of the seeds:
+    the number of processes moves nothing.
+
+    Args:
+        task: The task.
+        source: One of its sources that has a script.
+        processes: Worker processes; None for as many as cores.
+
+    Raises:
+        BadInput: When no episode succeeds.
+    """
+    made = task.sources[source]
+    assert made.script is not None
+    seeds = [int(seed) for seed in made.env_seeds]
+    jobs = [seeds[i : i + EPISODES_A_JOB] for i in range(0, len(seeds), EPISODES_A_JOB)]
+    kept: list[Demonstration] = []
+    with progress.bar(f"Making {task.name} demonstrations", len(seeds)) as bar:
+        tried = 0
+
+        def tell(more: int) -> None:
+            text = f"{len(kept)} of {tried} succeeded" if tried else None
+            bar.advance(more, text)
+
+        for job, episodes in zip(
+            jobs,
+            workers.in_order(
+                functools.partial(plugins.load, made.script),
+                _played,
+                jobs,
+                processes=processes,
+                tell=tell,
+            ),
+            strict=True,
+        ):
+            tried += len(job)
+            kept += [episode for episode in episodes if episode is not None]
+            tell(0)
+    if not kept:
+        raise BadInput(
+            f"the script of the {source} demonstrations of {task.name} failed from all "
+            f"of its {len(seeds)} starts"
+        )
+    env_kwargs = {"obs": task.obs_kinds[0]}
+    if len(task.controls) > 1:
+        env_kwargs["control"] = task.controls[0]
+    return joined(task.name, source, kept, env_kwargs)
+
+
+def _played(
+    script: Script, env_seeds: Sequence[int], tick: Callable[[], None]
+) -> list[Demonstration | None]:
+    episodes = []
+    for seed in env_seeds:
+        episodes.append(script(seed))
+        tick()
+    return episodes
