@@ -137,6 +137,56 @@ def paired_difference(
     return Estimate(value, low, high, level, min(S1, S2), E)
 
 
+def entropy(
+    choices: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> Estimate:
+    """Estimates how evenly choices are spread: the entropy of their shares [bits].
+
+    `-sum p log2 p` over the choices that occur, each with its share of all episodes in
+    which something was chosen; 0 for one choice only, 2 for four equally often. Few
+    episodes miss rare choices, so that the estimate is on the low side. Train seeds and
+    starts are resampled as in `bootstrap`.
+
+    Args:
+        choices: `(S, E)`, numbers that name a choice; NaN where nothing was chosen.
+        rng: Where resamples come from.
+        level: In (0, 1).
+        resamples: How many.
+
+    Returns:
+        All NaN where nothing was ever chosen; ends are NaN with one choice by one
+        training.
+    """
+    choices = np.asarray(choices, dtype=np.float64)
+    _check(level, resamples)
+    S, E = choices.shape
+    kinds = np.unique(choices[np.isfinite(choices)])
+    if not len(kinds):
+        return Estimate(*[float("nan")] * 3, level, S, E)
+    made = np.stack([choices == kind for kind in kinds]).astype(np.float64)  # (K, S, E)
+
+    def bits(counts: np.ndarray) -> np.ndarray:
+        """Of weights `(K, ...)`; NaN where there are none."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = counts / counts.sum(axis=0)
+            terms = np.where(shares > 0, shares * np.log2(shares), shares)
+        return -terms.sum(axis=0) + 0.0
+
+    def resampled(count: int) -> np.ndarray:
+        rows, columns = _weights(rng, S, count), _weights(rng, E, count)
+        found = bits(np.stack([((rows @ kind) * columns).sum(axis=1) for kind in made]))
+        return found[np.isfinite(found)]
+
+    low, high = float("nan"), float("nan")
+    if made.sum() > 1:
+        low, high = _percentiles(resampled, level, resamples)
+    return Estimate(float(bits(made.sum(axis=(1, 2)))), low, high, level, S, E)
+
+
 def _weights(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
     """Share of each of `size` members in each of `count` resamples, `(count, size)`."""
     return rng.multinomial(size, np.full(size, 1 / size), size=count) / size

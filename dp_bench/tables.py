@@ -19,7 +19,7 @@ from dp_bench import plugins
 from dp_bench.errors import BadInput
 from dp_bench.progress import duration
 from dp_bench.records import Record, to_frame
-from dp_bench.stats import Estimate, bootstrap, paired_difference
+from dp_bench.stats import Estimate, bootstrap, entropy, paired_difference
 from dp_bench.task import Column, Task
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def summary(
 
     data = pd.DataFrame([row.values for row in rows])
     about = f": {task.about}" if task else ""
-    footer = [*_conditions(rows, frame), *_reading(rows, data, sources)]
+    footer = [*_conditions(rows, frame), *_reading(columns, data, sources)]
     return Table(f"{task_name}{about}", data, tuple(columns), tuple(footer))
 
 
@@ -267,9 +267,10 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> _Row:
         "title": known.title if known else first["method"],
         **{name: first[name] for name in CIRCUMSTANCES},
     }
-    for name in ("score", "success", *(column.key for column in columns)):
+    for column in (Column("score", ""), Column("success", ""), *columns):
+        name = column.key
         cells = grid(frame, name) if name in frame else scores * np.nan
-        values |= _spread(name, _estimate(cells, rng_seed))
+        values |= _spread(name, _estimate(cells, rng_seed, column.statistic))
     runs = frame.drop_duplicates("train_seed")
     values |= {
         "parameters": int(runs["parameters"].median()),
@@ -286,9 +287,11 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> _Row:
     return _Row(values, scores, splits, orders, missing)
 
 
-def _estimate(cells: pd.DataFrame, rng_seed: int) -> Estimate:
+def _estimate(cells: pd.DataFrame, rng_seed: int, statistic: str = "mean") -> Estimate:
     """Every estimate has a generator of its own, so that none depends on other rows."""
     numbers = cells.to_numpy(dtype=np.float64)
+    if statistic == "entropy":
+        return entropy(numbers, np.random.default_rng(rng_seed), level=LEVEL)
     if np.isnan(numbers).any():  # an episode lacks this sub-score
         return _unknown(numbers.shape)
     return bootstrap(numbers, np.random.default_rng(rng_seed), level=LEVEL)
@@ -423,7 +426,9 @@ def _by_seed(digests: list[dict[int, str]]) -> str:
     )
 
 
-def _reading(rows: list[_Row], data: pd.DataFrame, sources: list[str]) -> list[str]:
+def _reading(
+    columns: Sequence[Column], data: pd.DataFrame, sources: list[str]
+) -> list[str]:
     """Footer lines on what the numbers mean."""
     crossed = (
         "train seeds and starts"
@@ -434,6 +439,13 @@ def _reading(rows: list[_Row], data: pd.DataFrame, sources: list[str]) -> list[s
         f"[low, high]: {LEVEL:.0%} interval, bootstrap over {crossed}; for shares of "
         f"solved episodes Wilson's, with as many trials as vary as much."
     ]
+    for column in columns:
+        if column.statistic == "entropy":
+            lines.append(
+                f"{column.title[:1].upper()}{column.title[1:]}: how evenly choices are "
+                f"spread, in bits; 0 where it is always the same, log2 n for n choices "
+                f"equally often."
+            )
     if data["best"].any():
         lines.append(
             "Difference: score minus that of the best row, on the same starts; which "
@@ -588,7 +600,7 @@ def to_terminal(table: Table, width: int = TERMINAL_WIDTH) -> RichTable:
     from rich.text import Text
 
     shown, constant = _shown(table)
-    numbers = {heading for _, heading in table.columns}
+    numbers = {column.title for column in table.columns}
     shown = [
         column._replace(cells=[(value, "") for value, _ in column.cells])
         if column.heading in numbers
@@ -662,7 +674,8 @@ def _shown(table: Table) -> tuple[list[_Shown], str]:
     for name in differ:
         cells = [(_count(v) if name == "step" else str(v), "") for v in data[name]]
         shown.append(_Shown(CIRCUMSTANCES[name], cells, text=name != "step"))
-    metrics = [("score", "score"), ("success", "success"), *table.columns]
+    metrics = [("score", "score"), ("success", "success")]
+    metrics += [(column.key, column.title) for column in table.columns]
     for place, (key, heading) in enumerate(metrics):
         cells = _with_intervals(data, key)
         cells = [(v + m, i) for (v, i), m in zip(cells, marks, strict=True)]

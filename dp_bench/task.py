@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dp_bench.errors import BadInput
 
@@ -33,10 +33,19 @@ class Outcome(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One more number in a task's table: a key of `sub_scores`, and its heading."""
+    """One more number in a task's table.
+
+    Attributes:
+        key: Of `sub_scores`.
+        title: Heading of the column.
+        statistic: What the table shows of the episodes' numbers: their "mean", or, of
+            numbers that name a choice, the "entropy" of the choices [bits]; NaN is for
+            episodes in which nothing was chosen.
+    """
 
     key: str
     title: str
+    statistic: Literal["mean", "entropy"] = "mean"
 
 
 @dataclass(frozen=True)

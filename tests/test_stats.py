@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dp_bench.errors import BadInput
-from dp_bench.stats import bootstrap, paired_difference
+from dp_bench.stats import bootstrap, entropy, paired_difference
 
 
 def rng():
@@ -185,3 +185,40 @@ def test_impossible_arguments_are_refused():
         bootstrap(np.ones((1, 2)), rng(), level=95)
     with pytest.raises(BadInput, match="same starts, got 2 and 3"):
         paired_difference(np.ones((1, 2)), np.ones((1, 3)), rng())
+
+
+def test_entropy_by_hand():
+    halves = entropy(np.array([[0.0, 1.0, 0.0, 1.0]]), rng())
+    assert halves.value == 1.0
+    assert halves.high == 1.0  # no two choices are spread more evenly
+    quarters = entropy(np.array([[5.0, 5.0], [7.0, 2.0]]), rng())
+    assert quarters.value == pytest.approx(0.5 * 1 + 2 * 0.25 * 2)
+    uneven = entropy(np.array([[3.0, 3.0, 3.0, 4.0]]), rng()).value
+    assert uneven == pytest.approx(2 - 0.75 * np.log2(3))
+
+
+def test_entropy_forgets_the_names_of_choices_and_episodes_without_one():
+    choices = np.random.default_rng(3).integers(0, 4, (3, 40)).astype(float)
+    renamed = 10 - choices
+    assert entropy(renamed, rng()).value == pytest.approx(entropy(choices, rng()).value)
+    with_gaps = np.concatenate([choices, np.full((3, 5), np.nan)], axis=1)
+    assert entropy(with_gaps, rng()).value == pytest.approx(
+        entropy(choices, rng()).value
+    )
+
+
+def test_entropy_of_one_choice_is_zero_and_of_none_unknown():
+    assert entropy(np.ones((2, 9)), rng())[:3] == (0.0, 0.0, 0.0)
+    assert np.isnan(entropy(np.full((2, 9), np.nan), rng())[:3]).all()
+    one = entropy(np.array([[np.nan, 1.0]]), rng())
+    assert one.value == 0.0
+    assert np.isnan(one.low)
+
+
+def test_entropy_intervals_follow_what_is_drawn():
+    """Fair choices among four: below 2 bits, and the interval reaches close to it."""
+    choices = np.random.default_rng(1).integers(0, 4, (3, 50)).astype(float)
+    found = entropy(choices, rng())
+    assert 1.9 < found.value < 2
+    assert 1.8 < found.low < found.value
+    assert found.value - 0.02 < found.high <= 2

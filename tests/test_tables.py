@@ -350,3 +350,23 @@ def test_a_wide_table_fits_a_terminal():
         assert "[0.50, 1.00]" in text
         assert "Not shown: parameters, training, decision" in " ".join(text.split())
         assert "[low, high]" in text
+
+
+def test_a_column_can_show_how_evenly_choices_are_spread():
+    task = dataclasses.replace(
+        REACH, columns=(Column("way", "order entropy", statistic="entropy"),)
+    )
+    both = [
+        dataclasses.replace(record, sub_scores={"way": k % 2})
+        for k, record in enumerate(row("alpha_1", ((0.5,) * 8,)))
+    ]
+    one = [
+        dataclasses.replace(record, sub_scores={"way": 3.0})
+        for record in row("beta", ((0.5,) * 8,))
+    ]
+    result = summary(both + one, task)
+    ways = by_method(result)
+    assert ways["alpha_1"]["way"] == 1.0
+    assert ways["beta"]["way"] == 0.0
+    assert any("Order entropy: how evenly" in line for line in result.footer)
+    assert "order entropy" in to_markdown(result)
