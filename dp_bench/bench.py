@@ -137,7 +137,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     from dp_bench import fetch, plugins
     from dp_bench import settings as fields
     from dp_bench.checkpoint import RunFolder, RunInfo, build_policy
-    from dp_bench.files import locked
+    from dp_bench.files import ASIDE, locked
     from dp_bench.seeds import Purpose, derive
     from dp_bench.train import train
     from dp_bench.windows import order_digest
@@ -186,7 +186,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     )
     folder = RunFolder(Path(cell.runs) / task.name / info.name)
     with locked(folder.path / ".lock"):
-        for left in folder.path.rglob(".*.part"):  # by a process killed while writing
+        for left in folder.path.rglob(f"{ASIDE}*"):  # by a process killed while writing
             left.unlink(missing_ok=True)
         if train_it and not folder.weights.is_file():
             folder.write_info(info)

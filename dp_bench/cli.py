@@ -243,7 +243,8 @@ class Eval:
 
     Examples: `dp-bench eval runs/pusht/dp_c-*-seed0`,
     `dp-bench eval RUN --set policy.sampler=ddpm policy.sample_steps=100`,
-    `dp-bench eval RUN --starts validation --steps all`.
+    `dp-bench eval RUN --starts validation --steps all`,
+    `dp-bench eval RUN RUN --video 100000 100007`.
     """
 
     run_folders: tyro.conf.Positional[tuple[Path, ...]]
@@ -263,6 +264,11 @@ class Eval:
     """Worker processes, as many as cores if left out; does not move any number."""
     device: str = "cpu"
     """cpu or cuda."""
+    video: Annotated[tuple[int, ...], Words(metavar="ENV_SEED")] = ()
+    """Starts to film: an MP4 of each, with all these runs side by side, in the task's
+    first variant or the first that is named."""
+    out: Path = Path("videos")
+    """Folder of the videos."""
 
     def run(self) -> None:
         """Evaluates, and prints the results."""
@@ -290,6 +296,17 @@ class Eval:
                     device=device,
                 )
         _show_records(found)
+        if self.video:
+            from dp_bench.videos import film
+
+            for path in film(
+                [RunFolder(path) for path in self.run_folders],
+                self.video,
+                self.out,
+                variant=next(iter(self.variants), None),
+                changes=changes,
+            ):
+                print(path)
 
     def _steps(self, folder: Any) -> list[int | None]:
         if self.steps == "last":

@@ -60,7 +60,7 @@ def evaluate(
         raise BadInput(
             f"there are {len(STARTS[starts])} {starts} starts, and {episodes} asked for"
         )
-    info = _changed(folder.info(), changes or {})
+    info = changed(folder.info(), changes or {})
     task = plugins.task(info.task)
     env_seeds = STARTS[starts][:episodes]
     weights = folder.weights if step is None else folder.kept(step)
@@ -138,7 +138,8 @@ def evaluate(
     return found
 
 
-def _changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
+def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
+    """A run with other settings of its sampler, by name as `dp-bench eval --set`."""
     if not changes:
         return info
     config = build_policy(info).config

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from dp_bench.errors import BadInput
 
+ASIDE = ".part."  # first in the name of a file that is being written
+
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -17,7 +19,7 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         BadInput: When the disk is full or the folder cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f"{ASIDE}{os.getpid()}.{path.name}")  # with its ending
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside

@@ -1,10 +1,12 @@
 """Made-up runs and demonstrations that several test files use."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from dp_bench.checkpoint import RunInfo
+from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, save_tensors
 from dp_bench.demos import Demonstration
 
 
@@ -27,6 +29,24 @@ def run_info(**changes: Any) -> RunInfo:
         "action_dim": 2,
     }
     return RunInfo(**(facts | changes))
+
+
+def written_run(path: Path, **changes: Any) -> RunFolder:
+    """Such a run on disk, with the weights that it would begin with."""
+    info = run_info(**changes)
+    folder = RunFolder(path)
+    folder.write_info(info)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        policy = build_policy(info)
+    corners = torch.tensor([[0.0], [512.0]])
+    policy.fit(
+        corners.expand(2, policy.obs_dim),
+        corners.expand(2, policy.action_dim),
+        torch.Generator(),
+    )
+    save_tensors(folder.weights, policy.state_dict(), {"update": 5, "seconds": 1.0})
+    return folder
 
 
 def wander(env_seed: int) -> Demonstration | None:

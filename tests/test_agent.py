@@ -3,39 +3,29 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch
 
 import dp_bench
 from dp_bench.agent import Agent
-from dp_bench.checkpoint import RunFolder, build_policy, save_tensors
+from dp_bench.checkpoint import RunFolder
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.rollout import play_group
 from dp_bench.task import Outcome
-from made_up import run_info
+from made_up import written_run
 
-INFO = run_info(
-    obs_kind="state",
-    policy={"channels": [8, 16], "step_dim": 8, "sample_steps": 2, "sampler": "ddpm"},
-    obs_dim=5,
-)
+CHANGES = {
+    "obs_kind": "state",
+    "policy": {
+        "channels": [8, 16], "step_dim": 8, "sample_steps": 2, "sampler": "ddpm",
+    },
+    "obs_dim": 5,
+}  # fmt: skip
 STEPS = 20
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    folder = RunFolder(tmp_path_factory.mktemp("run"))
-    folder.write_info(INFO)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        policy = build_policy(INFO)
-    obs, actions = (
-        torch.tensor([[0.0], [512.0]]).expand(2, dim)
-        for dim in (policy.obs_dim, policy.action_dim)
-    )
-    policy.fit(obs, actions, torch.Generator())
-    save_tensors(folder.weights, policy.state_dict(), {"update": 5, "seconds": 1.0})
-    return folder.path
+    return written_run(tmp_path_factory.mktemp("run"), **CHANGES).path
 
 
 def make():

@@ -140,7 +140,7 @@ def test_no_two_processes_work_in_one_run_folder(cell):
 
 
 def test_what_a_killed_process_left_half_written_is_cleared_away(cell):
-    left = folder_of(cell).path / ".weights.safetensors.123.part"
+    left = folder_of(cell).path / ".part.123.weights.safetensors"
     left.write_bytes(b"half")
     folder_of(cell)
     assert not left.exists()

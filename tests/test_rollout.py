@@ -11,16 +11,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from dp_bench import records
-from dp_bench.checkpoint import RunFolder, build_policy, save_tensors
+from dp_bench.checkpoint import RunFolder
 from dp_bench.errors import BadInput
 from dp_bench.evaluate import evaluate, load_actor, make_env
 from dp_bench.horizons import Horizons
 from dp_bench.rollout import Play, groups_of, play, play_group
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Outcome
-from made_up import run_info
+from made_up import written_run
 
 LENGTHS = {seed: 5 + seed % 7 for seed in range(20)}
 
@@ -132,19 +131,7 @@ def test_an_actor_of_the_wrong_shape_is_refused():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run folder of a small policy that was never trained."""
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "run")
-    info = run_info()
-    folder.write_info(info)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        policy = build_policy(info)
-    obs, actions = (
-        torch.tensor([[0.0], [512.0]]).expand(2, dim)
-        for dim in (policy.obs_dim, policy.action_dim)
-    )
-    policy.fit(obs, actions, torch.Generator())
-    save_tensors(folder.weights, policy.state_dict(), {"update": 5, "seconds": 1.0})
-    return folder
+    return written_run(tmp_path_factory.mktemp("runs") / "run")
 
 
 def short_env(steps):
