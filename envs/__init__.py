@@ -46,5 +46,27 @@ TASKS = {
                 downwards=True,
             ),
         ),
+        Task(
+            name="blockpush",
+            env_id="dp_bench/BlockPush-v0",
+            entry_point="dp_bench.envs.block_push:BlockPush",
+            about="push two blocks into two targets, in any order",
+            max_steps=350,
+            score="dp_bench.envs.scores:different_rewards",
+            controls=("velocity", "position"),
+            actions_as={"position": "dp_bench.envs.block_push:targets"},
+            sources={
+                "scripted": DemoSource(
+                    about="1000 starts played by a script, made here in a minute",
+                    script="dp_bench.envs.block_push_script:demonstrate",
+                    env_seeds=range(1000),
+                ),
+            },
+            columns=(
+                Column("p1", "p1"),
+                Column("p2", "p2"),
+                Column("order", "order entropy", statistic="entropy"),
+            ),
+        ),
     )
 }
