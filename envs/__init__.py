@@ -61,6 +61,11 @@ TASKS = {
                     script="dp_bench.envs.block_push_script:demonstrate",
                     env_seeds=range(1000),
                 ),
+                "published": DemoSource(
+                    about="1000 episodes of the published simulator, as .npz",
+                    convert="dp_bench.envs.block_push:demos_from_published",
+                    arrays=("obs", "action"),
+                ),
             },
             columns=(
                 Column("p1", "p1"),

@@ -42,6 +42,7 @@ GRAVITY = 9.8  # [m/s^2]
 FRICTION = 1.0  # of blocks with the table, the pusher and each other
 TARGET_RADIUS = 0.05  # a block is in a target when its centre is nearer than this [m]
 ENTERED, SOLVED = 0.49, 0.51  # rewards
+LARGEST_STEP = 0.01  # how far a pushed block comes in a step, rather more [m]
 
 # Fitted to demonstrations of the published simulator; see the differences below.
 PUSHER_RADIUS = 0.006  # [m]
@@ -447,6 +448,74 @@ def targets(demos: Demos) -> np.ndarray:
     moved = demos.states[:, AIM] + demos.actions
     low, high = zip(X_LIMITS, Y_LIMITS, strict=True)
     return np.clip(moved, low, high)
+
+
+def demos_from_published(
+    arrays: dict[str, np.ndarray], episode_ends: np.ndarray
+) -> Demos:
+    """Demonstrations of the published simulator: what was seen and done there.
+
+    States are what was seen, at rest, with what was entered so far; the reward of a
+    step is what its outcome shows. What the last step of an episode led to was not
+    recorded: it is taken to have solved it where it left one block to bring in, a last
+    step away.
+
+    Args:
+        arrays: `obs` `(N, 16)` and `action` `(N, 2)`, of velocity control.
+        episode_ends: `(E,)`.
+
+    Raises:
+        BadInput: When an array has another shape.
+    """
+    rows = int(episode_ends[-1])
+    for name, shape in (("obs", (rows, 16)), ("action", (rows, 2))):
+        if arrays[name].shape != shape:
+            raise BadInput(
+                f"array {name!r} of BlockPush demonstrations has shape "
+                f"{arrays[name].shape}, and must have {shape}"
+            )
+    obs = np.asarray(arrays["obs"], np.float32)
+    states = np.zeros((rows, STATE_SIZE))
+    states[:, :16] = obs
+    rewards = np.zeros(rows, np.float32)
+    scores = []
+    for begin, end in zip([0, *episode_ends[:-1]], episode_ends, strict=True):
+        entered = np.zeros(4, bool)
+        for row in range(begin, end):
+            inside = in_target(
+                tuple(obs[row, POSE].tolist()), tuple(obs[row, PLACES].tolist())
+            )
+            new = np.array(inside) & ~entered
+            entered |= new
+            states[row, HISTORY] = entered
+            if row > begin:
+                rewards[row - 1] = ENTERED * new.sum()
+        blocks, places = obs[end - 1, POSE], obs[end - 1, PLACES]
+        one_in = entered.any()
+        nearly = min(
+            max(_apart(blocks, places, 0, k), _apart(blocks, places, 1, 1 - k))
+            for k in (0, 1)
+        )
+        if one_in and nearly < TARGET_RADIUS + LARGEST_STEP:
+            rewards[end - 1] = SOLVED
+        scores.append(min(float(np.unique(rewards[begin:end]).sum()), 1.0))
+    return Demos(
+        task="blockpush",
+        source="published",
+        obs={"state": obs},
+        actions=np.asarray(arrays["action"], np.float32),
+        states=states,
+        rewards=rewards,
+        scores=np.array(scores),
+        episode_ends=np.asarray(episode_ends, np.int64),
+        env_kwargs={"obs": "state", "control": "velocity"},
+    )
+
+
+def _apart(blocks: np.ndarray, places: np.ndarray, block: int, place: int) -> float:
+    """Distance of a block from a target [m]."""
+    of_block, of_place = blocks.reshape(2, 3)[block], places.reshape(2, 3)[place]
+    return math.dist(of_block[:2], of_place[:2])
 
 
 @functools.cache

@@ -178,3 +178,54 @@ def test_the_published_file_reads_whole(shared):
     demos = readers.read(path, plugins.task("pusht"))
     assert (demos.num_episodes, len(demos.actions)) == (206, 25_650)
     assert demos.digest == plugins.task("pusht").sources["human"].digest
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """The same two episodes as one file of numpy."""
+    path = tmp_path / "replay.npz"
+    np.savez_compressed(path, **arrays_of(), episode_ends=np.array([4, 10]))
+    return path
+
+
+def test_arrays_in_a_file_of_numpy_read_like_a_replay_buffer(saved, folder):
+    task = plugins.task("pusht")
+    assert readers.read(saved, task).digest == readers.read(folder, task).digest
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.99])
+def test_a_cut_file_of_numpy_is_refused(saved, share):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(BadInput, match="truncated or damaged"):
+        readers.read(saved, plugins.task("pusht"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"episode_ends": np.array([4, 9])}, "has 10 rows, and the last episode ends"),
+        ({"episode_ends": np.array(10)}, "must list at least one row number"),
+        ({"action": np.array([{}] * 10)}, "damaged"),  # would have to be unpickled
+    ],
+)
+def test_a_file_of_numpy_that_does_not_fit_is_refused(tmp_path, changes, words):
+    path = tmp_path / "replay.npz"
+    np.savez(path, **(arrays_of() | {"episode_ends": np.array([4, 10])} | changes))
+    with pytest.raises(BadInput, match=words):
+        readers.read(path, plugins.task("pusht"))
+
+
+def test_a_file_of_numpy_without_an_array_names_it(tmp_path):
+    path = tmp_path / "replay.npz"
+    np.savez(path, action=np.zeros((3, 2)), episode_ends=np.array([3]))
+    with pytest.raises(BadInput, match="no array 'state'; it must hold action, state"):
+        readers.read(path, plugins.task("pusht"))
+
+
+def test_published_demonstrations_of_blockpush_score_as_they_succeeded(shared):
+    path = shared / "data" / "blockpush" / "blockpush_regen_closedloop.npz"
+    demos = readers.read(path, plugins.task("blockpush"), "published")
+    with np.load(path) as file:
+        np.testing.assert_array_equal(demos.scores > 0.9, file["success"])
+        np.testing.assert_array_equal(demos.states[:, :16], file["obs"])

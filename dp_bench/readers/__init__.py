@@ -13,7 +13,7 @@ from dp_bench import demos as _demos
 from dp_bench import plugins
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
-from dp_bench.readers import replay_zarr
+from dp_bench.readers import npz, replay_zarr
 from dp_bench.task import Task
 
 
@@ -34,6 +34,11 @@ class Reader(NamedTuple):
 
 
 READERS = (
+    Reader(  # before zarr, to which any zip looks like one
+        about="arrays that numpy saved in one file (.npz)",
+        matches=npz.matches,
+        read_arrays=npz.read_arrays,
+    ),
     Reader(
         about="a replay buffer in zarr (a folder, or a zip of one)",
         matches=replay_zarr.matches,

@@ -16,6 +16,7 @@ import numpy as np
 
 from dp_bench.demos import starts_with
 from dp_bench.errors import BadInput
+from dp_bench.readers.rows import check_rows
 
 ENDS = "meta/episode_ends"
 ZIP_SIGNATURE = b"PK\x03\x04"
@@ -60,17 +61,7 @@ def read_arrays(
             f"{path} is truncated or damaged ({' '.join(str(error).split())}): "
             f"get it again"
         ) from error
-    if ends.ndim != 1 or ends.dtype.kind not in "iu" or not len(ends):
-        raise BadInput(
-            f"{path}: {ENDS} must list at least one row number, got "
-            f"{ends.dtype} {ends.shape}"
-        )
-    for name, array in arrays.items():
-        if len(array) != ends[-1]:
-            raise BadInput(
-                f"{path}: array {name!r} has {len(array)} rows, and the last episode "
-                f"ends at {ends[-1]}"
-            )
+    check_rows(path, ENDS, ends, arrays)
     return arrays, ends
 
 
