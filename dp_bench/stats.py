@@ -166,7 +166,8 @@ def entropy(
     S, E = choices.shape
     kinds = np.unique(choices[np.isfinite(choices)])
     if not len(kinds):
-        return Estimate(*[float("nan")] * 3, level, S, E)
+        nan = float("nan")
+        return Estimate(nan, nan, nan, level, S, E)
     made = np.stack([choices == kind for kind in kinds]).astype(np.float64)  # (K, S, E)
 
     def bits(counts: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def film(
         BadInput: When the runs are of several tasks, or imageio is not installed.
     """
     try:
-        import imageio.v2 as imageio
+        from imageio.v2 import get_writer
     except ImportError:
         raise BadInput("videos need imageio: pip install 'dp-bench[video]'") from None
     names = sorted({folder.info().task for folder in folders})
@@ -112,13 +112,14 @@ def film(
     variant = variant or next(iter(task.variants))
     rate = int(panels[0].env.metadata["render_fps"])
     written = []
+    writer: Any  # imageio does not say that it can append
     try:
         with progress.bar("Filming [steps]", task.max_steps * len(env_seeds)) as bar:
             for env_seed in env_seeds:
                 path = Path(out) / f"{task.name}-{variant}-{env_seed}.mp4"
                 with (
                     whole(path) as aside,
-                    imageio.get_writer(
+                    get_writer(
                         aside, fps=rate, codec="libx264", macro_block_size=2
                     ) as writer,
                 ):
