@@ -164,7 +164,7 @@ def loss_curves(
     Raises:
         BadInput: When a log has no line with a loss.
     """
-    ax = ax or _axes(6.0, 3.9)
+    ax = ax or _axes(8.0, 3.9)
     everything: list[np.ndarray] = []
     validated = False
     for style, label in _styles(list(logs)):
@@ -190,7 +190,7 @@ def loss_curves(
     notes += ["one line for each training"] * any(
         len(runs) > 1 for runs in logs.values()
     )
-    _x_label(ax, "updates", "; ".join(notes))
+    _x_label(ax, "updates", "\n".join(notes))
     _thousands(ax)
     _legend_beside(ax)
     return ax
