@@ -158,8 +158,10 @@ def entropy(
         resamples: How many.
 
     Returns:
-        All NaN where nothing was ever chosen; ends are NaN with one choice by one
-        training.
+        All NaN where nothing was ever chosen; ends are NaN where it was only once.
+
+    Raises:
+        BadInput: When the level or the number of resamples is not possible.
     """
     choices = np.asarray(choices, dtype=np.float64)
     _check(level, resamples)

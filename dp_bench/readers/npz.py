@@ -9,7 +9,7 @@ import numpy as np
 
 from dp_bench.demos import starts_with
 from dp_bench.errors import BadInput
-from dp_bench.readers.rows import check_rows
+from dp_bench.readers.rows import check_rows, damaged
 
 ENDS = "episode_ends"
 ZIP_SIGNATURE = b"PK\x03\x04"
@@ -50,10 +50,7 @@ def read_arrays(
                 ends = file[ENDS]
                 arrays = {name: file[name] for name in names}
     except Exception as error:  # numpy, zip files and zlib have no common error
-        raise BadInput(
-            f"{path} is truncated or damaged ({' '.join(str(error).split())}): "
-            f"get it again"
-        ) from error
+        raise damaged(path, error) from error
     if lacking:
         raise BadInput(
             f"{path} has no array {lacking[0]!r}; it must hold "

@@ -16,7 +16,7 @@ import numpy as np
 
 from dp_bench.demos import starts_with
 from dp_bench.errors import BadInput
-from dp_bench.readers.rows import check_rows
+from dp_bench.readers.rows import check_rows, damaged
 
 ENDS = "meta/episode_ends"
 ZIP_SIGNATURE = b"PK\x03\x04"
@@ -57,10 +57,7 @@ def read_arrays(
     except BadInput:
         raise
     except Exception as error:  # zarr, its codecs and zip files have no common error
-        raise BadInput(
-            f"{path} is truncated or damaged ({' '.join(str(error).split())}): "
-            f"get it again"
-        ) from error
+        raise damaged(path, error) from error
     check_rows(path, ENDS, ends, arrays)
     return arrays, ends
 

@@ -10,6 +10,12 @@ import numpy as np
 from dp_bench.errors import BadInput
 
 
+def damaged(path: Path, error: Exception) -> BadInput:
+    """What to raise for a file that a library failed to read."""
+    said = " ".join(str(error).split())
+    return BadInput(f"{path} is truncated or damaged ({said}): get it again")
+
+
 def check_rows(
     path: Path, ends_name: str, ends: np.ndarray, arrays: Mapping[str, np.ndarray]
 ) -> None:
