@@ -147,13 +147,12 @@ def _rows(
     there = {r.variant for r in chosen}
     variant = next(v for v in variants if v in there)
     chosen = [r for r in chosen if r.variant == variant]
-    order = list(plugins.methods())
     members: dict[tuple[str, str, str], list[Record]] = {}
     for r in chosen:
         members.setdefault((r.method, r.settings, r.demos_digest), []).append(r)
     rows = {}
     for method, settings, demos in sorted(
-        members, key=lambda key: (order.index(key[0]) if key[0] in order else 99, key)
+        members, key=lambda key: (_place(key[0]), key)
     ):
         rivals = [key for key in members if key[0] == method]
         known = plugins.methods().get(method)
@@ -196,16 +195,16 @@ def _by_method(
     logs: Mapping[str, tuple[dict[str, Any], list[Any]]],
 ) -> dict[str, list[list[Any]]]:
     """Logs by label, methods in the order of the table."""
-    order = list(plugins.methods())
     found: dict[str, list[list[Any]]] = {}
-    for info, lines in sorted(
-        logs.values(),
-        key=lambda run: (
-            order.index(run[0]["method"]) if run[0]["method"] in order else 99
-        ),
-    ):
+    for info, lines in sorted(logs.values(), key=lambda run: _place(run[0]["method"])):
         found.setdefault(_label(info), []).append(lines)
     return found
+
+
+def _place(method: str) -> int:
+    """Where a method stands in tables and plots; unknown ones come last."""
+    names = list(plugins.methods())
+    return names.index(method) if method in names else len(names)
 
 
 def _label(info: Mapping[str, Any]) -> str:

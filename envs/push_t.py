@@ -15,6 +15,9 @@ from gymnasium import spaces
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
 
+from .checks import check_choice
+from .window import Window, check_window
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -178,27 +181,20 @@ class PushT(gym.Env[Any, np.ndarray]):
         render_mode: str | None = None,
         control: str = "position",
     ) -> None:
-        if obs not in OBS_KINDS:
-            raise BadInput(
-                f"PushT has no observation {obs!r}; it has {', '.join(OBS_KINDS)}"
-            )
-        if control not in CONTROLS:
-            raise BadInput(
-                f"PushT has no control mode {control!r}; it has {', '.join(CONTROLS)}"
-            )
-        modes = self.metadata["render_modes"]
-        if render_mode is not None and render_mode not in modes:
-            raise BadInput(
-                f"PushT has no render mode {render_mode!r}; it has {', '.join(modes)}"
+        check_choice("PushT", "observation", obs, OBS_KINDS)
+        check_choice("PushT", "control mode", control, CONTROLS)
+        if render_mode is not None:
+            check_choice(
+                "PushT", "render mode", render_mode, self.metadata["render_modes"]
             )
         if render_mode == "human":
-            _import_pygame()
+            check_window()
         self.obs_kind, self.legacy, self.render_mode = obs, legacy, render_mode
         self.control = control
         least = 0.0 if control == "position" else -TABLE
         self.action_space = spaces.Box(least, TABLE, (2,), np.float32)
         self.observation_space = _observation_space(obs)
-        self._window: Any = None
+        self._window = Window("PushT", CONTROL_RATE)
         self._build()
 
     def reset(
@@ -242,7 +238,7 @@ class PushT(gym.Env[Any, np.ndarray]):
         self._space.step(1 / PHYSICS_RATE)
         self._look()
         if self.render_mode == "human":
-            self._show()
+            self._window.show(picture_of(self._state()))
         return self._observe(), self._info()
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -265,7 +261,7 @@ class PushT(gym.Env[Any, np.ndarray]):
             y += vy * dt
         self._look()
         if self.render_mode == "human":
-            self._show()
+            self._window.show(picture_of(self._state()))
         return (
             self._observe(),
             reward(self._coverage),
@@ -351,7 +347,7 @@ class PushT(gym.Env[Any, np.ndarray]):
         if self.render_mode == "rgb_array":
             return picture_of(self._state())
         if self.render_mode == "human":
-            self._show()
+            self._window.show(picture_of(self._state()))
         else:
             gym.logger.warn(
                 "render() needs a render mode: make the environment with "
@@ -359,31 +355,9 @@ class PushT(gym.Env[Any, np.ndarray]):
             )
         return None
 
-    def _show(self) -> None:
-        pygame = _import_pygame()
-        side = int(TABLE)
-        if self._window is None:
-            try:
-                pygame.display.init()
-                self._window = pygame.display.set_mode((side, side))
-            except pygame.error as error:
-                raise BadInput(
-                    f'render_mode="human" needs a display ({error}); '
-                    'without one, use "rgb_array"'
-                ) from error
-            pygame.display.set_caption("PushT")
-            self._clock = pygame.time.Clock()
-        frame = _draw(self._state()).tobytes()
-        self._window.blit(pygame.image.frombuffer(frame, (side, side), "RGB"), (0, 0))
-        pygame.event.pump()
-        pygame.display.flip()
-        self._clock.tick(CONTROL_RATE)
-
     def close(self) -> None:
         """Closes the window, if there is one."""
-        if self._window is not None:
-            _import_pygame().display.quit()
-            self._window = None
+        self._window.close()
 
 
 def reference_start(seed: int) -> tuple[float, float, float, float, float]:
@@ -619,17 +593,6 @@ def _checked_state(state: Any) -> tuple[float, ...]:
             f"[{-STRAY:.0f}, {TABLE + STRAY:.0f}] px"
         )
     return tuple(values.tolist())
-
-
-def _import_pygame() -> Any:
-    try:
-        import pygame
-    except ImportError as error:
-        raise BadInput(
-            "render_mode=\"human\" needs pygame: pip install 'dp-bench[human]', "
-            'or use "rgb_array"'
-        ) from error
-    return pygame
 
 
 def demos_from_replay(

@@ -1,0 +1,69 @@
+"""A window that shows what an environment draws, by pygame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dp_bench.errors import BadInput
+
+
+def check_window() -> None:
+    """Refuses `render_mode="human"` where pygame is missing."""
+    _pygame()
+
+
+class Window:
+    """Shows pictures at a steady rate, from the first one on.
+
+    Args:
+        title: What stands above the picture.
+        rate: Pictures a second; showing one waits for its turn.
+    """
+
+    def __init__(self, title: str, rate: int) -> None:
+        self._title, self._rate = title, rate
+        self._surface: Any = None
+
+    def show(self, picture: np.ndarray) -> None:
+        """Shows a picture, uint8 `(height, width, 3)`.
+
+        Raises:
+            BadInput: When there is no display.
+        """
+        pygame = _pygame()
+        size = picture.shape[1], picture.shape[0]
+        if self._surface is None:
+            try:
+                pygame.display.init()
+                self._surface = pygame.display.set_mode(size)
+            except pygame.error as error:
+                raise BadInput(
+                    f'render_mode="human" needs a display ({error}); '
+                    'without one, use "rgb_array"'
+                ) from error
+            pygame.display.set_caption(self._title)
+            self._clock = pygame.time.Clock()
+        frame = pygame.image.frombuffer(picture.tobytes(), size, "RGB")
+        self._surface.blit(frame, (0, 0))
+        pygame.event.pump()
+        pygame.display.flip()
+        self._clock.tick(self._rate)
+
+    def close(self) -> None:
+        """Closes the window, if it was opened; the next picture opens it again."""
+        if self._surface is not None:
+            _pygame().display.quit()
+            self._surface = None
+
+
+def _pygame() -> Any:
+    try:
+        import pygame
+    except ImportError as error:
+        raise BadInput(
+            "render_mode=\"human\" needs pygame: pip install 'dp-bench[human]', "
+            'or use "rgb_array"'
+        ) from error
+    return pygame
