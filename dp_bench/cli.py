@@ -77,10 +77,11 @@ class List:
 
 @dataclass(frozen=True)
 class Demos:
-    """Fetch the demonstrations of a task, or check a file of demonstrations.
+    """Fetch or make demonstrations of a task, check a file of them, compare two sets.
 
     Examples: `dp-bench demos pusht`, `dp-bench demos pusht --from pusht.zip`,
-    `dp-bench demos check my_demos.hdf5 --task pusht`.
+    `dp-bench demos check my_demos.hdf5 --task pusht`,
+    `dp-bench demos blockpush --against published.npz --other published`.
     """
 
     what: tyro.conf.Positional[str]
@@ -97,6 +98,15 @@ class Demos:
     control: str | None = None
     """With `check`: what actions are converted to before they are replayed, position or
     velocity; as recorded if left out."""
+    against: Path | None = None
+    """Another file of demonstrations of the task, to compare lengths, speeds and
+    whatever else the task names."""
+    other: str | None = None
+    """With --against: which demonstrations of the task that file holds, where it does
+    not say; the first if left out."""
+    out: Path = Path("results")
+    """With --against: folder of results; table and picture go to
+    `<out>/<task>/demos.*`."""
 
     def run(self) -> None:
         """Fetches or checks, and prints what there is."""
@@ -111,6 +121,8 @@ class Demos:
             path = fetch.obtain(task.name, self.source, self.from_)
             demos = fetch.load_demos(task.name, self.source, path)
             print(f"{path}\n{_described(demos)}")
+            if self.against is not None:
+                self._compare(task, demos)
             return
         from dp_bench import demos as demonstrations
         from dp_bench import doctor
@@ -127,6 +139,17 @@ class Demos:
         print(_described(found))
         report = doctor.replay(found, task, control=self.control)
         print("\n".join(report.summary_lines()))
+
+    def _compare(self, task: Any, demos: Any) -> None:
+        from dp_bench import likeness, readers
+
+        assert self.against is not None
+        task.check(source=self.other)
+        other = readers.read(self.against, task, self.other)
+        found = likeness.compare(task, demos, other)
+        print(f"\n{_described(other)}\n\n{likeness.to_markdown(found)}")
+        likeness.write(found, self.out / task.name)
+        print(f"table and picture: {self.out / task.name}/demos.*")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from dp_bench.tables import (
 )
 
 if TYPE_CHECKING:
+    from dp_bench.likeness import Likeness, Pair
     from dp_bench.modes import Choice
     from dp_bench.task import Fork
 
@@ -395,6 +396,51 @@ def _draw_scene(
     ax.locator_params(nbins=3)
     ax.set_xlabel(f"x [{fork.unit}]", fontsize=SMALL, color=INK)
     ax.set_ylabel(f"y [{fork.unit}]", fontsize=SMALL, color=INK)
+
+
+def likeness(found: Likeness) -> Figure:
+    """Draws each trait of two sets of demonstrations: bars, or how values spread."""
+    columns = 3
+    rows = -(-len(found.pairs) // columns)
+    figure = Figure(figsize=(3.1 * columns, 2.3 * rows + 0.5), layout="constrained")
+    for i, pair in enumerate(found.pairs):
+        ax = figure.add_subplot(rows, columns, i + 1)
+        _draw_pair(ax, pair)
+        _finish(ax, "")
+        ax.tick_params(labelsize=SMALL)
+        ax.set_xlabel(pair.one.title, fontsize=SMALL, color=INK)
+        if i % columns == 0:
+            word = "share" if pair.one.choices else "share at most this"
+            ax.set_ylabel(word, fontsize=SMALL, color=INK)
+    handles = [
+        Line2D([], [], color=colour, linestyle=dash, linewidth=1.8, label=name)
+        for name, colour, dash in zip(found.names, PALETTE, DASHES, strict=False)
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=LETTERS,
+        title=f"Demonstrations of {found.task}",
+    )
+    return figure
+
+
+def _draw_pair(ax: Axes, pair: Pair) -> None:
+    """The share of each choice, or the cumulative distribution of the middle 99 %."""
+    both = zip((pair.one, pair.other), PALETTE, DASHES, (-0.2, 0.2), strict=False)
+    for trait, colour, dash, shift in both:
+        if trait.choices:
+            places = np.arange(len(trait.choices))
+            ax.bar(places + shift, trait.shares(), width=0.38, color=colour)
+            ax.set_xticks(places, trait.choices)
+            continue
+        shares = np.linspace(0.005, 0.995, 200)
+        if len(trait.values):
+            values = np.quantile(trait.values, shares)
+            ax.plot(values, shares, color=colour, linestyle=dash, linewidth=1.8)
+        ax.set_ylim(0, 1)
 
 
 def save(fig: Figure, path: str | Path) -> None:

@@ -126,6 +126,8 @@ class Task:
         lanes: Episodes rolled out side by side with one policy.
         fork: Where `dp-bench modes` lets policies choose; None where there is no such
             start.
+        traits: `"module:function"`, `demos -> [Trait]`: what two sets of demonstrations
+            are compared by, beside the lengths of their episodes.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Task:
     validation_share: float = 0.02
     lanes: int = 25
     fork: Fork | None = None
+    traits: str | None = None
 
     def check(
         self,

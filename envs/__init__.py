@@ -72,6 +72,7 @@ TASKS = {
                 Column("p2", "p2"),
                 Column("order", "order entropy", statistic="entropy"),
             ),
+            traits="dp_bench.envs.block_push_traits:traits",
         ),
     )
 }

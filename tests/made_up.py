@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, save_tensors
-from dp_bench.demos import Demonstration
+from dp_bench.demos import Demonstration, Demos
 
 
 def run_info(**changes: Any) -> RunInfo:
@@ -67,3 +67,18 @@ def wander(env_seed: int) -> Demonstration | None:
 
 def stumble(env_seed: int) -> None:
     """A script that always fails."""
+
+
+def demonstrations(task: str, lengths: tuple[int, ...], seed: int = 0) -> Demos:
+    """Episodes of these lengths that nobody played, of 26 numbers of state."""
+    rng, rows = np.random.default_rng(seed), sum(lengths)
+    return Demos(
+        task=task,
+        source="scripted",
+        obs={"state": rng.random((rows, 16)).astype(np.float32)},
+        actions=rng.random((rows, 2)),
+        states=rng.random((rows, 26)).round(),
+        rewards=rng.random(rows),
+        scores=np.ones(len(lengths)),
+        episode_ends=np.cumsum(lengths),
+    )
