@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dp_bench import progress
 from dp_bench.errors import BadInput
@@ -127,19 +127,37 @@ def run(cell: Cell) -> Path:
     return folder.path
 
 
-@contextlib.contextmanager
-def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
-    """The run folder of a cell, trained, and locked against other processes."""
+class Prepared(NamedTuple):
+    """A cell with its demonstrations.
+
+    Attributes:
+        info: What the run is.
+        folder: Its run folder, which need not be there yet.
+        settings: Its preset with all changes made.
+        train: obs `(N, Do)`, actions `(N, Da)`, episode ends `(E,)`.
+        validation: The same for the episodes held back; None where there are none.
+    """
+
+    info: Any
+    folder: Any
+    settings: Any
+    train: tuple[Any, Any, Any]
+    validation: tuple[Any, Any, Any] | None
+
+
+def prepared(cell: Cell) -> Prepared:
+    """Loads what a cell is trained on.
+
+    Raises:
+        BadInput: When something about the cell cannot be used.
+    """
     import numpy as np
-    import torch
 
     from dp_bench import demos as demonstrations
     from dp_bench import fetch, plugins
     from dp_bench import settings as fields
-    from dp_bench.checkpoint import RunFolder, RunInfo, build_policy
-    from dp_bench.files import ASIDE, locked
+    from dp_bench.checkpoint import RunFolder, RunInfo
     from dp_bench.seeds import Purpose, derive
-    from dp_bench.train import train
     from dp_bench.windows import order_digest
 
     chosen = settings_of(cell)
@@ -185,6 +203,21 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
         action_dim=actions.shape[1],
     )
     folder = RunFolder(Path(cell.runs) / task.name / info.name)
+    return Prepared(info, folder, chosen, data[0], data[1] if len(data) > 1 else None)
+
+
+@contextlib.contextmanager
+def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
+    """The run folder of a cell, trained, and locked against other processes."""
+    import torch
+
+    from dp_bench.checkpoint import build_policy
+    from dp_bench.files import ASIDE, locked
+    from dp_bench.seeds import Purpose, derive
+    from dp_bench.train import train
+
+    found = prepared(cell)
+    folder, info = found.folder, found.info
     with locked(folder.path / ".lock"):
         for left in folder.path.rglob(f"{ASIDE}*"):  # by a process killed while writing
             left.unlink(missing_ok=True)
@@ -195,9 +228,9 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
                 policy = build_policy(info)
             train(
                 policy,
-                data[0],
-                data[1] if len(data) > 1 else None,
-                chosen.training,
+                found.train,
+                found.validation,
+                found.settings.training,
                 train_seed=cell.train_seed,
                 folder=folder,
                 device=_device(cell),
@@ -226,7 +259,7 @@ def grid(
     todo = list(enumerate(cells))
     lock = threading.Lock()
     children: list[subprocess.Popen[str]] = []
-    threads_each = max(1, (os.cpu_count() or 1) // jobs)
+    environment = child_environment(jobs)
     with _shown_together(len(cells)) as show:
 
         def work() -> None:
@@ -236,7 +269,7 @@ def grid(
                         return
                     k, cell = todo.pop(0)
                 try:
-                    end = _run_child(cell, threads_each, children, show)
+                    end = _run_child(cell, environment, children, show)
                     with lock:
                         finished(end)
                 except Exception as error:  # whatever it is, the other cells go on
@@ -259,6 +292,13 @@ def grid(
     return [ends[k] for k in range(len(cells))]
 
 
+def child_environment(jobs: int) -> dict[str, str]:
+    """What a process of the grid is told: its share of the cores, to report as JSON."""
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    told = {"DP_BENCH_PROGRESS": "json", "OMP_NUM_THREADS": threads, PROCESSES: threads}
+    return os.environ | told
+
+
 def _end(children: Sequence[subprocess.Popen[str]], seconds: float = 60.0) -> None:
     """Asks each to save its state and end; those that take too long are killed."""
     deadline = time.monotonic() + seconds
@@ -275,12 +315,10 @@ def _end(children: Sequence[subprocess.Popen[str]], seconds: float = 60.0) -> No
 
 def _run_child(
     cell: Cell,
-    threads: int,
+    environment: dict[str, str],
     children: list[subprocess.Popen[str]],
     show: _Together,
 ) -> Finished:
-    environment = os.environ | {"DP_BENCH_PROGRESS": "json"}
-    environment["OMP_NUM_THREADS"] = environment[PROCESSES] = str(threads)
     words = [sys.executable, "-W", "ignore", "-m", "dp_bench.bench"]
     child = subprocess.Popen(
         [*words, json.dumps(dataclasses.asdict(cell))],

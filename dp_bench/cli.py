@@ -215,10 +215,25 @@ class _Common:
         ]
         for cell in cells[:: len(seeds)]:
             settings_of(cell)
+        task.check(source=self.source)
+        if self.demos is not None:
+            fetch.load_demos(task.name, self.source, self.demos)  # refuses early
+        return cells
+
+    def scripted(self) -> bool:
+        """Whether demonstrations are made and not downloaded."""
+        sources = plugins.task(self.task or next(iter(plugins.tasks()))).sources
+        source = sources.get(self.source or next(iter(sources), ""))
+        return source is not None and source.script is not None
+
+    def obtain(self) -> None:
+        """Gets the demonstrations, unless they are there."""
+        from dp_bench import fetch
+
+        task = plugins.task(self.task or next(iter(plugins.tasks())))
         if self.demos is None:
             fetch.obtain(task.name, self.source)
         fetch.load_demos(task.name, self.source, self.demos)  # refuses early
-        return cells
 
     def _changes(
         self, methods: Sequence[str]
@@ -255,6 +270,7 @@ class Train(_Common):
 
         method = self.method or next(iter(plugins.methods()))
         (cell,) = self.cells([method], [self.seed])
+        self.obtain()
         folder = bench.run(cell)
         print(f"run folder: {folder}")
         _show_runs([folder])
@@ -366,7 +382,7 @@ class Compare(_Common):
 
     def run(self) -> None:
         """Trains and evaluates the grid, and prints and writes its tables."""
-        from dp_bench import bench, report
+        from dp_bench import bench, plan, report
 
         if self.jobs < 1:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
@@ -377,16 +393,25 @@ class Compare(_Common):
         trial = self.preset == "smoke" or changed or self.episodes is not None
         out = self.out or (self.runs / "results" if trial else Path("results"))
 
+        folder = out / cells[0].task
+        if not self.scripted():
+            self.obtain()  # a download that fails should do so at once
+        ahead = plan.plan(cells, self.jobs)
+        print(plan.in_words(ahead, cells, str(folder)), flush=True)
+        self.obtain()
+        folders: list[Path] = []
+
         def finished(end: bench.Finished) -> None:
             if end.folder:
+                folders.append(end.folder)
                 report.collect([end.folder], out)
+                if len(folders) < len(cells):
+                    _show_runs(folders)
 
         ends = bench.grid(cells, jobs=self.jobs, finished=finished)
-        folders = [end.folder for end in ends if end.folder]
         if folders:
-            folder = out / cells[0].task
             report.make(folder)
-            _show_runs(folders)
+            _show_runs([end.folder for end in ends if end.folder])
             print(f"records, tables and figures: {folder}")
         failed = [end for end in ends if end.error]
         if failed:

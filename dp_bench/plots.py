@@ -114,12 +114,20 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def learning_curves(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draws the score against the updates made, with bands that are intervals.
+def learning_curves(
+    records: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    column: str = "score",
+    title: str | None = None,
+) -> Axes:
+    """Draws a score against the updates made, with bands that are intervals.
 
     Args:
         records: As of `records.to_frame`, of one task, with several steps per run.
         ax: Where to draw; None for a figure of its own.
+        column: Which number of the records.
+        title: What it is called; its own name if left out.
 
     Raises:
         BadInput: When there are no records, or of several tasks.
@@ -138,11 +146,12 @@ def learning_curves(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
         rivals = records[records["method"] == run["method"]]
         apart = [str(run[n])[:12] for n in names[1:] if rivals[n].nunique() > 1]
         label = _named(run["method"], apart)
-        sizes += _score_curve(ax, frame, label, style)
+        sizes += _score_curve(ax, frame, label, style, column)
     ax.set_ylim(0, 1)
     ax.set_xlim(left=0)
     _finish(ax, records["task"].iloc[0])
-    ax.set_ylabel("score", fontsize=LETTERS)
+    starts = ", ".join(sorted(set(records["starts"])))
+    ax.set_ylabel(f"{title or column} on {starts} starts", fontsize=LETTERS)
     note = f"{seeds_by_starts(pd.DataFrame(sizes))}, bands are {LEVEL:.0%} intervals"
     _x_label(ax, "updates", note)
     _thousands(ax)
@@ -516,14 +525,18 @@ def _styles(members: list[Any]) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def _score_curve(
-    ax: Axes, frame: pd.DataFrame, label: str, style: Mapping[str, Any]
+    ax: Axes,
+    frame: pd.DataFrame,
+    label: str,
+    style: Mapping[str, Any],
+    column: str = "score",
 ) -> list[dict[str, int]]:
     """Draws the mean score by step with its interval; gives the sizes of samples."""
     steps: list[Any] = []
     estimates = []
     sizes = []
     for step, part in frame.groupby("step"):
-        cells = grid(part, "score").to_numpy(dtype=np.float64)
+        cells = grid(part, column).to_numpy(dtype=np.float64)
         if cells.size:
             steps.append(step)
             estimates.append(bootstrap(cells, np.random.default_rng(0)))

@@ -4,7 +4,7 @@ results/<task>/records/*.jsonl    what was measured
 results/<task>/logs/*.jsonl       loss while training
 results/<task>/modes.jsonl        paths from one start, by `dp-bench modes`
 results/<task>/table.md .tex .csv, success.png, loss.png   remade
-results/<task>/learning.png, stability.png   remade from runs evaluated on the way
+results/<task>/learning*.png, stability.png   remade from runs evaluated on the way
 results/<task>/modes.md .csv .png            remade from modes.jsonl
 """
 
@@ -22,6 +22,7 @@ from dp_bench.errors import BadInput
 from dp_bench.files import whole
 from dp_bench.records import Record
 from dp_bench.tables import Table
+from dp_bench.task import Column
 
 
 def collect(runs: Sequence[Path], results: Path) -> None:
@@ -81,8 +82,11 @@ def make(folder: Path) -> Table:
     plots.save(_figure(plots.success_bars(table)), folder / "success.png")
     curves = _with_several_steps(found)
     if curves:
-        ax = plots.learning_curves(records.to_frame(curves))
-        plots.save(_figure(ax), folder / "learning.png")
+        frame = records.to_frame(curves)
+        plots.save(_figure(plots.learning_curves(frame)), folder / "learning.png")
+        for column in _curves_of(frame):
+            ax = plots.learning_curves(frame, column=column.key, title=column.title)
+            plots.save(_figure(ax), folder / f"learning_{column.key}.png")
     logs = _logs(folder)
     if logs:
         plots.save(_figure(plots.loss_curves(_by_method(logs))), folder / "loss.png")
@@ -98,6 +102,13 @@ def make(folder: Path) -> Table:
 
         modes.make(folder)
     return table
+
+
+def _curves_of(frame: Any) -> list[Column]:
+    """Columns of the task that have learning curves, and that its records hold."""
+    task = plugins.tasks().get(frame["task"].iloc[0])
+    columns = task.columns if task else ()
+    return [c for c in columns if c.curve and c.key in frame]
 
 
 def published(folder: Path) -> Any:

@@ -41,11 +41,13 @@ class Column(NamedTuple):
         statistic: What the table shows of the episodes' numbers: their "mean", or, of
             numbers that name a choice, the "entropy" of the choices [bits]; NaN is for
             episodes in which nothing was chosen.
+        curve: Whether it has a learning curve of its own, `learning_<key>.png`.
     """
 
     key: str
     title: str
     statistic: Literal["mean", "entropy"] = "mean"
+    curve: bool = False
 
 
 @dataclass(frozen=True)

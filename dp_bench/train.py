@@ -459,6 +459,45 @@ def _run(
             bar.advance(1, text)
 
 
+def update_seconds(
+    policy: Policy,
+    train_data: tuple[np.ndarray, np.ndarray, np.ndarray],
+    training: Training,
+    *,
+    device: str = "cpu",
+    at_least: float = 2.0,
+) -> float:
+    """How long one update takes on this machine [s]; the policy is changed by it.
+
+    Args:
+        policy: With its initial weights, not yet fitted.
+        train_data: As of `train`.
+        training: Settings.
+        device: Where to compute.
+        at_least: Seconds to measure, after a few updates that are not counted.
+    """
+    place = torch.device(device)
+    policy = policy.to(place)
+    policy.train_dtype = resolve_precision(training.precision, place)
+    rows = [torch.as_tensor(a, dtype=torch.float32).to(place) for a in train_data[:2]]
+    policy.fit(rows[0], rows[1], torch.Generator().manual_seed(0))
+    batches = Batches(
+        policy,
+        *train_data,
+        batch_size=training.batch_size,
+        train_seed=0,
+        device=place,
+    )
+    loop = _Loop(policy.train(), training, 0, place)
+    for _ in range(3):
+        float(loop.step(batches))
+    updates, begun = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begun) < at_least:
+        float(loop.step(batches))
+        updates += 1
+    return spent / updates
+
+
 @torch.no_grad()
 def validation_loss(loop: _Loop, held_back: Batches, at_most: int = 8) -> float:
     """Loss of the averaged weights on validation windows, always the same noise."""

@@ -68,8 +68,8 @@ TASKS = {
                 ),
             },
             columns=(
-                Column("p1", "p1"),
-                Column("p2", "p2"),
+                Column("p1", "p1", curve=True),
+                Column("p2", "p2", curve=True),
                 Column("order", "order entropy", statistic="entropy"),
             ),
             traits="dp_bench.envs.block_push_traits:traits",

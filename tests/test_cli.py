@@ -131,6 +131,7 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
     main(["compare", "--methods", "dp_c", "--demos", "tiny.hdf5", *TINY])
     out, err = capsys.readouterr()
     assert "[1/1] pusht dp_c seed 0: done" in err
+    assert "this will take about" in out.splitlines()[0]
     assert "Diffusion Policy" in out
     results = tmp_path / "runs" / "results" / "pusht"
     assert str(results.relative_to(tmp_path)) in "".join(out.split())

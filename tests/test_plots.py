@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 
@@ -104,6 +105,19 @@ def test_a_learning_curve_passes_through_the_means():
     band = ax.collections[0].get_paths()[0].vertices
     assert band[:, 1].min() < scores.mean() / 2
     assert band[:, 1].max() > scores.mean()
+
+
+def test_a_learning_curve_of_a_sub_score_passes_through_its_means():
+    records = []
+    for step, blocks in ((10, [0, 1, 0, 0]), (20, [1, 1, 0, 1])):
+        made = episodes("m", [[0.9] * 4], step=step)
+        records += [
+            dataclasses.replace(record, sub_scores={"p1": float(p1)})
+            for record, p1 in zip(made, blocks, strict=True)
+        ]
+    ax = learning_curves(to_frame(records), column="p1", title="one block")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.25, 0.75])
+    assert ax.get_ylabel() == "one block on test starts"
 
 
 def test_runs_that_differ_in_anything_are_not_one_curve():
