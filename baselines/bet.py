@@ -23,11 +23,11 @@ from dp_bench.layers import (
     initialise_as_gpt,
     masked,
 )
-from dp_bench.policy import Policy
+from dp_bench.policy import ObsConfig, Policy
 
 
 @dataclass(frozen=True)
-class BetConfig:
+class BetConfig(ObsConfig):
     """Settings of BET.
 
     Attributes:
@@ -39,8 +39,6 @@ class BetConfig:
         dropout: Of tokens, of attention, and of what each part of a layer adds.
         focal_gamma: How much less a well-predicted cluster counts.
         offset_weight: Of the offset's error beside the cluster's.
-        obs_noise: Standard deviation of noise added to normalised observations in
-            training; 0 as published.
     """
 
     horizons: Horizons = field(default_factory=lambda: Horizons(5, 1, 5))
@@ -51,9 +49,9 @@ class BetConfig:
     dropout: float = 0.1
     focal_gamma: float = 2.0
     offset_weight: float = 1000.0
-    obs_noise: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         horizons = self.horizons
         if horizons.action != 1 or horizons.prediction != horizons.obs:
             raise BadInput(
@@ -65,7 +63,7 @@ class BetConfig:
             raise BadInput(f"clusters must be at least 1, got {self.clusters}")
         if not 0 <= self.dropout < 1:
             raise BadInput(f"dropout must be in [0, 1), got {self.dropout}")
-        for name in ("focal_gamma", "offset_weight", "obs_noise"):
+        for name in ("focal_gamma", "offset_weight"):
             if not getattr(self, name) >= 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
         if 0 < self.focal_gamma < 1:  # its slope is infinite where a share is 1

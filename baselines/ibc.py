@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.layers import Linear, dropout
-from dp_bench.policy import Policy
+from dp_bench.policy import ObsConfig, Policy
 
 
 @dataclass(frozen=True)
-class IbcConfig:
+class IbcConfig(ObsConfig):
     """Settings of IBC.
 
     Attributes:
@@ -45,8 +45,6 @@ class IbcConfig:
         langevin_rate: First and last step size of a climb.
         gradient_margin: Largest slope of the score that training leaves unpunished,
             "langevin".
-        obs_noise: Standard deviation of noise added to normalised observations in
-            training; 0 as published.
     """
 
     horizons: Horizons = field(default_factory=lambda: Horizons(2, 1, 2))
@@ -62,9 +60,9 @@ class IbcConfig:
     langevin_steps: int = 50
     langevin_rate: tuple[float, float] = (0.1, 1e-5)
     gradient_margin: float = 1.0
-    obs_noise: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         h = self.horizons
         if h.prediction != h.obs - 1 + h.action:
             raise BadInput(
@@ -75,7 +73,7 @@ class IbcConfig:
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in (
-            "rounds", "positive_noise", "round_noise", "gradient_margin", "obs_noise",
+            "rounds", "positive_noise", "round_noise", "gradient_margin",
         ):  # fmt: skip
             if not getattr(self, name) >= 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")

@@ -22,13 +22,13 @@ from torch.distributions import (
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.policy import Policy
+from dp_bench.policy import ObsConfig, Policy
 
 SMALLEST_STD = 1e-4  # of a mode, in normalised actions
 
 
 @dataclass(frozen=True)
-class LstmGmmConfig:
+class LstmGmmConfig(ObsConfig):
     """Settings of LSTM-GMM.
 
     Attributes:
@@ -41,8 +41,6 @@ class LstmGmmConfig:
             long as the stretches of training.
         std: Standard deviation of every mode in evaluation, in normalised actions;
             none for the learned ones.
-        obs_noise: Standard deviation of noise added to normalised observations in
-            training; 0 as published.
     """
 
     horizons: Horizons = field(default_factory=lambda: Horizons(1, 1, 10))
@@ -51,9 +49,9 @@ class LstmGmmConfig:
     modes: int = 5
     reset_every: int = 10
     std: float | None = SMALLEST_STD
-    obs_noise: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.horizons.obs, self.horizons.action) != (1, 1):
             raise BadInput(
                 "LSTM-GMM sees one observation and gives one action at a time: "
@@ -64,8 +62,6 @@ class LstmGmmConfig:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.std is not None and not self.std > 0:
             raise BadInput(f"std must be above 0 or none, got {self.std}")
-        if not self.obs_noise >= 0:
-            raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
 
 
 class Mixture(NamedTuple):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dp_bench.policy import Policy
 
 FORMAT = 1
+LATER = {"obs_scale": 1.0}  # settings of policies that came later, at what was before
 SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
 NUMBER_MOVERS = (
     "numpy",
@@ -90,6 +91,9 @@ class RunInfo:
         what = dataclasses.asdict(self)
         what["training"] = {
             k: v for k, v in self.training.items() if k not in SAME_NUMBERS
+        }
+        what["policy"] = {
+            k: v for k, v in self.policy.items() if k not in LATER or v != LATER[k]
         }
         for other in (
             "preset", "demos_digest", "split_digest", "order_digest", "train_seed",

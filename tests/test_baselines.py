@@ -149,12 +149,13 @@ def test_only_matrices_decay():
     assert {"network.positions", "network.norm.weight"} <= kept
 
 
-def test_observations_are_blurred_in_training_only():
-    config = dataclasses.replace(SMALL["bet"], obs_noise=0.1)
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_observations_are_blurred_in_training_only(scale):
+    config = dataclasses.replace(SMALL["bet"], obs_noise=0.1, obs_scale=scale)
     policy, obs = fresh(Bet, config), torch.zeros(1000, 1, 3)
     assert torch.equal(policy.eval().blurred(obs, torch.Generator()), obs)
     noise = policy.train().blurred(obs, torch.Generator().manual_seed(0))
-    assert noise.std().item() == pytest.approx(0.1, rel=0.05)
+    assert noise.std().item() == pytest.approx(0.1 * scale, rel=0.05)
 
 
 class Liking(nn.Module):
@@ -213,6 +214,8 @@ def test_more_clusters_than_actions_are_refused():
         (LstmGmmConfig, {"std": 0.0}, "std must be above 0"),
         (TransformerDiffusionConfig, {"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
         (TransformerDiffusionConfig, {"width": 9, "heads": 3}, "width must be even"),
+        (BetConfig, {"obs_scale": 0.0}, "obs_scale must be above 0"),
+        (IbcConfig, {"obs_scale": float("nan")}, "obs_scale must be above 0"),
         (TransformerDiffusionConfig, {"obs_noise": float("nan")}, "obs_noise"),
         (BetConfig, {"focal_gamma": 0.5}, "focal_gamma must be 0 or above 1"),
     ],

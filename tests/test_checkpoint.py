@@ -62,6 +62,11 @@ def test_info_comes_back_as_it_was_and_says_on_what_it_was_made(run):
         ({"train_seed": 1}, False),
         ({"preset": "laptop"}, False),
         ({"training": {"updates": 3, "save_seconds": 1.0, "log_every": 2}}, False),
+        ({"policy": INFO.policy | {"obs_scale": 5.0}}, True),
+        (
+            {"policy": INFO.policy | {"obs_scale": 1.0}},
+            False,
+        ),  # as before there was one
     ],
 )
 def test_the_settings_hash_moves_with_what_could_move_a_number(change, moves):

@@ -40,3 +40,14 @@ def test_a_constant_dimension_is_shifted_to_zero_and_not_blown_up():
     assert units(data)[:, 0].abs().max() < 1e-5
     seen = units(torch.tensor([[3.5, 0.5]]))
     torch.testing.assert_close(seen, torch.tensor([[0.5, 0.0]]), atol=1e-5, rtol=0)
+
+
+def test_a_larger_reach_scales_alike():
+    data = torch.tensor([[0.0, 5.0], [10.0, 5.0]])
+    usual, large = Normalizer(2), Normalizer(2)
+    usual.fit(data)
+    large.fit(data, reach=10.0)
+    x = torch.tensor([[2.5, 6.0]])
+    np.testing.assert_allclose(usual(x), [[-0.5, 1.0]])
+    np.testing.assert_allclose(large(x), [[-5.0, 1.0]])  # the second never changes
+    np.testing.assert_allclose(large.inverse(large(x)), x, rtol=1e-6)

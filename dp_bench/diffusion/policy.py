@@ -16,11 +16,11 @@ from dp_bench.diffusion.unet import Unet
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.layers import check_transformer, decay_matrices
-from dp_bench.policy import Policy
+from dp_bench.policy import ObsConfig, Policy
 
 
 @dataclass(frozen=True)
-class DiffusionConfig:
+class DiffusionConfig(ObsConfig):
     """Settings that every network of Diffusion Policy shares.
 
     Attributes:
@@ -32,8 +32,6 @@ class DiffusionConfig:
         sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021), from the same
             weights.
         sample_steps: Denoising steps of one decision.
-        obs_noise: Standard deviation of noise added to normalised observations in
-            training, against learning few demonstrations by heart; 0 as published.
     """
 
     horizons: Horizons = field(default_factory=Horizons)
@@ -41,11 +39,9 @@ class DiffusionConfig:
     predicts: Literal["noise", "sample"] = "noise"
     sampler: Literal["ddim", "ddpm"] = "ddim"
     sample_steps: int = 16
-    obs_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.obs_noise >= 0:
-            raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
+        super().__post_init__()
         if not 1 <= self.sample_steps <= self.train_steps:
             raise BadInput(
                 f"sample_steps must be in 1..train_steps = {self.train_steps}, "
