@@ -798,9 +798,3 @@ def test_without_opengl_one_can_step_and_is_told_what_to_install(tmp_path):
     broken = python("import dp_bench.envs.block_push", tmp_path, MUJOCO_GL="osmesa")
     if broken.returncode:
         assert "apt-get install libosmesa6" in broken.stderr.splitlines()[-1]
-
-
-def test_a_window_without_pygame_is_refused_with_the_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pygame", None)
-    with pytest.raises(BadInput, match=r"pip install 'dp-bench\[human\]'"):
-        Env(render_mode="human")

@@ -1,7 +1,6 @@
 """PushT: physics and score against recorded truth, geometry against laws."""
 
 import math
-import sys
 import warnings
 
 import gymnasium as gym
@@ -450,12 +449,6 @@ def test_bad_input_names_the_value_and_the_rule(call, named):
     with pytest.raises(BadInput) as refused:
         call()
     assert named in str(refused.value)
-
-
-def test_a_window_without_pygame_is_refused_with_the_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pygame", None)
-    with pytest.raises(BadInput, match=r"pip install 'dp-bench\[human\]'"):
-        PushT(render_mode="human")
 
 
 def test_a_picture_shows_where_things_are():
