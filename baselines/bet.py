@@ -169,7 +169,7 @@ class Bet(Policy):
         self.register_buffer("centers", torch.full((config.clusters, action_dim), 0.0))
         self.centers: Tensor
         self.network = BetNetwork(
-            self.seen_dim,
+            obs_dim,
             config.clusters * (1 + action_dim),
             steps=config.horizons.obs,
             width=config.width,
@@ -208,13 +208,13 @@ class Bet(Policy):
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Focal loss of the clusters and weighted error of the offsets."""
         dtype = self.train_dtype if self.training else torch.float32
-        out = self.network(self.seen(obs, generator), dtype)
+        out = self.network(self.blurred(obs, generator), dtype)
         parts = bet_loss(out, actions, self.centers, self.config.focal_gamma)
         return parts.cluster + self.config.offset_weight * parts.offset
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Draws a cluster for the latest observation, and adds its offset."""
-        out = self.network(self.seen(obs))  # (B, To, K + K Da)
+        out = self.network(obs)  # (B, To, K + K Da)
         k = self.config.clusters
         draws = torch.stack([torch.rand(1, generator=g) for g in generators])
         shares = out[:, -1, :k].softmax(-1).cumsum(-1)

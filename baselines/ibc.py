@@ -152,7 +152,7 @@ class Ibc(Policy):
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
         self.action_features = config.horizons.action * action_dim
         self.network = IbcNetwork(
-            config.horizons.obs * self.seen_dim,
+            config.horizons.obs * obs_dim,
             self.action_features,
             hidden=config.hidden,
             layers=config.layers,
@@ -166,7 +166,7 @@ class Ibc(Policy):
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=device)
 
-        seen = self.seen(obs[:, : self.horizons.obs], generator).flatten(1)
+        seen = self.blurred(obs[:, : self.horizons.obs], generator).flatten(1)
         right = actions[:, self.horizons.executed].flatten(1)
         right = right + config.positive_noise * normal(*right.shape)
         shape = (len(seen), config.negatives, self.action_features)
@@ -183,7 +183,7 @@ class Ibc(Policy):
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Searches actions `(B, Ta, Da)`, with To - 1 steps before that count not."""
-        seen = self.seen(obs).flatten(1)
+        seen = obs.flatten(1)
         shape = (self.config.candidates, self.action_features)
 
         def each(draw: Callable[..., Tensor], *size: int) -> Tensor:

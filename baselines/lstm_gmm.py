@@ -142,7 +142,7 @@ class LstmGmm(Policy):
     def __init__(self, config: LstmGmmConfig, *, obs_dim: int, action_dim: int) -> None:
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
         self.network = LstmGmmNetwork(
-            self.seen_dim,
+            obs_dim,
             action_dim,
             hidden=config.hidden,
             layers=config.layers,
@@ -151,7 +151,7 @@ class LstmGmm(Policy):
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of the actions of a stretch."""
-        mixture, _ = self.network.unroll(self.seen(obs, generator))
+        mixture, _ = self.network.unroll(self.blurred(obs, generator))
         return -mixture.log_prob(actions).mean()
 
     def predict_from(
@@ -168,7 +168,7 @@ class LstmGmm(Policy):
             torch.stack([m.hidden for m in kept], dim=1),
             torch.stack([m.cell for m in kept], dim=1),
         )
-        mixture, (h, c) = self.network.unroll(self.seen(obs), state)
+        mixture, (h, c) = self.network.unroll(obs, state)
         for i, m in enumerate(kept):
             full = m.steps + 1 == self.config.reset_every
             memory[i] = None if full else Remembered(h[:, i], c[:, i], m.steps + 1)

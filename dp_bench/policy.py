@@ -46,15 +46,10 @@ class ObsConfig:
         obs_noise: Standard deviation of noise added to observations in training, of
             observations normalised to plus and minus 1; against learning few
             demonstrations by heart. 0 as published.
-        obs_differences: Whether the network also sees the differences between all
-            pairs of numbers of an observation, normalised as the numbers are. Where
-            one thing is from another is what decides about pushing, and a small
-            network needs long to find it from where each of them is. Off as published.
     """
 
     obs_scale: float = 1.0
     obs_noise: float = 0.0
-    obs_differences: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.obs_scale < math.inf:
@@ -104,40 +99,6 @@ class Normalizer(nn.Module):
         return (x - self.offset) / self.scale
 
 
-class Differences(nn.Module):
-    """Appends the differences between all pairs of numbers of an observation.
-
-    They are taken in units of the environment, and normalised.
-
-    Args:
-        dim: Numbers of an observation, Do.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        one, other = torch.triu_indices(dim, dim, offset=1)
-        self.units = Normalizer(len(one))
-        self.register_buffer("one", one, persistent=False)
-        self.register_buffer("other", other, persistent=False)
-        self.one: Tensor
-        self.other: Tensor
-
-    @property
-    def dim(self) -> int:
-        """How many there are, `Do (Do - 1) / 2`."""
-        return len(self.one)
-
-    def fit(self, obs: Tensor, reach: float) -> None:
-        """Takes the ranges of the differences in `(N, Do)`."""
-        self.units.fit(obs[:, self.one] - obs[:, self.other], reach=reach)
-
-    def forward(self, obs: Tensor, units: Normalizer) -> Tensor:
-        """Maps `(..., Do)`, normalised by `units`, to `(..., Do + dim)`."""
-        found = units.inverse(obs)
-        apart = found[..., self.one] - found[..., self.other]
-        return torch.cat([obs, self.units(apart)], dim=-1)
-
-
 class Policy(nn.Module):
     """The base of everything that is trained.
 
@@ -165,9 +126,6 @@ class Policy(nn.Module):
         self._memory: list[Any] = []
         # settings of a method of another package need not have these
         self._obs_config = config if isinstance(config, ObsConfig) else ObsConfig()
-        self.differences = None
-        if self._obs_config.obs_differences:
-            self.differences = Differences(obs_dim)
 
     def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
         """Learns what is not learned by gradient: the units.
@@ -177,10 +135,7 @@ class Policy(nn.Module):
             actions: Training rows, `(N, Da)`, in units of the environment.
             generator: For methods that draw here.
         """
-        reach = self._obs_config.obs_scale
-        self.obs_units.fit(obs, reach=reach)
-        if self.differences is not None:
-            self.differences.fit(obs, reach)
+        self.obs_units.fit(obs, reach=self._obs_config.obs_scale)
         self.action_units.fit(actions)
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
@@ -229,29 +184,13 @@ class Policy(nn.Module):
         """
         return self.predict(obs, generators)
 
-    @property
-    def seen_dim(self) -> int:
-        """How many numbers of an observation `seen` gives to the network."""
-        more = 0 if self.differences is None else self.differences.dim
-        return self.obs_dim + more
-
-    def seen(self, obs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What the network sees of observations: `ObsConfig` says what.
-
-        Args:
-            obs: Normalised, `(..., Do)`.
-            generator: Source of noise, in training.
-
-        Returns:
-            `(..., seen_dim)`.
-        """
+    def blurred(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """Observations with the noise of `ObsConfig` in training."""
         config = self._obs_config
-        if self.training and config.obs_noise and generator is not None:
-            noise = torch.randn(obs.shape, generator=generator, device=obs.device)
-            obs = obs + config.obs_noise * config.obs_scale * noise
-        if self.differences is not None:
-            obs = self.differences(obs, self.obs_units)
-        return obs
+        if not (self.training and config.obs_noise):
+            return obs
+        noise = torch.randn(obs.shape, generator=generator, device=obs.device)
+        return obs + config.obs_noise * config.obs_scale * noise
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """The optimiser's groups; here all parameters share the weight decay."""

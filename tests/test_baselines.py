@@ -153,8 +153,8 @@ def test_only_matrices_decay():
 def test_observations_are_blurred_in_training_only(scale):
     config = dataclasses.replace(SMALL["bet"], obs_noise=0.1, obs_scale=scale)
     policy, obs = fresh(Bet, config), torch.zeros(1000, 1, 3)
-    assert torch.equal(policy.eval().seen(obs, torch.Generator()), obs)
-    noise = policy.train().seen(obs, torch.Generator().manual_seed(0))
+    assert torch.equal(policy.eval().blurred(obs, torch.Generator()), obs)
+    noise = policy.train().blurred(obs, torch.Generator().manual_seed(0))
     assert noise.std().item() == pytest.approx(0.1 * scale, rel=0.05)
 
 
@@ -237,22 +237,3 @@ def test_dropout_drops_its_share_and_keeps_the_mean(share):
         assert torch.equal(x.grad, y.detach())
         columns = (y == 0).float().mean(0)  # no place is dropped more than others
         assert columns.max().item() < share + 6 * (share / 1000) ** 0.5
-
-
-@pytest.mark.parametrize("method", SMALL)
-def test_differences_are_seen_where_they_are_asked_for(method):
-    """All pairs, in units of the environment, each normalised to its own range."""
-    config = dataclasses.replace(SMALL[method], obs_differences=True, obs_scale=2.0)
-    cls = plugins.load(plugins.method(method).policy)
-    policy = cls(config, obs_dim=3, action_dim=2)
-    obs = torch.tensor([[0.0, 10.0, 5.0], [4.0, 20.0, 5.0], [8.0, 10.0, 25.0]])
-    policy.fit(obs, torch.rand(20, 2), torch.Generator().manual_seed(0))
-    seen = policy.eval().seen(policy.obs_units(obs))
-    assert policy.seen_dim == seen.shape[-1] == 6
-    np.testing.assert_allclose(seen[:, :3], policy.obs_units(obs))
-    # 0 - 1: -10, -16, -2; 0 - 2: -5, -1, -17; 1 - 2: 5, 15, -15
-    expected = [[-2 / 7, 1.0, 2 / 3], [-2.0, 2.0, 2.0], [2.0, -2.0, -2.0]]
-    np.testing.assert_allclose(seen[:, 3:], expected, atol=1e-5)
-    policy.reset([0, 1])
-    acted = policy.act(obs[:2, None].expand(-1, policy.horizons.obs, -1).numpy())
-    assert np.isfinite(acted).all()

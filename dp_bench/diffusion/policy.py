@@ -228,7 +228,7 @@ class Diffusion(Policy):
         eps = torch.randn(actions.shape, generator=generator, device=device)
         share = self.alphas_bar[t, None, None]
         noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
-        seen = self.seen(obs[:, : self.horizons.obs], generator)
+        seen = self.blurred(obs[:, : self.horizons.obs], generator)
         dtype = self.train_dtype if self.training else torch.float32
         target = {
             "noise": lambda: eps,
@@ -259,7 +259,7 @@ class Diffusion(Policy):
         """
         steps = list(denoising_steps(self.config, self.alphas_bar.tolist()))
         times = torch.tensor([step.t for step in steps], device=obs.device)
-        conditions = self.network.conditions(times, self.seen(obs))
+        conditions = self.network.conditions(times, obs)
         fresh = iter(noise)
         x = next(fresh)
         for step, condition in zip(steps, conditions, strict=True):
@@ -305,7 +305,7 @@ class UnetDiffusion(Diffusion):
         config = self.config
         return Unet(
             self.action_dim,
-            config.horizons.obs * self.seen_dim,
+            config.horizons.obs * self.obs_dim,
             channels=config.channels,
             kernel_size=config.kernel_size,
             groups=config.groups,
@@ -324,7 +324,7 @@ class TransformerDiffusion(Diffusion):
         config = self.config
         return Transformer(
             self.action_dim,
-            self.seen_dim,
+            self.obs_dim,
             obs_steps=config.horizons.obs,
             steps=config.horizons.prediction,
             width=config.width,
