@@ -26,10 +26,9 @@ class DiffusionConfig(ObsConfig):
     Attributes:
         horizons: To, Ta, Tp.
         train_steps: Diffusion steps that the network is trained on.
-        predicts: What the network gives: the "noise" in a sequence, as published; the
-            "sample", the sequence without it, which a small transformer learns much
-            faster; or the "velocity" between the two (Salimans and Ho, 2022), whose
-            error counts at every diffusion step.
+        predicts: What the network gives: the "noise" in a sequence, as published, or
+            the "sample", the sequence without it. A small transformer learns the
+            second much faster.
         sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021), from the same
             weights.
         sample_steps: Denoising steps of one decision.
@@ -37,7 +36,7 @@ class DiffusionConfig(ObsConfig):
 
     horizons: Horizons = field(default_factory=Horizons)
     train_steps: int = 100
-    predicts: Literal["noise", "sample", "velocity"] = "noise"
+    predicts: Literal["noise", "sample"] = "noise"
     sampler: Literal["ddim", "ddpm"] = "ddim"
     sample_steps: int = 16
 
@@ -219,7 +218,7 @@ class Diffusion(Policy):
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Mean squared error of the predicted noise (Ho et al., 2020, eq. 14).
 
-        Of the predicted sequence or velocity, if the network gives that.
+        Of the predicted sequence, if the network gives that.
         """
         device = actions.device
         t = torch.randint(
@@ -230,11 +229,7 @@ class Diffusion(Policy):
         noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
         seen = self.blurred(obs[:, : self.horizons.obs], generator)
         dtype = self.train_dtype if self.training else torch.float32
-        target = {
-            "noise": lambda: eps,
-            "sample": lambda: actions,
-            "velocity": lambda: share.sqrt() * eps - (1 - share).sqrt() * actions,
-        }[self.config.predicts]()
+        target = eps if self.config.predicts == "noise" else actions
         return F.mse_loss(self.network(noisy, t, seen, dtype), target)
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
@@ -266,11 +261,8 @@ class Diffusion(Policy):
             out = self._denoise(x, condition)
             if self.config.predicts == "noise":
                 eps, x0 = out, step.from_x * x - step.from_eps * out
-            elif self.config.predicts == "sample":
+            else:
                 eps, x0 = (step.from_x * x - out) / step.from_eps, out
-            else:  # s is the size of the signal, n that of the noise
-                s, n = 1 / step.from_x, step.from_eps / step.from_x
-                eps, x0 = n * x + s * out, s * x - n * out
             x0 = x0.clamp(-1, 1)
             if step.to_eps:
                 x = x0.mul_(step.to_x0).add_(eps, alpha=step.to_eps)
