@@ -66,6 +66,20 @@ DP_C = {
             precision="float32",
         ),
     ),
+    # Chi et al. (2023): some two million updates
+    ("blockpush", "paper"): Preset(
+        UnetDiffusionConfig(
+            horizons=Horizons(3, 1, 12), sampler="ddpm", sample_steps=100
+        ),
+        Training(
+            updates=2_000_000,
+            batch_size=256,
+            lr=1e-4,
+            validate_every=10_000,
+            precision="float32",
+        ),
+        control="position",
+    ),
     ("*", "paper"): Preset(
         UnetDiffusionConfig(
             horizons=Horizons(2, 8, 16), sampler="ddpm", sample_steps=100
@@ -105,6 +119,17 @@ DP_T = {
             weight_decay=0.1, warmup=1000, validate_every=2000,
             precision="float32",
         ),
+    ),
+    ("blockpush", "paper"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(3, 1, 5), sampler="ddpm", sample_steps=100, dropout=0.3
+        ),
+        Training(
+            updates=2_000_000, batch_size=256, lr=1e-4, betas=(0.9, 0.95),
+            weight_decay=1e-3, warmup=1000, validate_every=10_000,
+            precision="float32",
+        ),
+        control="velocity",
     ),
     ("*", "paper"): Preset(
         TransformerDiffusionConfig(
@@ -198,6 +223,19 @@ BET = {
         Training(
             updates=6000, batch_size=128, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1,
             grad_clip=1.0,
+        ),
+        control="velocity",
+    ),
+    # Shafiullah et al. (2022): 350 epochs there
+    ("blockpush", "paper"): Preset(
+        BetConfig(
+            horizons=Horizons(3, 1, 3), clusters=24, width=72, heads=4, layers=4
+        ),
+        Training(
+            updates=165_000, batch_size=256, lr=1e-4, betas=(0.9, 0.95),
+            weight_decay=0.1, grad_clip=1.0, warmup=0, schedule="constant", ema=False,
+            validate_every=2000,
+            precision="float32",
         ),
         control="velocity",
     ),
