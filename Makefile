@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-TASK    ?= pusht
+TASK    ?= blockpush
 METHODS ?=
 SEEDS   ?= 0
 PRESET  ?= laptop

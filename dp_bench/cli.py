@@ -178,12 +178,16 @@ class _Common:
     device: str = "auto"
     """auto, cpu or cuda."""
 
+    def chosen_task(self) -> Any:
+        """The task that was named, or the first."""
+        return plugins.task(self.task or next(iter(plugins.tasks())))
+
     def cells(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Any]:
         """The grid, with everything about it checked before anything runs."""
         from dp_bench import fetch
         from dp_bench.bench import Cell, settings_of
 
-        task = plugins.task(self.task or next(iter(plugins.tasks())))
+        task = self.chosen_task()
         names = [plugins.method(name).name for name in methods]
         changes = self._changes(names)
         most = len(TEST_STARTS)
@@ -222,7 +226,7 @@ class _Common:
 
     def scripted(self) -> bool:
         """Whether demonstrations are made and not downloaded."""
-        sources = plugins.task(self.task or next(iter(plugins.tasks()))).sources
+        sources = self.chosen_task().sources
         source = sources.get(self.source or next(iter(sources), ""))
         return source is not None and source.script is not None
 
@@ -230,7 +234,7 @@ class _Common:
         """Gets the demonstrations, unless they are there."""
         from dp_bench import fetch
 
-        task = plugins.task(self.task or next(iter(plugins.tasks())))
+        task = self.chosen_task()
         if self.demos is None:
             fetch.obtain(task.name, self.source)
         fetch.load_demos(task.name, self.source, self.demos)  # refuses early

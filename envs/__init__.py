@@ -8,6 +8,34 @@ TASKS = {
     task.name: task
     for task in (
         Task(
+            name="blockpush",
+            env_id="dp_bench/BlockPush-v0",
+            entry_point="dp_bench.envs.block_push:BlockPush",
+            about="push two blocks into two targets, in any order",
+            max_steps=350,
+            score="dp_bench.envs.scores:different_rewards",
+            controls=("velocity", "position"),
+            actions_as={"position": "dp_bench.envs.block_push:targets"},
+            sources={
+                "scripted": DemoSource(
+                    about="1000 starts played by a script, made here in a minute",
+                    script="dp_bench.envs.block_push_script:demonstrate",
+                    env_seeds=range(1000),
+                ),
+                "published": DemoSource(
+                    about="1000 episodes of the published simulator, as .npz",
+                    convert="dp_bench.envs.block_push:demos_from_published",
+                    arrays=("obs", "action"),
+                ),
+            },
+            columns=(
+                Column("p1", "p1", curve=True),
+                Column("p2", "p2", curve=True),
+                Column("order", "order entropy", statistic="entropy"),
+            ),
+            traits="dp_bench.envs.block_push_traits:traits",
+        ),
+        Task(
             name="pusht",
             env_id="dp_bench/PushT-v0",
             entry_point="dp_bench.envs.push_t:PushT",
@@ -45,34 +73,6 @@ TASKS = {
                 unit="px",
                 downwards=True,
             ),
-        ),
-        Task(
-            name="blockpush",
-            env_id="dp_bench/BlockPush-v0",
-            entry_point="dp_bench.envs.block_push:BlockPush",
-            about="push two blocks into two targets, in any order",
-            max_steps=350,
-            score="dp_bench.envs.scores:different_rewards",
-            controls=("velocity", "position"),
-            actions_as={"position": "dp_bench.envs.block_push:targets"},
-            sources={
-                "scripted": DemoSource(
-                    about="1000 starts played by a script, made here in a minute",
-                    script="dp_bench.envs.block_push_script:demonstrate",
-                    env_seeds=range(1000),
-                ),
-                "published": DemoSource(
-                    about="1000 episodes of the published simulator, as .npz",
-                    convert="dp_bench.envs.block_push:demos_from_published",
-                    arrays=("obs", "action"),
-                ),
-            },
-            columns=(
-                Column("p1", "p1", curve=True),
-                Column("p2", "p2", curve=True),
-                Column("order", "order entropy", statistic="entropy"),
-            ),
-            traits="dp_bench.envs.block_push_traits:traits",
         ),
     )
 }

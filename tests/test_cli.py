@@ -15,6 +15,7 @@ from dp_bench.cli import COMMANDS, main
 from dp_bench.diffusion.policy import UnetDiffusion
 
 TINY = [
+    *("--task", "pusht"),
     *("--set", "policy.channels=8,16", "policy.step_dim=8", "policy.sample_steps=2"),
     *("training.updates=6", "training.batch_size=8", "training.log_every=2"),
     *("training.keep_every=2", "--preset", "smoke", "--episodes", "2"),
@@ -53,7 +54,7 @@ def refused(words, capsys):
 
 
 WRONG = {
-    "demos nosuch": "no task 'nosuch'; there are pusht",
+    "demos nosuch": "no task 'nosuch'; there are blockpush, pusht",
     "demos check": "name the file",
     "demos pusht tiny.hdf5": "did you mean `dp-bench demos pusht --from tiny.hdf5`?",
     "demos check nowhere": "nowhere does not exist",
@@ -76,7 +77,7 @@ WRONG = {
     "compare --set dp_x:training.lr=1": "names 'dp_x'",
     "train --method dp_cc": "did you mean 'dp_c'?",
     "train --set training.lr": "takes NAME=VALUE, got 'training.lr'",
-    "train --set lr=1": "no setting 'lr' of dp_c; there are policy.horizons.obs",
+    "train --set lr=1": "no setting 'lr' of dp_c; there are policy.obs_scale",
     "train --set training.updtes=1": "did you mean 'updates'?",
     "train --set training.lr=fast": "training.lr must be a number, got 'fast'",
     "train --set policy.sampler=euler": "one of ddim, ddpm; got 'euler'",
@@ -87,11 +88,11 @@ WRONG = {
     "train --demos nan.hdf5": "actions must be finite, and is not in episode 1 at st",
     "train --demos text.hdf5": "is in no form that can be read",
     "train --demos foreign.hdf5": "is in no form that can be read",
-    "train --demos other.zip": "holds no replay buffer",
-    "train --demos short.zip": "short.zip is truncated",
-    "train --demos tiny.hdf5 --source human": "holds 'made-up' demonstrations",
-    "train --demos tiny.hdf5 --obs image": "they hold keypoints, state",
-    "train --demos tiny.hdf5 --device abacus": "no device 'abacus' here; there is cpu",
+    "train --task pusht --demos other.zip": "holds no replay buffer",
+    "train --task pusht --demos short.zip": "short.zip is truncated",
+    "train --task pusht --demos tiny.hdf5 --source human": "holds 'made-up' demons",
+    "train --task pusht --demos tiny.hdf5 --obs image": "they hold keypoints, state",
+    "train --task pusht --demos tiny.hdf5 --device abacus": "there is cpu",
 }
 
 

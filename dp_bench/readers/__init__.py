@@ -86,10 +86,15 @@ def _convert(reader: Reader, path: Path, task: Task, source: str | None) -> Demo
     task.check(source=source)
     recipe = task.sources[source].convert if source else None
     if source is None or recipe is None:
+        others = [name for name, made in task.sources.items() if made.convert]
+        remedy = (
+            f"say whose they are, as with `--source {others[0]}`"
+            if others
+            else "save them with `dp_bench.demos.save`"
+        )
         raise BadInput(
             f"{path} is {reader.about}, and task {task.name!r} has no converter for "
-            f"its {source or 'missing'} demonstrations: save them with "
-            f"`dp_bench.demos.save`"
+            f"its {source or 'missing'} demonstrations: {remedy}"
         )
     arrays, ends = reader.read_arrays(path, task.sources[source].arrays)
     try:
