@@ -100,6 +100,18 @@ DP_T = {
         Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
         episodes=4,
     ),
+    # chosen on validation starts of BlockPush: results/blockpush/README.md
+    ("blockpush", "laptop"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(2, 1, 2), predicts="sample", sample_steps=33, width=96,
+            layers=2, dropout=0.0, obs_scale=10.0, obs_noise=0.003,
+        ),
+        Training(
+            updates=17_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
+            weight_decay=1e-3, grad_clip=1.0,
+        ),
+        control="velocity",
+    ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
         TransformerDiffusionConfig(
@@ -153,6 +165,12 @@ LSTM_GMM = {
         control="velocity",
         episodes=4,
     ),
+    # chosen on validation starts of BlockPush: results/blockpush/README.md
+    ("blockpush", "laptop"): Preset(
+        LstmGmmConfig(hidden=128, obs_scale=10.0),
+        Training(updates=24_000, batch_size=128, lr=2e-3, weight_decay=0.0),
+        control="velocity",
+    ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
         LstmGmmConfig(hidden=256, obs_noise=0.02),
@@ -178,6 +196,20 @@ IBC = {
         Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
         control="velocity",
         episodes=4,
+    ),
+    # chosen on validation starts of BlockPush: results/blockpush/README.md
+    ("blockpush", "laptop"): Preset(
+        IbcConfig(
+            hidden=128,
+            layers=3,
+            negatives=32,
+            candidates=1024,
+            rounds=0,
+            dropout=0.0,
+            obs_scale=10.0,
+        ),
+        Training(updates=20_000, batch_size=256, lr=2e-3),
+        control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
@@ -216,6 +248,18 @@ BET = {
         ),
         control="velocity",
         episodes=4,
+    ),
+    # chosen on validation starts of BlockPush: results/blockpush/README.md
+    ("blockpush", "laptop"): Preset(
+        BetConfig(
+            horizons=Horizons(2, 1, 2), clusters=24, width=96, heads=4, layers=2,
+            dropout=0.0, obs_scale=10.0, obs_noise=0.003,
+        ),
+        Training(
+            updates=24_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
+            weight_decay=0.1, grad_clip=1.0,
+        ),
+        control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
