@@ -181,8 +181,9 @@ def test_ctrl_c_lets_every_cell_save_its_state(cell, tmp_path):
     """A signal to the parent alone, as an editor sends it, ends the children too."""
     words = [f"{name}={value}" for name, value in CHANGES]
     command = [
-        *(sys.executable, "-m", "dp_bench", "compare", "--preset", "smoke"),
-        *("--methods", "dp_c", "--seeds", "0", "1", "--jobs", "2", "--episodes", "1"),
+        *(sys.executable, "-m", "dp_bench", "compare", "--task", "pusht"),
+        *("--preset", "smoke", "--methods", "dp_c", "--seeds", "0", "1"),
+        *("--jobs", "2", "--episodes", "1"),
         *("--demos", cell.demos, "--runs", cell.runs, "--device", "cpu"),
         *("--set", *words, "training.updates=100000"),
     ]

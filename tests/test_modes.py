@@ -18,7 +18,7 @@ FORK = TASK.fork
 TINY = [
     *("--set", "policy.channels=8,16", "policy.step_dim=8", "policy.sample_steps=2"),
     *("training.updates=2", "training.batch_size=8", "--preset", "smoke"),
-    *("--episodes", "1", "--method", "dp_c"),
+    *("--episodes", "1", "--method", "dp_c", "--task", "pusht"),
 ]
 
 
