@@ -7,6 +7,7 @@ made-up numbers, so that it can be taken before there are demonstrations.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dp_bench import progress
 from dp_bench.bench import Cell, child_environment
@@ -113,19 +114,22 @@ def forecasts(cells: Sequence[Cell]) -> list[Forecast]:
 def _forecasts(
     cells: Sequence[Cell], tell: Callable[[Forecast], None]
 ) -> list[Forecast]:
-    costs: dict[str, tuple[float, float]] = {}
+    begun = time.perf_counter()
+    importlib.import_module("dp_bench.train")  # torch is what takes long
+    start = time.perf_counter() - begun
+    costs: dict[str, _Costs] = {}
     found = []
     for cell in cells:
         updates, episodes = _left(cell)  # refuses what cannot be trained
         if cell.method not in costs:
-            costs[cell.method] = _costs(cell)
-        of_update, of_episode = costs[cell.method]
+            costs[cell.method] = _costs(cell, start)
+        cost = costs[cell.method]
         made = Forecast(
             method=cell.method,
             train_seed=cell.train_seed,
             updates=updates,
-            training=updates * of_update,
-            evaluation=episodes * of_episode,
+            training=updates * cost.update,
+            evaluation=cost.start + cost.evaluation(episodes) if episodes else 0.0,
         )
         found.append(made)
         tell(made)
@@ -157,8 +161,34 @@ def _left(cell: Cell) -> tuple[int, int]:
     return max(0, updates), max(0, episodes)
 
 
-def _costs(cell: Cell) -> tuple[float, float]:
-    """Seconds of one update, and of one whole episode."""
+class _Costs(NamedTuple):
+    """Seconds that things take.
+
+    Attributes:
+        start: Of a process, until it can work.
+        update: One update.
+        group: The decisions of one group of episodes that are played side by side.
+        episode: The simulation of one whole episode.
+        lanes: Episodes in a group.
+        processes: That share the groups.
+    """
+
+    start: float
+    update: float
+    group: float
+    episode: float
+    lanes: int
+    processes: int
+
+    def evaluation(self, episodes: int) -> float:
+        """Seconds of so many episodes."""
+        groups = -(-episodes // self.lanes)
+        rounds = -(-groups // self.processes)
+        return rounds * (self.group + self.episode * min(self.lanes, episodes))
+
+
+def _costs(cell: Cell, start: float) -> _Costs:
+    """Measures with networks of the real sizes."""
     import numpy as np
     import torch
 
@@ -203,10 +233,14 @@ def _costs(cell: Cell) -> tuple[float, float]:
     env.close()
     torch.set_num_threads(threads)
     decisions = -(-task.max_steps // policy.horizons.action)
-    of_episode = decisions * of_decision / task.lanes + task.max_steps * of_step
-    processes = int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1
-    groups = -(-(cell.episodes or settings.episodes or 50) // task.lanes)
-    return of_update, of_episode / max(1, min(processes, groups))
+    return _Costs(
+        start=start,
+        update=of_update,
+        group=decisions * of_decision,
+        episode=task.max_steps * of_step,
+        lanes=task.lanes,
+        processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
+    )
 
 
 def _demonstrations(cell: Cell) -> float:

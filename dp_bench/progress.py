@@ -57,6 +57,7 @@ class Lines(Bar):
     """A line now and then, for log files."""
 
     _shown = 0.0
+    _said = -1
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -65,11 +66,12 @@ class Lines(Bar):
             self._print()
 
     def close(self) -> None:
-        """Prints a last line, if there was one before."""
-        if self._shown:
+        """Prints a last line, if there was one before that said less."""
+        if self._shown and self._said != self.done:
             self._print()
 
     def _print(self) -> None:
+        self._said = self.done
         left = self._seconds_left()
         remaining = f", {duration(left)} left" if left else ""
         share = f"{self.done}/{self.total}"

@@ -37,6 +37,15 @@ def test_times_add_up_and_jobs_share_them():
     assert Plan(10.0, cells, jobs=2).seconds == 45.0
 
 
+def test_evaluation_counts_groups_that_are_played_side_by_side():
+    cost = plan._Costs(
+        start=2.0, update=0.1, group=10.0, episode=0.5, lanes=25, processes=2
+    )
+    assert cost.evaluation(4) == 10 + 4 * 0.5
+    assert cost.evaluation(50) == 10 + 25 * 0.5  # a group in each process
+    assert cost.evaluation(51) == 2 * (10 + 25 * 0.5)
+
+
 def test_a_plan_says_what_is_done_and_how_long_it_takes(cell):
     done = Cell("blockpush", "ibc", 0, preset="laptop")
     todo = Cell("blockpush", "bet", 0, preset="laptop")
