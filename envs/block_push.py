@@ -15,7 +15,7 @@ from gymnasium import spaces
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
 
-from .checks import check_choice
+from .checks import check_choice, check_reset
 from .window import Window, check_window
 
 OPENGL = (
@@ -197,14 +197,8 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
         Raises:
             BadInput: When the seed or the state cannot be used.
         """
-        if seed is not None and not 0 <= seed < 2**32:
-            raise BadInput(f"seed {seed} must be in [0, 2**32 - 1]")
+        check_reset("BlockPush", seed, options)
         super().reset(seed=seed)
-        unknown = set(options or {}) - {"state"}
-        if unknown:
-            raise BadInput(
-                f"BlockPush has no reset option {min(unknown)!r}; it has 'state'"
-            )
         if options and options.get("state") is not None:
             state = _checked_state(options["state"])
         elif seed is not None:
