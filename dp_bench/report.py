@@ -26,10 +26,24 @@ from dp_bench.task import Column
 
 
 def collect(runs: Sequence[Path], results: Path) -> None:
-    """Copies records, log and settings of run folders to where reports are made."""
+    """Copies records, log and settings of run folders to where reports are made.
+
+    Args:
+        runs: Run folders.
+        results: Folder with a folder for each task; or the folder of one task.
+
+    Raises:
+        BadInput: When a run is of another task than the folder.
+    """
+    of_one_task = (results / "records").is_dir()
     for run in map(RunFolder, runs):
         info = run.info()
-        task = results / info.task
+        if of_one_task and info.task != results.resolve().name:
+            raise BadInput(
+                f"{run.path} is a run of {info.task}, and {results} holds results of "
+                f"another task; name the folder above it"
+            )
+        task = results if of_one_task else results / info.task
         name = run.path.name
         copies = {
             run.records: task / "records" / f"{name}.jsonl",

@@ -157,6 +157,14 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
     said = refused(f"eval {run} --steps 3", capsys)
     assert "kept on the way: 2, 4, 6" in said
 
+    main(["report", "runs/results/pusht", "--runs", str(run)])  # the task's own folder
+    assert not (results / "pusht").exists()
+    assert {r.step for r in records.read(results / "records")} == {2, 4, 6}
+    (tmp_path / "runs" / "results" / "reach" / "records").mkdir(parents=True)
+    capsys.readouterr()
+    said = refused(f"report runs/results/reach --runs {run}", capsys)
+    assert "is a run of pusht" in said
+
     (results / "logs" / f"{run.name}.jsonl").write_text("{")
     assert "are no log and its run" in refused("report runs/results", capsys)
 
