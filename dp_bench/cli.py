@@ -61,7 +61,7 @@ class List:
         from dp_bench.presets import preset
 
         method = plugins.method(self.method or next(iter(plugins.methods())))
-        task = plugins.task(self.task or next(iter(plugins.tasks())))
+        task = _task(self.task)
         found = preset(method, task.name, self.preset)
         title = (
             f"{method.name} on {task.name}, {self.preset} "
@@ -133,7 +133,7 @@ class Demos:
             found = demonstrations.load(self.file)
             task = plugins.task(found.task)
         else:
-            task = plugins.task(self.task or next(iter(plugins.tasks())))
+            task = _task(self.task)
             found = readers.read(self.file, task, self.source)
         task.actions_of(found, self.control)  # refuses early
         print(_described(found))
@@ -178,16 +178,12 @@ class _Common:
     device: str = "auto"
     """auto, cpu or cuda."""
 
-    def chosen_task(self) -> Any:
-        """The task that was named, or the first."""
-        return plugins.task(self.task or next(iter(plugins.tasks())))
-
     def cells(self, methods: Sequence[str], seeds: Sequence[int]) -> list[Any]:
         """The grid, with everything about it checked before anything runs."""
         from dp_bench import fetch
         from dp_bench.bench import Cell, settings_of
 
-        task = self.chosen_task()
+        task = _task(self.task)
         names = [plugins.method(name).name for name in methods]
         changes = self._changes(names)
         most = len(TEST_STARTS)
@@ -226,7 +222,7 @@ class _Common:
 
     def scripted(self) -> bool:
         """Whether demonstrations are made and not downloaded."""
-        sources = self.chosen_task().sources
+        sources = _task(self.task).sources
         source = sources.get(self.source or next(iter(sources), ""))
         return source is not None and source.script is not None
 
@@ -234,7 +230,7 @@ class _Common:
         """Gets the demonstrations, unless they are there."""
         from dp_bench import fetch
 
-        task = self.chosen_task()
+        task = _task(self.task)
         if self.demos is None:
             fetch.obtain(task.name, self.source)
         fetch.load_demos(task.name, self.source, self.demos)  # refuses early
@@ -497,6 +493,11 @@ COMMANDS = {
     "modes": Modes,
     "report": Report,
 }
+
+
+def _task(name: str | None) -> Any:
+    """The task of this name, or where none is given the first."""
+    return plugins.task(name or next(iter(plugins.tasks())))
 
 
 def _pair(text: str) -> tuple[str, str]:

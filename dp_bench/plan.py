@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -106,34 +106,24 @@ def plan(cells: Sequence[Cell], jobs: int = 1) -> Plan:
     return Plan(demonstrations, tuple(found), jobs)
 
 
-def forecasts(cells: Sequence[Cell]) -> list[Forecast]:
-    """Probes in this process."""
-    return list(_forecasts(cells, lambda _: None))
-
-
-def _forecasts(
-    cells: Sequence[Cell], tell: Callable[[Forecast], None]
-) -> list[Forecast]:
+def forecasts(cells: Sequence[Cell]) -> Iterator[Forecast]:
+    """Probes in this process, each method once; one forecast for each cell."""
     begun = time.perf_counter()
     importlib.import_module("dp_bench.train")  # torch is what takes long
     start = time.perf_counter() - begun
     costs: dict[str, _Costs] = {}
-    found = []
     for cell in cells:
         updates, episodes = _left(cell)  # refuses what cannot be trained
         if cell.method not in costs:
             costs[cell.method] = _costs(cell, start)
         cost = costs[cell.method]
-        made = Forecast(
+        yield Forecast(
             method=cell.method,
             train_seed=cell.train_seed,
             updates=updates,
             training=updates * cost.update,
             evaluation=cost.start + cost.evaluation(episodes) if episodes else 0.0,
         )
-        found.append(made)
-        tell(made)
-    return found
 
 
 def _left(cell: Cell) -> tuple[int, int]:
@@ -323,7 +313,8 @@ def _main() -> int:
 
     try:
         say({"demonstrations": _demonstrations(cells[0])})
-        _forecasts(cells, lambda made: say(dataclasses.asdict(made)))
+        for made in forecasts(cells):
+            say(dataclasses.asdict(made))
     except (BadInput, OSError) as error:
         print(error, file=sys.stderr)
         return 2
