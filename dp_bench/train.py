@@ -258,6 +258,31 @@ def _wish_to_stop() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+class _Flat:
+    """Parameters of one group, laid one after the other in one vector `values`.
+
+    What is done to all of them (clipping, the optimiser, the average) is then one
+    operation on a processor, where each has a price, and not one per parameter.
+    """
+
+    def __init__(self, params: list[Tensor]) -> None:
+        self.params = params
+        self.values = torch.nn.Parameter(
+            torch.cat([p.detach().flatten() for p in self.params])
+        )
+        sizes = [p.numel() for p in self.params]
+        parts = self.values.detach().split(sizes)
+        for p, part in zip(self.params, parts, strict=True):
+            p.data = part.view(p.shape)
+
+    def gather(self) -> None:
+        """Moves the gradients of the parameters to that of `values`."""
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.params]
+        self.values.grad = torch.cat([g.flatten() for g in grads])
+        for p in self.params:
+            p.grad = None
+
+
 class _Loop:
     """The state of a training: all of it is in `tensors`, for an exact resume."""
 
@@ -275,14 +300,23 @@ class _Loop:
                 torch.cuda.current_device() if device.index is None else device.index
             )
             self.ambient = torch.cuda.default_generators[number]
-        self.params: list[Tensor] = list(policy.parameters())
-        self.average = [p.detach().clone() for p in self.params] if training.ema else []
-        self.optimizer = torch.optim.AdamW(
-            policy.parameter_groups(training.weight_decay),
-            lr=training.lr,
-            betas=training.betas,
-            fused=True,
+        groups = policy.parameter_groups(training.weight_decay)
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p.requires_grad]
+        groups = [group for group in groups if group["params"]]
+        # a GPU has kernels for many tensors at once; and its LSTM wants its own order
+        self.flat = (
+            [_Flat(group["params"]) for group in groups]
+            if device.type == "cpu"
+            else []
         )
+        for group, flat in zip(groups, self.flat, strict=False):
+            group["params"] = [flat.values]
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=training.lr, betas=training.betas, fused=True
+        )
+        self.values: list[Tensor] = [v for group in groups for v in group["params"]]
+        self.average = [v.detach().clone() for v in self.values] if training.ema else []
         self.update = 0
         self.seconds = 0.0
 
@@ -299,36 +333,40 @@ class _Loop:
             group["lr"] = lr
         loss = self.policy.loss(obs, actions, self.generator)
         loss.backward()
+        for flat in self.flat:
+            flat.gather()
         if training.grad_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.params, training.grad_clip)
+            torch.nn.utils.clip_grad_norm_(self.values, training.grad_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.update += 1
         if self.average:
             weight = 1 - ema_decay(self.update)
             with torch.no_grad():  # or the average would remember all its updates
-                torch._foreach_lerp_(self.average, self.params, weight)
+                torch._foreach_lerp_(self.average, self.values, weight)
         return loss.detach()
 
     def finite(self) -> bool:
         """Whether the weights are; a finite loss tells so of those before it only."""
-        return math.isfinite(sum(p.detach().double().sum() for p in self.params))
+        return math.isfinite(sum(v.detach().double().sum() for v in self.values))
 
     def averaged(self) -> Policy:
         """A policy with the averaged weights, for evaluation."""
-        policy = copy.deepcopy(self.policy).eval()
-        if self.average:
-            with torch.no_grad():
-                weights: list[Tensor] = list(policy.parameters())
-                torch._foreach_copy_(weights, self.average)
+        if not self.average:
+            return copy.deepcopy(self.policy).eval()
+        with torch.no_grad():
+            now = [v.clone() for v in self.values]
+            torch._foreach_copy_(self.values, self.average)
+            policy = copy.deepcopy(self.policy).eval()
+            torch._foreach_copy_(self.values, now)
         return policy
 
     def save(self, folder: RunFolder, seconds: float) -> None:
         """Writes the state, whole or not at all."""
         tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
         tensors |= {f"average.{i}": a for i, a in enumerate(self.average)}
-        for i, p in enumerate(self.params):
-            for name, value in self.optimizer.state[p].items():
+        for i, values in enumerate(self.values):
+            for name, value in self.optimizer.state[values].items():
                 tensors[f"optimizer.{i}.{name}"] = value
         facts = {"update": self.update, "seconds": seconds}
         save_tensors(folder.resume, tensors, facts)
@@ -347,10 +385,10 @@ class _Loop:
             self.policy.load_state_dict(state)
             for i, average in enumerate(self.average):
                 average.copy_(tensors[f"average.{i}"])
-            for i, p in enumerate(self.params):
+            for i, values in enumerate(self.values):
                 prefix = f"optimizer.{i}."
-                self.optimizer.state[p] = {
-                    name.removeprefix(prefix): t.to(p.device)
+                self.optimizer.state[values] = {
+                    name.removeprefix(prefix): t.to(values.device)
                     for name, t in tensors.items()
                     if name.startswith(prefix)
                 }
@@ -367,7 +405,7 @@ class _Loop:
         """Gives the policy the weights to be evaluated, and saves them."""
         if self.average:
             with torch.no_grad():
-                torch._foreach_copy_(self.params, self.average)
+                torch._foreach_copy_(self.values, self.average)
         facts = {"update": self.update, "seconds": self.seconds}
         save_tensors(folder.weights, self.policy.state_dict(), facts)
         folder.resume.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from dp_bench.diffusion.policy import (
     TransformerDiffusionConfig,
     UnetDiffusionConfig,
 )
-from dp_bench.layers import dropout
+from dp_bench.layers import _attend_to_few, dropout, masked
 from dp_bench.policy import Policy
 from dp_bench.train import Training, train
 
@@ -237,3 +237,21 @@ def test_dropout_drops_its_share_and_keeps_the_mean(share):
         assert torch.equal(x.grad, y.detach())
         columns = (y == 0).float().mean(0)  # no place is dropped more than others
         assert columns.max().item() < share + 6 * (share / 1000) ** 0.5
+
+
+@pytest.mark.parametrize(("steps", "seen"), [(1, 1), (2, 2), (2, 3), (2, 4)])
+def test_attention_to_few_is_attention(steps, seen):
+    generator = torch.Generator().manual_seed(0)
+    shape = (5, 4, steps, 6), (5, 4, seen, 6), (5, 4, seen, 6)
+    q, k, v = (torch.randn(s, generator=generator, requires_grad=True) for s in shape)
+    mask = masked(torch.arange(seen) <= torch.arange(steps)[:, None])
+    push = torch.randn(shape[0], generator=generator)
+    ours = _attend_to_few(q, k, v, mask)
+    theirs = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    torch.testing.assert_close(ours, theirs)
+    for one, other in zip(
+        torch.autograd.grad(ours, (q, k, v), push),
+        torch.autograd.grad(theirs, (q, k, v), push),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

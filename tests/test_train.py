@@ -20,6 +20,7 @@ from dp_bench.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policy import Policy
+from dp_bench.seeds import Purpose, derive
 from dp_bench.train import (
     Batches,
     Training,
@@ -400,3 +401,45 @@ def test_the_average_does_not_remember_its_updates():
         Batches(policy, obs, actions, ends, batch_size=8, train_seed=0, device=device)
     )
     assert not any(average.requires_grad for average in loop.average)
+
+
+def test_an_update_is_that_of_an_optimiser_of_each_parameter():
+    """Laying parameters in one vector changes the speed, and nothing else."""
+    obs, actions, ends = walks()
+    settings = Training(
+        **{**TRAINING.__dict__, "weight_decay": 0.3, "grad_clip": 0.5, "lr": 1e-2}
+    )
+    device = torch.device("cpu")
+    loops = []
+    for _ in range(2):
+        policy = fresh()
+        policy.fit(torch.as_tensor(obs), torch.as_tensor(actions), torch.Generator())
+        loops.append(_Loop(policy.train(), settings, 0, device))
+        batches = Batches(
+            policy, obs, actions, ends, batch_size=8, train_seed=0, device=device
+        )
+    one, plain = loops
+    assert len(one.values) < len(list(one.policy.parameters()))
+    params = list(plain.policy.parameters())
+    average = [p.detach().clone() for p in params]
+    optimizer = torch.optim.AdamW(
+        plain.policy.parameter_groups(0.3), betas=settings.betas, foreach=False
+    )
+    for update in range(6):
+        one.step(batches)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.lr * lr_factor(update, settings)
+        plain.generator.manual_seed(derive(Purpose.LOSS_NOISE, 0, update))
+        plain.policy.loss(*batches.at(update), plain.generator).backward()
+        norm = torch.nn.utils.clip_grad_norm_(params, 0.5)
+        assert norm > 0.5  # it is clipped
+        optimizer.step()
+        optimizer.zero_grad()
+        for kept, p in zip(average, params, strict=True):
+            kept.lerp_(p.detach(), 1 - ema_decay(update + 1))
+    for found, wanted in (
+        (one.policy.parameters(), params),
+        (one.averaged().parameters(), average),
+    ):
+        for p, q in zip(found, wanted, strict=True):
+            torch.testing.assert_close(p.detach(), q.detach(), rtol=1e-3, atol=1e-5)
