@@ -107,7 +107,7 @@ DP_T = {
             layers=2, dropout=0.0, obs_scale=10.0, obs_noise=0.003,
         ),
         Training(
-            updates=17_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
+            updates=28_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
             weight_decay=1e-3, grad_clip=1.0,
         ),
         control="velocity",
@@ -168,7 +168,7 @@ LSTM_GMM = {
     # chosen on validation starts of BlockPush: results/blockpush/README.md
     ("blockpush", "laptop"): Preset(
         LstmGmmConfig(hidden=128, obs_scale=10.0),
-        Training(updates=24_000, batch_size=128, lr=2e-3, weight_decay=0.0),
+        Training(updates=28_000, batch_size=128, lr=2e-3, weight_decay=0.0),
         control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
@@ -208,7 +208,7 @@ IBC = {
             dropout=0.0,
             obs_scale=10.0,
         ),
-        Training(updates=20_000, batch_size=256, lr=2e-3),
+        Training(updates=36_000, batch_size=256, lr=2e-3),
         control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
@@ -256,7 +256,7 @@ BET = {
             dropout=0.0, obs_scale=10.0, obs_noise=0.003,
         ),
         Training(
-            updates=24_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
+            updates=40_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
             weight_decay=0.1, grad_clip=1.0,
         ),
         control="velocity",

@@ -306,9 +306,7 @@ class _Loop:
         groups = [group for group in groups if group["params"]]
         # a GPU has kernels for many tensors at once; and its LSTM wants its own order
         self.flat = (
-            [_Flat(group["params"]) for group in groups]
-            if device.type == "cpu"
-            else []
+            [_Flat(group["params"]) for group in groups] if device.type == "cpu" else []
         )
         for group, flat in zip(groups, self.flat, strict=False):
             group["params"] = [flat.values]
