@@ -18,10 +18,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dp_bench import progress
 from dp_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    from dp_bench.demos import Demos
 
 PROCESSES = "DP_BENCH_PROCESSES"  # how many a cell of a grid may start to evaluate
 
@@ -145,8 +148,12 @@ class Prepared(NamedTuple):
     validation: tuple[Any, Any, Any] | None
 
 
-def prepared(cell: Cell) -> Prepared:
+def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
     """Loads what a cell is trained on.
+
+    Args:
+        cell: What is wanted.
+        demos: Its demonstrations, where they have been loaded before.
 
     Raises:
         BadInput: When something about the cell cannot be used.
@@ -163,7 +170,7 @@ def prepared(cell: Cell) -> Prepared:
     chosen = settings_of(cell)
     task = plugins.task(cell.task)
     obs_kind = cell.obs_kind or task.obs_kinds[0]
-    demos = fetch.load_demos(task.name, cell.source, cell.demos)
+    demos = demos or fetch.load_demos(task.name, cell.source, cell.demos)
     if obs_kind not in demos.obs:
         raise BadInput(
             f"these demonstrations hold no {obs_kind!r} observations; "

@@ -7,6 +7,7 @@ made-up numbers, so that it can be taken before there are demonstrations.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import json
 import os
@@ -15,11 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dp_bench import progress
 from dp_bench.bench import Cell, child_environment
 from dp_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    from dp_bench.demos import Demos
 
 UPDATE_SECONDS, STEP_SECONDS = 2.0, 0.5  # how long a probe measures
 ROWS, EPISODE = 2000, 100  # of made-up demonstrations
@@ -108,12 +112,15 @@ def plan(cells: Sequence[Cell], jobs: int = 1) -> Plan:
 
 def forecasts(cells: Sequence[Cell]) -> Iterator[Forecast]:
     """Probes in this process, each method once; one forecast for each cell."""
+    from dp_bench import fetch
+
     begun = time.perf_counter()
     importlib.import_module("dp_bench.train")  # torch is what takes long
     start = time.perf_counter() - begun
     costs: dict[str, _Costs] = {}
+    load = functools.lru_cache(maxsize=1)(fetch.load_demos)  # most cells share them
     for cell in cells:
-        updates, episodes = _left(cell)  # refuses what cannot be trained
+        updates, episodes = _left(cell, load)  # refuses what cannot be trained
         if cell.method not in costs:
             costs[cell.method] = _costs(cell, start)
         cost = costs[cell.method]
@@ -126,8 +133,8 @@ def forecasts(cells: Sequence[Cell]) -> Iterator[Forecast]:
         )
 
 
-def _left(cell: Cell) -> tuple[int, int]:
-    """Updates and episodes that a cell still has to do."""
+def _left(cell: Cell, load: Callable[..., Demos]) -> tuple[int, int]:
+    """Updates and episodes that a cell still has to do; `load` as `load_demos`."""
     from dp_bench import fetch, plugins, records
     from dp_bench.bench import prepared, settings_of
     from dp_bench.checkpoint import load_tensors
@@ -140,7 +147,7 @@ def _left(cell: Cell) -> tuple[int, int]:
     updates = settings.training.updates
     if fetch.find(cell.task, cell.source, cell.demos) is None:
         return updates, episodes
-    folder = prepared(cell).folder
+    folder = prepared(cell, load(cell.task, cell.source, cell.demos)).folder
     if folder.weights.is_file():
         updates = 0
         if folder.records.is_file():
