@@ -44,6 +44,20 @@ DP_C = {
         Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
         episodes=4,
     ),
+    # chosen on validation starts of BlockPush: results/blockpush/README.md
+    ("blockpush", "laptop"): Preset(
+        UnetDiffusionConfig(
+            horizons=Horizons(2, 1, 4),
+            predicts="sample",
+            channels=(64, 128),
+            kernel_size=3,
+            step_dim=64,
+            obs_scale=10.0,
+            obs_noise=0.003,
+        ),
+        Training(updates=14_000, batch_size=256, lr=2e-3),
+        control="velocity",
+    ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
         UnetDiffusionConfig(
