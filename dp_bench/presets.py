@@ -55,7 +55,7 @@ DP_C = {
             obs_scale=10.0,
             obs_noise=0.003,
         ),
-        Training(updates=14_000, batch_size=256, lr=2e-3),
+        Training(updates=14_000, batch_size=256, lr=2e-3, keep_every=3500),
         control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
@@ -122,7 +122,7 @@ DP_T = {
         ),
         Training(
             updates=28_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
-            weight_decay=1e-3, grad_clip=1.0,
+            weight_decay=1e-3, grad_clip=1.0, keep_every=7000,
         ),
         control="velocity",
     ),
@@ -182,7 +182,9 @@ LSTM_GMM = {
     # chosen on validation starts of BlockPush: results/blockpush/README.md
     ("blockpush", "laptop"): Preset(
         LstmGmmConfig(hidden=128, obs_scale=10.0),
-        Training(updates=28_000, batch_size=128, lr=2e-3, weight_decay=0.0),
+        Training(
+            updates=28_000, batch_size=128, lr=2e-3, weight_decay=0.0, keep_every=7000
+        ),
         control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
@@ -222,7 +224,7 @@ IBC = {
             dropout=0.0,
             obs_scale=10.0,
         ),
-        Training(updates=36_000, batch_size=256, lr=2e-3),
+        Training(updates=36_000, batch_size=256, lr=2e-3, keep_every=9000),
         control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
@@ -271,7 +273,7 @@ BET = {
         ),
         Training(
             updates=40_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
-            weight_decay=0.1, grad_clip=1.0,
+            weight_decay=0.1, grad_clip=1.0, keep_every=10_000,
         ),
         control="velocity",
     ),
