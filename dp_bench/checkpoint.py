@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from dp_bench.policy import Policy
 
 FORMAT = 1
-LATER = {"obs_scale": 1.0}  # settings of policies that came later, at what was before
+# settings of policies that came later, at what was before
+LATER = {"obs_scale": 1.0, "causal": False}
 SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
 NUMBER_MOVERS = (
     "numpy",

@@ -117,8 +117,9 @@ DP_T = {
     # chosen on validation starts of BlockPush: results/blockpush/README.md
     ("blockpush", "laptop"): Preset(
         TransformerDiffusionConfig(
-            horizons=Horizons(2, 1, 2), predicts="sample", sample_steps=33, width=96,
-            layers=2, dropout=0.0, obs_scale=10.0, obs_noise=0.003,
+            horizons=Horizons(2, 1, 2), predicts="sample", width=96, layers=1,
+            condition_layers=2, causal=True, dropout=0.0, obs_scale=10.0,
+            obs_noise=0.003,
         ),
         Training(
             updates=28_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),

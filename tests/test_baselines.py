@@ -214,6 +214,7 @@ def test_more_clusters_than_actions_are_refused():
         (LstmGmmConfig, {"std": 0.0}, "std must be above 0"),
         (TransformerDiffusionConfig, {"dropout": 1.0}, r"dropout must be in \[0, 1\)"),
         (TransformerDiffusionConfig, {"width": 9, "heads": 3}, "width must be even"),
+        (TransformerDiffusionConfig, {"causal": True}, "needs condition_layers"),
         (BetConfig, {"obs_scale": 0.0}, "obs_scale must be above 0"),
         (IbcConfig, {"obs_scale": float("nan")}, "obs_scale must be above 0"),
         (TransformerDiffusionConfig, {"obs_noise": float("nan")}, "obs_noise"),

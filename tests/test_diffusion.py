@@ -8,6 +8,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from dp_bench import BadInput, Horizons
 from dp_bench.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
+from dp_bench.diffusion.transformer import Transformer
 from textbook_unet import textbook_copy
 
 SMALL = {"channels": (16, 32), "step_dim": 16}
@@ -118,3 +119,24 @@ def test_one_lane_decides_as_many_do():
             p.mul_(1.1)
     policy.load_state_dict(other.state_dict())
     np.testing.assert_array_equal(decide(policy, 1), decide(other, 1))
+
+
+@pytest.mark.parametrize(
+    ("layers", "causal", "leaks"),
+    [(0, False, False), (2, False, True), (2, True, False)],
+)
+def test_what_an_action_sees_of_later_observations(layers, causal, leaks):
+    """Nothing, unless an encoder shows all observations to each other."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Transformer(
+            2, 3, obs_steps=2, steps=2, width=16, layers=1,
+            condition_layers=layers, causal=causal,
+        ).eval()  # fmt: skip
+        x, obs, t = torch.randn(4, 2, 2), torch.randn(4, 2, 3), torch.arange(4)
+    later = obs.clone()
+    later[:, 1] += 1
+    with torch.inference_mode():
+        before, after = network(x, t, obs), network(x, t, later)
+    assert not torch.allclose(before[:, 1], after[:, 1], atol=1e-6)
+    assert torch.allclose(before[:, 0], after[:, 0], atol=1e-6) == (not leaks)

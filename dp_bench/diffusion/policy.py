@@ -97,6 +97,9 @@ class TransformerDiffusionConfig(DiffusionConfig):
         heads: Of attention; divides `width`.
         layers: Of the decoder.
         condition_layers: Of an encoder of step and observations; with 0 an MLP.
+        causal: Whether that encoder shows an observation those before it only. As
+            published it shows all, and the action before the last observation can be
+            read off that.
         dropout: Of attention, and of what each layer adds.
         embedding_dropout: Of tokens.
     """
@@ -105,6 +108,7 @@ class TransformerDiffusionConfig(DiffusionConfig):
     heads: int = 4
     layers: int = 8
     condition_layers: int = 0
+    causal: bool = False
     dropout: float = 0.01
     embedding_dropout: float = 0.0
 
@@ -119,6 +123,10 @@ class TransformerDiffusionConfig(DiffusionConfig):
         if self.condition_layers < 0:
             raise BadInput(
                 f"condition_layers must be 0 or above, got {self.condition_layers}"
+            )
+        if self.causal and not self.condition_layers:
+            raise BadInput(
+                "causal is of the encoder: it needs condition_layers above 0"
             )
 
 
@@ -323,6 +331,7 @@ class TransformerDiffusion(Diffusion):
             heads=config.heads,
             layers=config.layers,
             condition_layers=config.condition_layers,
+            causal=config.causal,
             dropout=config.dropout,
             embedding_dropout=config.embedding_dropout,
         )

@@ -39,6 +39,8 @@ class Transformer(nn.Module):
         layers: Of the decoder.
         condition_layers: Of an encoder of the memory; with 0 an MLP, which sees each
             token alone.
+        causal: Whether the encoder shows an observation those before it only. If it
+            shows all, action i can read off later ones what it was.
         dropout: Of attention, and of what each layer adds.
         embedding_dropout: Of tokens.
     """
@@ -54,6 +56,7 @@ class Transformer(nn.Module):
         heads: int = 4,
         layers: int = 8,
         condition_layers: int = 0,
+        causal: bool = False,
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
     ) -> None:
@@ -83,11 +86,11 @@ class Transformer(nn.Module):
         nn.init.normal_(self.positions, std=0.02)
         nn.init.normal_(self.memory_positions, std=0.02)
         i, s = torch.arange(steps)[:, None], torch.arange(1 + obs_steps)
-        everything = torch.ones(1 + obs_steps, 1 + obs_steps, dtype=torch.bool)
+        encoded = torch.ones(1 + obs_steps, 1 + obs_steps, dtype=torch.bool)
         for name, seen in (
             ("mask", torch.arange(steps) <= i),
             ("memory_mask", s - 1 <= i),  # token s is observation s - 1; 0 is the step
-            ("encoder_mask", everything),
+            ("encoder_mask", encoded.tril() if causal else encoded),
         ):
             self.register_buffer(name, masked(seen), persistent=False)
         self.mask: Tensor
