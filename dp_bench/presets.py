@@ -55,7 +55,7 @@ DP_C = {
             obs_scale=10.0,
             obs_noise=0.003,
         ),
-        Training(updates=14_000, batch_size=256, lr=2e-3, keep_every=3500),
+        Training(updates=12_000, batch_size=256, lr=2e-3, keep_every=3000),
         control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
@@ -122,8 +122,8 @@ DP_T = {
             obs_noise=0.003,
         ),
         Training(
-            updates=28_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
-            weight_decay=1e-3, grad_clip=1.0, keep_every=7000,
+            updates=20_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
+            weight_decay=1e-3, grad_clip=1.0, keep_every=5000,
         ),
         control="velocity",
     ),
@@ -184,7 +184,7 @@ LSTM_GMM = {
     ("blockpush", "laptop"): Preset(
         LstmGmmConfig(hidden=128, obs_scale=10.0),
         Training(
-            updates=28_000, batch_size=128, lr=2e-3, weight_decay=0.0, keep_every=7000
+            updates=24_000, batch_size=128, lr=2e-3, weight_decay=0.0, keep_every=6000
         ),
         control="velocity",
     ),
@@ -225,7 +225,7 @@ IBC = {
             dropout=0.0,
             obs_scale=10.0,
         ),
-        Training(updates=36_000, batch_size=256, lr=2e-3, keep_every=9000),
+        Training(updates=30_000, batch_size=256, lr=2e-3, keep_every=7500),
         control="velocity",
     ),
     # chosen on validation starts of PushT: results/pusht/README.md
