@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dp_bench.errors import BadInput
 
 FEW = 4096  # elements, below which one slow operation is faster than several quick ones
+FEW_PAIRS = 8  # of queries and keys, up to which training multiplies attention out
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
@@ -114,7 +115,8 @@ def _attend_to_few(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """`scaled_dot_product_attention` of a handful of tokens, forth and back.
 
     A processor's kernel for it works in blocks of many tokens. Here every pair of a
-    query `(B, H, T, D)` and a key `(B, H, S, D)` is multiplied out.
+    query `(B, H, T, D)` and a key `(B, H, S, D)` is multiplied out,
+    with `mask` `(T, S)` added; returns `(B, H, T, D)`.
     """
     scores = (q[:, :, :, None] * k[:, :, None]).sum(-1) * q.shape[-1] ** -0.5 + mask
     return (scores.softmax(-1)[..., None] * v[:, :, None]).sum(-2)
@@ -167,7 +169,11 @@ class Attention(nn.Module):
             )  # (B H, T, S)
             shares = dropout(scores.softmax(-1), self.dropout)
             mixed = (shares @ v.flatten(0, 1)).view(q.shape)
-        elif torch.is_grad_enabled() and q.device.type == "cpu" and mask.numel() <= 8:
+        elif (
+            torch.is_grad_enabled()
+            and q.device.type == "cpu"
+            and mask.numel() <= FEW_PAIRS
+        ):
             mixed = _attend_to_few(q, k, v, mask)
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)

@@ -263,6 +263,9 @@ class _Flat:
 
     What is done to all of them (clipping, the optimiser, the average) is then one
     operation on a processor, where each has a price, and not one per parameter.
+
+    Args:
+        params: Of any shapes, all float32; from now on they are views of `values`.
     """
 
     def __init__(self, params: list[Tensor]) -> None:
@@ -304,12 +307,11 @@ class _Loop:
         for group in groups:
             group["params"] = [p for p in group["params"] if p.requires_grad]
         groups = [group for group in groups if group["params"]]
-        # a GPU has kernels for many tensors at once; and its LSTM wants its own order
-        self.flat = (
-            [_Flat(group["params"]) for group in groups] if device.type == "cpu" else []
-        )
-        for group, flat in zip(groups, self.flat, strict=False):
-            group["params"] = [flat.values]
+        self.flat: list[_Flat] = []
+        if device.type == "cpu":  # a GPU takes many at once; its LSTM orders its own
+            self.flat = [_Flat(group["params"]) for group in groups]
+            for group, flat in zip(groups, self.flat, strict=True):
+                group["params"] = [flat.values]
         self.optimizer = torch.optim.AdamW(
             groups, lr=training.lr, betas=training.betas, fused=True
         )
