@@ -122,8 +122,8 @@ DP_T = {
             obs_noise=0.003,
         ),
         Training(
-            updates=20_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
-            weight_decay=1e-3, grad_clip=1.0, keep_every=5000,
+            updates=15_000, batch_size=256, lr=3e-3, betas=(0.9, 0.95),
+            weight_decay=1e-3, grad_clip=1.0, keep_every=3750,
         ),
         control="velocity",
     ),
