@@ -223,6 +223,9 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     from dp_bench.seeds import Purpose, derive
     from dp_bench.train import train
 
+    # Before any thread of torch begins, as they inherit it. Numbers below 1e-38 take
+    # processors many times as long, and a transformer comes to have some.
+    torch.set_flush_denormal(True)
     found = prepared(cell)
     folder, info = found.folder, found.info
     with locked(folder.path / ".lock"):

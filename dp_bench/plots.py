@@ -44,7 +44,8 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)))  # where there are more lines than 
 INK, PALE = "#222222", "#DDDDDD"
 DPI = 200  # of saved figures
 LETTERS, SMALL = 10, 8  # sizes [pt]
-NOTE_WIDTH = 76  # of the lines below the axes [characters]
+HEADING_WIDTH = 46  # of the lines above the axes [characters]
+NOTE_WIDTH = 84  # of the lines below the axes [characters]
 BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
 ROW_HEIGHT = 0.45  # of one row of `success_bars` [inch]
 PANELS, PANEL = 5, 2.3  # of `modes`: in one row; their side [inch]
@@ -55,7 +56,9 @@ LEFT, RIGHT, NEITHER = PALETTE[0], PALETTE[1], "#888888"
 def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     """Draws score and success of each row with their intervals.
 
-    The best score is on top of each block. Published scores are marks beside ours.
+    Where the task has columns with curves of their own, such as p1 and p2, these stand
+    for success. The best score is on top of each block. Published scores are marks
+    beside ours.
 
     Args:
         table: As of `tables.summary`.
@@ -66,9 +69,11 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     differ, constant = circumstances(table)
     places = _places(ax, data, [name for name in differ if name in BLOCKS])
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
-    for key, word, shift, marker, colour in (
-        ("score", "score", -0.13, "o", PALETTE[0]),
-        ("success", "success rate", 0.13, "D", PALETTE[1]),
+    shares = [(c.key, c.title) for c in table.columns if c.curve and c.key in data]
+    series = [("score", "score"), *(shares or [("success", "success rate")])]
+    shifts = np.linspace(-0.13, 0.13, len(series)) * (1 + (len(series) > 2) * 0.7)
+    for (key, word), shift, marker, colour in zip(
+        series, shifts, "oDsv^", PALETTE, strict=False
     ):
         value = data[key].to_numpy()
         low = np.maximum(value - data[f"{key}_low"].to_numpy(), 0)  # rounding
@@ -90,7 +95,7 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
         if name in data and data[name].notna().any():
             ax.scatter(
                 data[name],
-                places - 0.13,
+                places + shifts[0],
                 marker=marker,
                 s=60 if marker == "|" else 26,
                 linewidths=1.4,
@@ -108,7 +113,9 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     note = f"{constant}\n{seeds_by_starts(data)}, {LEVEL:.0%} intervals"
     if data["differs"].any():
         note += f"; {DAGGER} not comparable with the others"
-    _x_label(ax, "score, and share of episodes solved", note)
+    words = [title for _, title in shares]
+    which = f"with {' and '.join(words)}" if words else "solved"
+    _x_label(ax, f"score, and share of episodes {which}", note)
     ax.grid(visible=False, axis="y")
     _legend_above(ax)
     return ax
@@ -580,7 +587,8 @@ def _finish(ax: Axes, title: str) -> None:
     ax.tick_params(labelsize=LETTERS - 1, colors=INK)
     ax.grid(axis="both", color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.set_title(title, fontsize=LETTERS + 1, loc="left", color=INK)
+    heading = textwrap.fill(title, HEADING_WIDTH)
+    ax.set_title(heading, fontsize=LETTERS + 1, loc="left", color=INK)
 
 
 def _x_label(ax: Axes, label: str, note: str) -> None:

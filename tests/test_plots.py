@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from dp_bench import plots, report
 from dp_bench.errors import BadInput
@@ -93,6 +94,18 @@ def test_every_row_is_drawn_at_its_values():
     assert low > high, "the best row is on top"
     assert "2 train seeds × 8 starts" in texts(ax)  # noqa: RUF001
     assert "† not comparable" in texts(ax)
+
+
+def test_columns_with_curves_stand_for_success():
+    made = episodes("m", [[0.9, 0.1, 0.4, 0.6]])
+    records = [
+        dataclasses.replace(r, task="blockpush", sub_scores={"p1": p1, "p2": 0.0})
+        for r, p1 in zip(made, [1.0, 0.0, 1.0, 1.0], strict=True)
+    ]
+    ax = success_bars(summary(records))
+    shown = {bar.get_label(): bar[0].get_xdata() for bar in ax.containers}
+    assert shown == {"score": [0.5], "p1": [0.75], "p2": [0.0]}
+    assert ax.get_xlabel() == "score, and share of episodes with p1 and p2"
 
 
 def test_a_learning_curve_passes_through_the_means():
@@ -338,13 +351,15 @@ def test_nothing_is_cut_off():
     losses = loss_curves(
         {"a method with a long name (LONG)": [training(0), training(1, val_loss=0.5)]}
     )
-    for ax in (success_bars(table()), learning_curves(frame), losses):
+    title = "a task: to do this, to do that, in any order at all"
+    long = dataclasses.replace(table(), title=title)
+    for ax in (success_bars(long), learning_curves(frame), losses):
         ax.figure.draw_without_rendering()
         page = ax.figure.bbox
-        inside = [*ax.texts, *ax.get_legend().get_texts()]
+        inside = [ax._left_title, *ax.texts, *ax.get_legend().get_texts()]
         if ax is not losses:  # a logarithmic axis keeps labels that it does not show
             inside += ax.get_yticklabels()
-        for text in inside:
+        for text in filter(Text.get_text, inside):
             box = text.get_window_extent()
             assert box.x0 >= page.x0 - 1, text
             assert box.x1 <= page.x1 + 1, text
