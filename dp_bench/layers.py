@@ -115,8 +115,8 @@ def _attend_to_few(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """`scaled_dot_product_attention` of a handful of tokens, forth and back.
 
     A processor's kernel for it works in blocks of many tokens. Here every pair of a
-    query `(B, H, T, D)` and a key `(B, H, S, D)` is multiplied out,
-    with `mask` `(T, S)` added; returns `(B, H, T, D)`.
+    query `(B, H, T, D)` and a key `(B, H, S, D)` is multiplied out, and `mask`
+    `(T, S)` added. Returns `(B, H, T, D)`.
     """
     scores = (q[:, :, :, None] * k[:, :, None]).sum(-1) * q.shape[-1] ** -0.5 + mask
     return (scores.softmax(-1)[..., None] * v[:, :, None]).sum(-2)

@@ -69,11 +69,17 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     differ, constant = circumstances(table)
     places = _places(ax, data, [name for name in differ if name in BLOCKS])
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
-    shares = [(c.key, c.title) for c in table.columns if c.curve and c.key in data]
+    shares = [
+        (column.key, column.title)
+        for column in table.columns
+        if column.curve and column.statistic == "mean" and column.key in data
+    ]
     series = [("score", "score"), *(shares or [("success", "success rate")])]
-    shifts = np.linspace(-0.13, 0.13, len(series)) * (1 + (len(series) > 2) * 0.7)
+    apart = 0.13 if len(series) == 2 else 0.22
+    shifts = np.linspace(-apart, apart, len(series))
+    markers, colours = itertools.cycle("oDsv^"), itertools.cycle(PALETTE)
     for (key, word), shift, marker, colour in zip(
-        series, shifts, "oDsv^", PALETTE, strict=False
+        series, shifts, markers, colours, strict=False
     ):
         value = data[key].to_numpy()
         low = np.maximum(value - data[f"{key}_low"].to_numpy(), 0)  # rounding
@@ -113,8 +119,7 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     note = f"{constant}\n{seeds_by_starts(data)}, {LEVEL:.0%} intervals"
     if data["differs"].any():
         note += f"; {DAGGER} not comparable with the others"
-    words = [title for _, title in shares]
-    which = f"with {' and '.join(words)}" if words else "solved"
+    which = f"with {' and '.join(dict(shares).values())}" if shares else "solved"
     _x_label(ax, f"score, and share of episodes {which}", note)
     ax.grid(visible=False, axis="y")
     _legend_above(ax)
