@@ -165,9 +165,12 @@ def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
     from dp_bench import settings as fields
     from dp_bench.checkpoint import RunFolder, RunInfo
     from dp_bench.seeds import Purpose, derive
+    from dp_bench.train import resolved
     from dp_bench.windows import order_digest
 
     chosen = settings_of(cell)
+    training = resolved(chosen.training, _device(cell))
+    chosen = dataclasses.replace(chosen, training=training)
     task = plugins.task(cell.task)
     obs_kind = cell.obs_kind or task.obs_kinds[0]
     demos = demos or fetch.load_demos(task.name, cell.source, cell.demos)

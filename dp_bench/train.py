@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import json
 import math
 import signal
@@ -577,6 +578,15 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
         return torch.bfloat16 if check and check() else torch.float32
     return getattr(torch, precision)
+
+
+def resolved(training: Training, device: str) -> Training:
+    """The same training with the precision that "auto" stands for on this device.
+
+    So that runs of two kinds of processor are told apart by their settings.
+    """
+    dtype = resolve_precision(training.precision, torch.device(device))
+    return dataclasses.replace(training, precision=str(dtype).removeprefix("torch."))
 
 
 def available_device(wanted: str = "auto") -> str:

@@ -57,6 +57,7 @@ def test_info_comes_back_as_it_was_and_says_on_what_it_was_made(run):
     ("change", "moves"),
     [
         ({"training": {"updates": 4}}, True),
+        ({"training": {"updates": 3, "precision": "bfloat16"}}, True),
         ({"policy": {"channels": [8, 32]}}, True),
         ({"control": "velocity"}, True),
         ({"train_seed": 1}, False),
