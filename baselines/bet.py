@@ -162,6 +162,7 @@ class Bet(Policy):
     """Draws a cluster of actions, and adds the offset predicted for it."""
 
     config_class = BetConfig
+    recordable = True
     config: BetConfig
 
     def __init__(self, config: BetConfig, *, obs_dim: int, action_dim: int) -> None:

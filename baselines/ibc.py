@@ -146,6 +146,7 @@ class Ibc(Policy):
     """Searches the action that its network likes best."""
 
     config_class = IbcConfig
+    recordable = True
     config: IbcConfig
 
     def __init__(self, config: IbcConfig, *, obs_dim: int, action_dim: int) -> None:

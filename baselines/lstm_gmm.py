@@ -137,6 +137,7 @@ class LstmGmm(Policy):
     """Draws each action from a mixture that depends on all since the last reset."""
 
     config_class = LstmGmmConfig
+    recordable = True
     config: LstmGmmConfig
 
     def __init__(self, config: LstmGmmConfig, *, obs_dim: int, action_dim: int) -> None:

@@ -229,6 +229,8 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     # Before any thread of torch begins, as they inherit it. Numbers below 1e-38 take
     # processors many times as long, and a transformer comes to have some.
     torch.set_flush_denormal(True)
+    # Ten bits of an operand, on a GPU: eight times as fast, and enough to train with.
+    torch.set_float32_matmul_precision("high")
     found = prepared(cell)
     folder, info = found.folder, found.info
     with locked(folder.path / ".lock"):

@@ -93,7 +93,9 @@ class RunInfo:
         what["training"] = {
             k: v for k, v in self.training.items() if k not in SAME_NUMBERS
         }
-        if what["training"].get("precision") == "float32":  # what it was, when unresolved
+        if (
+            what["training"].get("precision") == "float32"
+        ):  # what it was, when unresolved
             what["training"]["precision"] = "auto"
         what["policy"] = {
             k: v for k, v in self.policy.items() if k not in LATER or v != LATER[k]

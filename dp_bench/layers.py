@@ -160,23 +160,23 @@ class Attention(nn.Module):
             return z.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, W/H)
 
         q, k, v = heads(q), heads(k), heads(v)
-        if self.training and self.dropout:
+        share = self.dropout if self.training else 0.0
+        on_cpu = q.device.type == "cpu"  # whose kernel has no fast dropout
+        if share and on_cpu:
             scores = torch.baddbmm(
                 mask,
                 q.flatten(0, 1),
                 k.flatten(0, 1).transpose(1, 2),
                 alpha=(self.width / self.heads) ** -0.5,
             )  # (B H, T, S)
-            shares = dropout(scores.softmax(-1), self.dropout)
+            shares = dropout(scores.softmax(-1), share)
             mixed = (shares @ v.flatten(0, 1)).view(q.shape)
-        elif (
-            torch.is_grad_enabled()
-            and q.device.type == "cpu"
-            and mask.numel() <= FEW_PAIRS
-        ):
+        elif torch.is_grad_enabled() and on_cpu and mask.numel() <= FEW_PAIRS:
             mixed = _attend_to_few(q, k, v, mask)
         else:
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            mixed = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, dropout_p=share
+            )
         mixed = mixed.transpose(1, 2).flatten(2)
         return self.outward(mixed, dtype)
 

@@ -104,7 +104,9 @@ class Policy(nn.Module):
 
     A subclass names its settings in `config_class` (a dataclass with `horizons`) and
     defines `loss` and `predict` (or `predict_from`, if it remembers), which see
-    normalised units only; it may extend `fit` and `parameter_groups`.
+    normalised units only; it may extend `fit` and `parameter_groups`. It may say that
+    it is `recordable`: that its loss reads no number back from the device, whatever is
+    computed, so that a GPU can repeat a recording of it.
 
     Args:
         config: An instance of `config_class`.
@@ -113,6 +115,7 @@ class Policy(nn.Module):
     """
 
     config_class: ClassVar[type]
+    recordable: ClassVar[bool] = False  # whether a GPU may record its `loss`
 
     def __init__(self, config: Any, *, obs_dim: int, action_dim: int) -> None:
         super().__init__()

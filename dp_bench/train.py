@@ -151,13 +151,17 @@ class Batches:
 
     def at(self, update: int) -> tuple[Tensor, Tensor]:
         """The batch of one update: `(B, Tp, Do)` and `(B, Tp, Da)`, normalised."""
+        return self.rows(self.windows(update))
+
+    def windows(self, update: int) -> Tensor:
+        """The numbers of the windows of one update, `(B,)`."""
         epoch, k = divmod(update, self.per_epoch)
         if epoch != self._epoch:
             rows = row_order(self._seed, epoch, len(self._window_at))
             windows = self._window_at[rows]
             order = torch.as_tensor(windows[windows >= 0], device=self.index.device)
             self._epoch, self._order = epoch, order
-        return self.rows(self._order[k * self.size : (k + 1) * self.size])
+        return self._order[k * self.size : (k + 1) * self.size]
 
     def rows(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """The windows of these numbers."""
@@ -313,39 +317,73 @@ class _Loop:
             self.flat = [_Flat(group["params"]) for group in groups]
             for group, flat in zip(groups, self.flat, strict=True):
                 group["params"] = [flat.values]
+        self.recorded = device.type == "cuda" and policy.recordable
+        self.recording: _Recording | None = None
+        # what changes from update to update; a recording reads it where it lies
+        self.lr: Tensor | float = training.lr
+        self.weight: Tensor | float = 1.0
+        if self.recorded:
+            self.lr, self.weight = torch.zeros(2, device=device)
         self.optimizer = torch.optim.AdamW(
-            groups, lr=training.lr, betas=training.betas, fused=True
+            groups,
+            lr=self.lr,
+            betas=training.betas,
+            fused=True,
+            capturable=self.recorded,
         )
         self.values: list[Tensor] = [v for group in groups for v in group["params"]]
         self.average = [v.detach().clone() for v in self.values] if training.ema else []
         self.update = 0
         self.seconds = 0.0
+        self._done_here = 0
 
     def step(self, batches: Batches) -> Tensor:
-        """One update; returns the loss."""
+        """One update; returns the loss, which the next one may overwrite."""
         training = self.training
-        obs, actions = batches.at(self.update)
+        windows = batches.windows(self.update)
         self.generator.manual_seed(
             derive(Purpose.LOSS_NOISE, self.train_seed, self.update)
         )
         self.ambient.manual_seed(derive(Purpose.DROPOUT, self.train_seed, self.update))
         lr = training.lr * lr_factor(self.update, training)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        loss = self.policy.loss(obs, actions, self.generator)
+        self.update += 1
+        weight = 1 - ema_decay(self.update)
+        if isinstance(self.lr, Tensor) and isinstance(self.weight, Tensor):
+            self.lr.fill_(lr)
+            self.weight.fill_(weight)
+        else:
+            self.weight = weight
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+        if self.recorded and self._done_here == _Recording.AFTER:
+            self.recording = _Recording(self, batches)
+        self._done_here += 1
+        if self.recording is not None:
+            return self.recording(windows)
+        return self.compute(batches, windows)
+
+    def compute(self, batches: Batches, windows: Tensor) -> Tensor:
+        """The arithmetic of one update; a GPU can record it."""
+        loss = self.policy.loss(*batches.rows(windows), self.generator)
         loss.backward()
         for flat in self.flat:
             flat.gather()
-        if training.grad_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.values, training.grad_clip)
+        if self.training.grad_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.values, self.training.grad_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.update += 1
         if self.average:
-            weight = 1 - ema_decay(self.update)
             with torch.no_grad():  # or the average would remember all its updates
-                torch._foreach_lerp_(self.average, self.values, weight)
+                self._move_average()
         return loss.detach()
+
+    def _move_average(self) -> None:
+        if not isinstance(self.weight, Tensor):
+            torch._foreach_lerp_(self.average, self.values, self.weight)
+            return
+        ways = torch._foreach_sub(self.values, self.average)
+        torch._foreach_mul_(ways, self.weight)
+        torch._foreach_add_(self.average, ways)
 
     def finite(self) -> bool:
         """Whether the weights are; a finite loss tells so of those before it only."""
@@ -410,6 +448,39 @@ class _Loop:
         facts = {"update": self.update, "seconds": self.seconds}
         save_tensors(folder.weights, self.policy.state_dict(), facts)
         folder.resume.unlink(missing_ok=True)
+
+
+class _Recording:
+    """The arithmetic of an update as one CUDA graph.
+
+    Small networks are hundreds of short operations, and a GPU waits longer to be told
+    of each than it computes. Recorded, it is told once. Noise, learning rate and batch
+    are read where they lie when the recording is played, so that it computes what the
+    loop would.
+
+    Args:
+        loop: Of a policy that is `recordable`, after a few updates, in which libraries
+            set themselves up.
+        batches: Where the rows lie.
+    """
+
+    AFTER = 3  # updates
+
+    def __init__(self, loop: _Loop, batches: Batches) -> None:
+        self.windows = torch.zeros(batches.size, dtype=torch.int64, device=loop.device)
+        self.graph = torch.cuda.CUDAGraph()
+        self.graph.register_generator_state(loop.generator)
+        with torch.cuda.graph(
+            self.graph,
+            stream=torch.cuda.Stream(loop.device),
+            capture_error_mode="thread_local",
+        ):
+            self.loss = loop.compute(batches, self.windows)
+
+    def __call__(self, windows: Tensor) -> Tensor:
+        self.windows.copy_(windows)
+        self.graph.replay()
+        return self.loss
 
 
 class _Log:

@@ -15,11 +15,13 @@ import pytest
 import torch
 from torch import nn
 
+from dp_bench import plugins
 from dp_bench.checkpoint import RunFolder, load_tensors
 from dp_bench.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policy import Policy
+from dp_bench.presets import preset
 from dp_bench.seeds import Purpose, derive
 from dp_bench.train import (
     Batches,
@@ -443,3 +445,32 @@ def test_an_update_is_that_of_an_optimiser_of_each_parameter():
     ):
         for p, q in zip(found, wanted, strict=True):
             torch.testing.assert_close(p.detach(), q.detach(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", plugins.methods())
+def test_a_recorded_update_is_the_one_that_was_told(name, monkeypatch):
+    """A CUDA graph computes what the loop does: noise, rate, batch and average."""
+    method = plugins.method(name)
+    cls = plugins.load(method.policy)
+    settings = preset(method, "pusht", "smoke")
+    training = dataclasses.replace(settings.training, batch_size=8, precision="float32")
+    obs, actions, ends = walks(lengths=(60, 40, 50))
+    device = torch.device("cuda")
+    ends_with = []
+    for recordable in (True, False):
+        monkeypatch.setattr(cls, "recordable", recordable)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            policy = cls(settings.policy, obs_dim=3, action_dim=2).to(device)
+        rows = [torch.as_tensor(x, device=device) for x in (obs, actions)]
+        policy.fit(*rows, torch.Generator().manual_seed(0))
+        loop = _Loop(policy.train(), training, 0, device)
+        batches = Batches(
+            policy, obs, actions, ends, batch_size=8, train_seed=0, device=device
+        )
+        losses = [float(loop.step(batches)) for _ in range(30)]
+        assert (loop.recording is not None) == recordable
+        ends_with.append((losses, loop.values, loop.average))
+    for told, recorded in zip(*ends_with, strict=True):
+        torch.testing.assert_close(told, recorded, rtol=1e-3, atol=1e-5)

@@ -202,6 +202,7 @@ class Diffusion(Policy):
     one cannot be sampled with another, and sampling needs no library of schedules.
     """
 
+    recordable = True
     config: DiffusionConfig
 
     def __init__(
