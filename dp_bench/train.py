@@ -283,6 +283,11 @@ class _Flat:
         for p, part in zip(self.params, parts, strict=True):
             p.data = part.view(p.shape)
 
+    def apart(self, vector: Tensor) -> list[Tensor]:
+        """The piece of each parameter of a vector like `values`."""
+        parts = vector.split([p.numel() for p in self.params])
+        return [part.view(p.shape) for p, part in zip(self.params, parts, strict=True)]
+
     def gather(self) -> None:
         """Moves the gradients of the parameters to that of `values`."""
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.params]
@@ -400,13 +405,22 @@ class _Loop:
             torch._foreach_copy_(self.values, now)
         return policy
 
+    def _apart(self, vectors: Sequence[Tensor]) -> list[Tensor]:
+        """What lies beside `values`, by parameter, however parameters lie."""
+        if not self.flat:
+            return list(vectors)
+        pairs = zip(self.flat, vectors, strict=False)  # there may be no average
+        return [part for flat, vector in pairs for part in flat.apart(vector)]
+
     def save(self, folder: RunFolder, seconds: float) -> None:
-        """Writes the state, whole or not at all."""
+        """Writes the state, whole or not at all; another device can go on from it."""
         tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
-        tensors |= {f"average.{i}": a for i, a in enumerate(self.average)}
-        for i, values in enumerate(self.values):
-            for name, value in self.optimizer.state[values].items():
-                tensors[f"optimizer.{i}.{name}"] = value
+        tensors |= {f"average.{i}": a for i, a in enumerate(self._apart(self.average))}
+        states = [self.optimizer.state[values] for values in self.values]
+        for name in ("exp_avg", "exp_avg_sq"):
+            parts = self._apart([state[name] for state in states])
+            tensors |= {f"optimizer.{i}.{name}": part for i, part in enumerate(parts)}
+        tensors["optimizer.step"] = states[0]["step"]  # the same for all
         facts = {"update": self.update, "seconds": seconds}
         save_tensors(folder.resume, tensors, facts)
 
@@ -422,15 +436,19 @@ class _Loop:
                 if name.startswith("policy.")
             }
             self.policy.load_state_dict(state)
-            for i, average in enumerate(self.average):
+            for i, average in enumerate(self._apart(self.average)):
                 average.copy_(tensors[f"average.{i}"])
-            for i, values in enumerate(self.values):
-                prefix = f"optimizer.{i}."
+            for values in self.values:
                 self.optimizer.state[values] = {
-                    name.removeprefix(prefix): t.to(values.device)
-                    for name, t in tensors.items()
-                    if name.startswith(prefix)
+                    "step": tensors["optimizer.step"].to(self.device, copy=True),
+                    "exp_avg": torch.zeros_like(values),
+                    "exp_avg_sq": torch.zeros_like(values),
                 }
+            states = [self.optimizer.state[values] for values in self.values]
+            for name in ("exp_avg", "exp_avg_sq"):
+                parts = self._apart([state[name] for state in states])
+                for i, part in enumerate(parts):
+                    part.detach().copy_(tensors[f"optimizer.{i}.{name}"])
             self.update, seconds = int(facts["update"]), float(facts["seconds"])
         except (RuntimeError, KeyError, TypeError) as error:
             raise BadInput(

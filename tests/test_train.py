@@ -474,3 +474,24 @@ def test_a_recorded_update_is_the_one_that_was_told(name, monkeypatch):
         ends_with.append((losses, loop.values, loop.average))
     for told, recorded in zip(*ends_with, strict=True):
         torch.testing.assert_close(told, recorded, rtol=1e-3, atol=1e-5)
+
+
+def test_a_saved_state_holds_each_parameter_for_itself(tmp_path):
+    """So that another device, where parameters lie otherwise, can go on from it."""
+    obs, actions, ends = walks()
+    device = torch.device("cpu")
+    policy = fresh()
+    policy.fit(torch.as_tensor(obs), torch.as_tensor(actions), torch.Generator())
+    loop = _Loop(policy.train(), TRAINING, 0, device)
+    batches = Batches(
+        policy, obs, actions, ends, batch_size=8, train_seed=0, device=device
+    )
+    for _ in range(3):
+        loop.step(batches)
+    loop.save(RunFolder(tmp_path), 1.0)
+    tensors, _ = load_tensors(RunFolder(tmp_path).resume)
+    averages = loop.averaged().parameters()
+    for i, (p, average) in enumerate(zip(policy.parameters(), averages, strict=True)):
+        assert tensors[f"optimizer.{i}.exp_avg"].shape == p.shape
+        assert torch.equal(tensors[f"average.{i}"], average)
+    assert int(tensors["optimizer.step"]) == 3
