@@ -3,408 +3,498 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import mujoco
 import numpy as np
 
-Range = tuple[float, float]  # lowest, highest: a number is drawn between them
+from dp_bench.demos import Demonstration
 
+from .kitchen import DQ, ORDER, Q, SEEN, Kitchen, franka_kitchen, mujoco, positions
+from .scores import ELEMENTS, ENOUGH, elements_done
+
+Range = tuple[float, float]  # lowest and highest: a number is drawn between them
+
+MAX_STEPS = 280
+STEP = 0.08  # from one action to the next [s]
 ARM, FINGERS = slice(0, 7), slice(7, 9)  # joints of the robot
-STEP = 0.08  # time between two actions [s]
-REACH = 2 * STEP  # how far in front of a joint its target is at action 1 [rad]
-FOLLOW = np.array([0.51, 0.51, 0.51, 0.51, 0.62, 0.62, 0.62])
-OPEN, CLOSE = 0.25, -0.25  # actions of the fingers
+NUM_ARM = 7
 
-FASTEST = 0.065  # of a planned arm joint [rad/step]
-SPACING = 0.02  # of the poses for which joint angles are found [m]
-LEVER = 0.15  # a turn of 1 rad counts as this way [m/rad]
-ROUNDING = 5  # steps over which a plan is averaged: rounds its corners
-NOMINAL = np.array([-0.6, -1.65, 1.7, -2.1, 0.2, 1.1, 1.7])
+# How an action moves a joint: its target is 0.16 rad from where it was seen, at action
+# 1; in a step it comes this share of the way to a target, gravity aside. (Damping over
+# stiffness is 0.115 s for the first four and 0.083 s for the others.)
+ACTION_REACH = 0.16  # [rad]
+SHARE = np.array([0.51, 0.51, 0.51, 0.51, 0.62, 0.62, 0.62])
+OPEN, CLOSE = 0.25, -0.25  # actions that open and close the fingers, gently
 
-TIP = 0.043  # centre of the foremost part of closed fingers, before the hand site [m]
-GRASP = 0.018  # where a handle is between the fingers, before the hand site [m]
+FREE_SPEED = (0.5, 0.7)  # of the hand between elements [m/s]
+NEAR_SPEED = (0.25, 0.35)  # on the last way to an element, and when it leaves [m/s]
+PACE = (0.85, 1.15)  # of a whole episode: all its speeds are multiplied by it
+FASTEST = 0.055  # of a joint [rad/step]
+LEVER = 0.15  # turning by 1 rad counts as moving so far [m]
+ROUNDING = 5  # a plan is averaged over so many steps: corners become curves
+
+BEFORE = (0.07, 0.11)  # how far from an element the hand lines up [m]
+AWAY = (0.08, 0.12)  # how far it draws back afterwards [m]
+FAR = 0.3  # on longer ways it comes back from the kitchen, to a via point [m]
+VIA_Y = (0.25, 0.33)  # distance of via points from the robot [m]
+VIA_STRAY = 0.04  # how far they are from the middle of the way, at most, in x, z [m]
+GRASP_STEPS, RELEASE_STEPS = 4, 2  # while fingers close, open
+
+# Inverse kinematics.
+SPACING = 0.02  # of the points of a way for which joint angles are found [m]
+POSTURE = np.array([-0.6, -1.65, 1.7, -2.1, 0.2, 1.1, 1.7])  # it stays near [rad]
+DAMPING = 2e-4  # how strongly; and how much a step is damped
+TURN_WEIGHT = 0.25  # an error of 1 rad counts as so many metres
+ITERATIONS = 4  # for each point; each starts from the angles of the point before
+OFF, JUMP = 0.01, 0.35  # a plan must not be further off [m], nor leap further [rad]
+DRAWS = 8  # plans that are drawn until one is good enough
+
+# The hand's site is between its fingers. From there, along them:
+TIP = 0.043  # closed fingers end, less their radius [m]
+INSIDE = 0.0  # a handle is held
 
 
 @dataclass(frozen=True)
-class Element:
-    """How an element is taken and moved."""
+class Way:
+    """How an element is taken, and moved along its joint.
 
-    name: str
+    Attributes:
+        site: Its handle, knob or lever.
+        joint: What moves.
+        goal: Value of the joint at which it is left [rad, m]. (For the kettle: where
+            it is put, in x.)
+        grip: Whether the fingers hold it; otherwise they are closed and push it.
+        depth: Which part of the hand is at the contact, in front of its site [m].
+        offset: The contact from the site, in x (right), y (away), z (up) [m].
+        aside: From where the contact is approached, so that nothing is hit [m].
+        yaw: Where the fingers point: 0 is away from the robot, to the right is
+            positive [rad].
+        pitch: And how much upwards [rad].
+        turn: How much yaw the hand gains meanwhile [rad].
+        speed: Of the contact [m/s].
+        beyond: The way leads so much further than the goal, as a share: how hard it
+            pushes.
+        lift: How high the kettle is carried [m].
+    """
+
     site: str
     joint: str
-    travel: Range
+    goal: Range
+    grip: bool
+    depth: Range
     offset: tuple[Range, Range, Range]
     yaw: Range
     pitch: Range
+    speed: Range
     aside: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    push: tuple[float, float, float] | None = None
-    carry: tuple[Range, Range, Range] | None = None
     turn: Range = (0.0, 0.0)
-    depth: Range = (TIP, TIP)
-    grip: bool = False
-    speed: Range = (0.25, 0.35)
-    overshoot: float = 0.15
+    beyond: float = 0.15
+    lift: Range | None = None
 
 
-ELEMENTS = (
-    Element(
-        name="bottom burner",
+WAYS = (  # in the order of ELEMENTS
+    Way(
         site="knob2_site",
         joint="knob_Joint_2",
-        travel=(-1.0, -0.75),
-        offset=((-0.036, -0.034), (-0.004, 0.004), (0.028, 0.036)),
+        goal=(-1.0, -0.75),
+        grip=False,
+        depth=(TIP, TIP),
+        offset=((-0.036, -0.034), (0.004, 0.01), (0.034, 0.04)),
         aside=(-0.02, 0.0, 0.0),
         yaw=(0.05, 0.25),
-        pitch=(0.2, 0.4),
-        push=(0.12, 0.0, -0.02),
+        pitch=(0.05, 0.2),
+        speed=(0.045, 0.06),
+        beyond=1.0,
     ),
-    Element(
-        name="top burner",
+    Way(
         site="knob4_site",
         joint="knob_Joint_4",
-        travel=(-1.05, -0.8),
-        offset=((-0.036, -0.034), (-0.004, 0.004), (0.028, 0.038)),
+        goal=(-1.05, -0.8),
+        grip=False,
+        depth=(TIP, TIP),
+        offset=((-0.036, -0.034), (0.004, 0.01), (0.034, 0.042)),
         aside=(-0.02, 0.0, 0.0),
         yaw=(0.05, 0.25),
-        pitch=(0.2, 0.4),
-        push=(0.12, 0.0, -0.02),
+        pitch=(0.05, 0.2),
+        speed=(0.045, 0.06),
+        beyond=1.0,
     ),
-    Element(
-        name="light switch",
+    Way(
         site="light_site",
         joint="light_switch",
-        travel=(-0.69, -0.6),
+        goal=(-0.69, -0.6),
+        grip=False,
+        depth=(TIP, TIP),
         offset=((0.040, 0.044), (-0.01, 0.005), (-0.008, 0.008)),
         aside=(0.02, 0.0, 0.0),
         yaw=(0.0, 0.25),
         pitch=(0.2, 0.4),
-        push=(-0.11, 0.0, 0.0),
+        speed=(0.2, 0.3),
+        beyond=0.5,
     ),
-    Element(
-        name="slide cabinet",
+    Way(
         site="slide_site",
         joint="slide_cabinet",
-        travel=(0.2, 0.38),
+        goal=(0.2, 0.38),
+        grip=False,
+        depth=(TIP, TIP),
         offset=((-0.046, -0.040), (-0.005, 0.02), (-0.12, -0.06)),
         aside=(-0.03, 0.0, 0.0),
-        yaw=(0.2, 0.5),
-        pitch=(0.3, 0.6),
-        push=(0.44, 0.0, 0.0),
+        yaw=(0.4, 0.7),
+        pitch=(0.2, 0.45),
+        turn=(0.35, 0.65),
         speed=(0.3, 0.45),
     ),
-    Element(
-        name="hinge cabinet",
+    Way(
         site="hinge_site2",
         joint="right_hinge_cabinet",
-        travel=(1.25, 1.4),
+        goal=(1.25, 1.4),
+        grip=True,
+        depth=(0.0, 0.015),
         offset=((-0.005, 0.005), (-0.005, 0.005), (-0.12, -0.03)),
         yaw=(-0.1, 0.2),
         pitch=(0.0, 0.3),
-        turn=(0.0, 0.15),
-        depth=(0.0, 0.015),
-        grip=True,
+        turn=(-0.2, 0.0),
         speed=(0.3, 0.4),
     ),
-    Element(
-        name="microwave",
+    Way(
         site="microhandle_site",
         joint="microwave",
-        travel=(-0.85, -0.65),
+        goal=(-0.85, -0.65),
+        grip=True,
+        depth=(0.005, 0.02),
         offset=((-0.005, 0.005), (-0.005, 0.005), (0.03, 0.09)),
         yaw=(-0.3, -0.1),
         pitch=(-0.15, 0.0),
-        turn=(0.3, 0.5),
-        depth=(0.005, 0.02),
-        grip=True,
+        turn=(-0.45, -0.25),
         speed=(0.3, 0.45),
     ),
-    Element(
-        name="kettle",
+    Way(
         site="kettle_site",
         joint="kettle",
-        travel=(0.0, 0.0),
+        goal=(-0.26, -0.2),
+        grip=True,
+        depth=(-0.015, 0.0),
         offset=((-0.097, -0.088), (-0.005, 0.005), (-0.10, -0.06)),
         yaw=(0.3, 0.6),
         pitch=(-0.25, -0.1),
-        carry=((0.0, 0.05), (0.37, 0.41), (0.05, 0.10)),
-        depth=(-0.01, 0.005),
-        grip=True,
+        lift=(0.05, 0.10),
         speed=(0.3, 0.45),
     ),
 )
+KETTLE_Y = (0.72, 0.76)  # where the kettle is put [m]
 
 
 class Pose(NamedTuple):
-    """Where a tool is, and where it points."""
+    """Where the hand's site is, and where its fingers point; they open sideways."""
 
     position: np.ndarray
     yaw: float
     pitch: float
 
 
-def rotation(yaw: float, pitch: float) -> np.ndarray:
-    """Axes of a hand that points along yaw and pitch and does not lean, `(3, 3)`."""
-    sy, cy, sp, cp = math.sin(yaw), math.cos(yaw), math.sin(pitch), math.cos(pitch)
-    z = np.array([sy * cp, cy * cp, sp])
-    x = np.array([-sy * sp, -cy * sp, cp])
-    return np.stack([x, np.cross(z, x), z], axis=1)
-
-
-class Arm:
-    """Joint angles for poses of the hand: damped least squares within joint limits."""
-
-    def __init__(self, model: mujoco.MjModel) -> None:
-        self._model, self._data = model, mujoco.MjData(model)
-        self._site = model.site("end_effector").id
-        self._body = int(model.site_bodyid[self._site])
-        low, high = model.jnt_range[ARM].T
-        env_low = np.array([-2.9, -1.8, -2.9, -3.1, -2.9, 0.0, -2.9])
-        env_high = np.array([2.9, 1.8, 2.9, 0.0, 2.9, 3.8, 2.9])
-        self._low = np.maximum(low, env_low) + 0.01
-        self._high = np.minimum(high, env_high) - 0.01
-
-    def pose(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self._data.qpos[ARM] = q
-        mujoco.mj_kinematics(self._model, self._data)
-        return (
-            self._data.site_xpos[self._site].copy(),
-            self._data.site_xmat[self._site].reshape(3, 3).copy(),
-        )
-
-    def solve(
-        self, q: np.ndarray, goal: np.ndarray, axes: np.ndarray, iterations: int = 4
-    ) -> np.ndarray:
-        q = np.clip(q, self._low, self._high)
-        nv = self._model.nv
-        jp, jr = np.zeros((3, nv)), np.zeros((3, nv))
-        for _ in range(iterations):
-            at, now = self.pose(q)
-            mujoco.mj_comPos(self._model, self._data)
-            mujoco.mj_jac(self._model, self._data, jp, jr, at, self._body)
-            turn = 0.5 * np.cross(now.T, axes.T).sum(axis=0)
-            error = np.concatenate([goal - at, 0.25 * turn])
-            J = np.concatenate([jp[:, ARM], 0.25 * jr[:, ARM]])
-            free = np.ones(7, bool)
-            step = np.zeros(7)
-            for _ in range(3):
-                Jf = J[:, free]
-                A = Jf.T @ Jf + 2e-4 * np.eye(free.sum())
-                b = Jf.T @ error + 2e-4 * 1.0 * (NOMINAL - q)[free]
-                step[:] = 0.0
-                step[free] = np.linalg.solve(A, b)
-                out = (q + step < self._low) | (q + step > self._high)
-                if not (out & free).any():
-                    break
-                free &= ~out
-            q = np.clip(q + step, self._low, self._high)
-        return q
-
-
 class Knot(NamedTuple):
-    """A pose that a plan goes through, and how it gets there."""
+    """A pose on a way, and how the hand gets there."""
 
-    pose: Pose  # of the hand site
+    pose: Pose
     speed: float  # [m/s]
-    fingers: float
-    wait: int = 0  # steps spent there
-    acts: bool = False
+    fingers: float  # action
+    steps: int = 0  # spent there
+    acts: bool = False  # whether the element is moved
 
 
 class Plan(NamedTuple):
-    """Joint angles, fingers and phase for each step."""
+    """What to do in each of L steps."""
 
-    arm: np.ndarray
-    fingers: np.ndarray
-    acts: np.ndarray
+    arm: np.ndarray  # joint angles, `(L, 7)` [rad]
+    fingers: np.ndarray  # actions, `(L,)`
+    acts: np.ndarray  # whether the element is moved, `(L,)`
 
 
 class Demonstrator:
-    """Does elements one after the other."""
+    """Does elements one after the other.
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        self._model = model
-        self._arm = Arm(model)
-        self._kp = model.actuator_gainprm[:, 0].copy()
+    For each one it plans, from where the hand is: draw back from the element before;
+    come back from the kitchen, if the way is long; line up; touch or grasp; and move
+    the element along its joint. A plan is a way of the hand with a speed, from which
+    inverse kinematics makes joint angles; and it follows them, averaged over a few
+    steps, by the actions that bring the joints there within a step. It goes on with
+    the next element as soon as this one is where it shall be; when a plan ends before
+    that, it tries again.
 
-    def reset(
-        self, rng: np.random.Generator, data: mujoco.MjData, order: list[int]
-    ) -> None:
-        self._rng, self._data = rng, data
-        self._order = order
-        self._k = -1
-        self._tries = 0
-        self.pace = rng.uniform(0.85, 1.15)
-        q = data.qpos[ARM].copy()
-        self._recent = [q] * ROUNDING
-        self._raw = q
-        self._begin(0)
+    Attributes:
+        order: Elements to do, numbers from 0.
+    """
+
+    def __init__(self) -> None:
+        self._model = franka_kitchen().model
+        self._data = mujoco.MjData(self._model)
+        self._arm = Arm()
+        self._stiffness = self._model.actuator_gainprm[ARM, 0]
+
+    def reset(self, rng: np.random.Generator, order: tuple[int, ...]) -> None:
+        """Begins an episode."""
+        self._rng, self.order = rng, order
+        self._pace = self._draw(PACE)
+        self._doing = -1
+        self._recent: list[np.ndarray] = []
+
+    def act(self, state: np.ndarray) -> np.ndarray | None:
+        """The velocities of arm and fingers, `(9,)`, float32; None when all is done.
+
+        Args:
+            state: `info["state"]` of the environment.
+        """
+        data = self._data
+        data.qpos[:], data.qvel[:] = state[Q], state[DQ]
+        mujoco.mj_kinematics(self._model, data)
+        q = data.qpos[ARM]
+        if self._doing < 0:
+            self._recent = [q.copy()] * ROUNDING
+            self._begin(0)
+        elif self._is_over(state):
+            self._begin(self._doing + self._is_done(state))
+        if self._doing == len(self.order):
+            return None
+        i = min(self._i, len(self._plan.arm) - 1)
+        self._i += 1
+        self._recent = [*self._recent[1:], self._plan.arm[i]]
+        way = np.mean(self._recent, axis=0) - q
+        action = np.empty(NUM_ARM + 2, np.float32)
+        action[ARM] = (way / SHARE + self._sag()) / ACTION_REACH
+        action[FINGERS] = self._plan.fingers[i]
+        return np.clip(action, -1.0, 1.0)
+
+    def _sag(self) -> np.ndarray:
+        """How far joints would stay below their targets, `(7,)` [rad]."""
+        force = np.zeros(self._model.nv)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_comVel(self._model, self._data)
+        mujoco.mj_rne(self._model, self._data, 0, force)
+        return force[ARM] / self._stiffness
+
+    def _is_done(self, state: np.ndarray) -> bool:
+        return bool(state[ORDER][self.order[self._doing]] > 0)
+
+    def _is_over(self, state: np.ndarray) -> bool:
+        """Whether the plan ends here: at its end, or as the element is in its place."""
+        plan, way = self._plan, WAYS[self.order[self._doing]]
+        if self._i >= len(plan.arm) + ROUNDING:
+            return True
+        if way.lift or self._i >= len(plan.arm) or not plan.acts[self._i]:
+            return False
+        value = self._value(way) * math.copysign(1, way.goal[0])
+        return value >= abs(self._goal) and self._is_done(state)
+
+    def _value(self, way: Way) -> float:
+        return float(self._data.joint(way.joint).qpos[0])
+
+    def _begin(self, k: int) -> None:
+        again = k == self._doing
+        before = k if again else k - 1
+        self._doing = k
+        if k == len(self.order):
+            return
+        for _ in range(DRAWS):
+            self._plan, good = self._planned(
+                WAYS[self.order[k]], WAYS[self.order[before]] if before >= 0 else None
+            )
+            if good:
+                break
+        self._i = 0
 
     def _draw(self, between: Range) -> float:
         return float(self._rng.uniform(*between))
 
-    @property
-    def element(self) -> Element:
-        return ELEMENTS[self._order[self._k]]
-
-    def _begin(self, k: int) -> None:
-        self._k = k
-        self._plan = self._make_plan()
-        self._i = 0
-
-    def _value(self) -> float:
-        return float(self._data.joint(self.element.joint).qpos[0])
-
-    def reached(self) -> bool:
-        e = self.element
-        if e.carry is not None:
-            return False
-        v = self._value()
-        return v >= self._goal if self._goal > 0 else v <= self._goal
-
-    def act(self) -> np.ndarray | None:
-        """Next action, None when the last element is done with."""
-        plan = self._plan
-        over = self._i >= len(plan.arm) + ROUNDING
-        acting = self._i < len(plan.arm) and plan.acts[self._i]
-        if over or (acting and self.reached()):
-            if self._k + 1 == len(self._order):
-                return None
-            self._begin(self._k + 1)
-            plan = self._plan
-        i = min(self._i, len(plan.arm) - 1)
-        self._raw = plan.arm[i]
-        self._fingers = plan.fingers[i]
-        self._i += 1
-        self._recent = [*self._recent[1:], self._raw]
-        reference = np.mean(self._recent, axis=0)
-        d = self._data
-        q = d.qpos[ARM]
-        target = q + (reference - q) / FOLLOW + (d.qfrc_bias[:9] / self._kp)[ARM]
-        action = np.empty(9)
-        action[ARM] = (target - q) / REACH
-        action[FINGERS] = self._fingers
-        return np.clip(action, -1, 1)
-
-    def _make_plan(self) -> Plan:
-        e, d, rng = self.element, self._data, self._rng
+    def _planned(self, way: Way, before: Way | None) -> tuple[Plan, bool]:
+        """A plan for an element, and whether the arm can follow it."""
         draw = self._draw
-        now, axes = self._arm.pose(self._raw)
-        z = axes[:, 2]
-        yaw0, pitch0 = math.atan2(z[0], z[1]), math.asin(np.clip(z[2], -1, 1))
+        start = now = self._arm.pose(self._data.qpos[ARM])
+        free, near = draw(FREE_SPEED) * self._pace, draw(NEAR_SPEED) * self._pace
+        speed = draw(way.speed) * self._pace
+        ready = OPEN if way.grip else CLOSE
+        yaw, pitch, depth = draw(way.yaw), draw(way.pitch), draw(way.depth)
+        aside = np.array(way.aside)
+        offset = np.array([draw(part) for part in way.offset])
+
+        def hand(contact: np.ndarray, yaw: float) -> Pose:
+            return Pose(contact - depth * axes(yaw, pitch)[:, 2], yaw, pitch)
+
         knots: list[Knot] = []
-        free = draw((0.55, 0.75)) * self.pace
-        speed = draw(e.speed) * self.pace
-
-        yaw, pitch = draw(e.yaw), draw(e.pitch)
-        depth = draw(e.depth)
-        offset = np.array([draw(r) for r in e.offset])
-        site = d.site(e.site).xpos.copy()
-        contact = site + offset
-
-        def hand(tool: np.ndarray, yaw: float, pitch: float) -> Pose:
-            return Pose(tool - depth * rotation(yaw, pitch)[:, 2], yaw, pitch)
-
-        ready = OPEN if e.grip else CLOSE
-        aside = np.array(e.aside)
-        if self._k > 0:
-            before = ELEMENTS[self._order[self._k - 1]]
+        if before is not None:
             release = OPEN if before.grip else CLOSE
             if before.grip:
-                knots.append(Knot(Pose(now, yaw0, pitch0), 0.3, release, wait=2))
-            back = now - draw((0.08, 0.12)) * z - np.array(before.aside) * -1.0
-            knots.append(Knot(Pose(back, yaw0, pitch0), 0.35, release))
-            start = back
-        else:
-            start = now
-        direction = rotation(yaw, pitch)[:, 2]
-        before_it = contact + aside - draw((0.07, 0.11)) * direction
-        pre = hand(before_it, yaw, pitch)
-        if np.linalg.norm(pre.position - start) > 0.3:
-            via = 0.5 * (pre.position + start)
-            via[1] = min(via[1], draw((0.25, 0.33)))
-            via[[0, 2]] += rng.uniform(-0.04, 0.04, 2)
-            knots.append(
-                Knot(Pose(via, 0.5 * (yaw + yaw0), 0.5 * (pitch + pitch0)), free, ready)
-            )
-        knots.append(Knot(pre, free, ready))
-        knots.append(Knot(hand(contact + aside, yaw, pitch), 0.3 * self.pace, ready))
-        if e.push is not None:
-            end = contact + np.array(e.push)
-            knots.append(Knot(hand(contact, yaw, pitch), 0.2, ready, acts=True))
-            knots.append(Knot(hand(end, yaw, pitch), speed, ready, acts=True))
-            self._goal = draw(e.travel)
-        elif e.carry is not None:
-            knots[-1] = knots[-1]._replace(wait=1)
-            knots.append(Knot(hand(contact, yaw, pitch), 0.3, CLOSE, wait=4))
-            dx, dy, lift = (draw(r) for r in e.carry)
-            for share, up in ((0.2, 1.0), (0.85, 1.0), (1.0, 0.0)):
-                to = contact + np.array([share * dx, share * dy, up * lift])
-                knots.append(Knot(hand(to, yaw, pitch), speed, CLOSE, acts=True))
-            self._goal = 0.0
-        else:
-            knots.append(Knot(hand(contact, yaw, pitch), 0.3, CLOSE, wait=3))
-            self._goal = draw(e.travel)
-            turn = draw(e.turn)
-            j = self._model.joint(e.joint)
-            value = self._value()
-            travel = self._goal * (1 + e.overshoot) - value
-            anchor, axis = d.joint(e.joint).xanchor, d.joint(e.joint).xaxis
-            n = 8
-            for k in range(1, n + 1):
-                angle = travel * k / n
-                R = _about(axis, angle)
-                to = anchor + R @ (contact - anchor)
-                # counter-clockwise turns the pointing direction from y to -x
-                knots.append(
-                    Knot(
-                        hand(to, yaw - turn * abs(angle) , pitch),
-                        speed,
-                        CLOSE,
-                        acts=True,
-                    )
-                )
-        return self._timed(Pose(now, yaw0, pitch0), knots)
+                knots.append(Knot(now, near, release, RELEASE_STEPS))
+            back = np.array(before.aside) - draw(AWAY) * axes(now.yaw, now.pitch)[:, 2]
+            now = now._replace(position=now.position + back)
+            knots.append(Knot(now, near, release))
 
-    def _timed(self, start: Pose, knots: list[Knot]) -> Plan:
-        q = self._raw
-        arms, times, fingers, acts = [q], [0.0], [knots[0].fingers], [False]
-        at = start
+        joint = self._data.joint(way.joint)
+        site = self._data.site(way.site).xpos
+        if way.lift:
+            contact = site + offset
+            to = np.array([draw(way.goal), draw(KETTLE_Y), site[2]]) + offset
+            up = np.array([0.0, 0.0, draw(way.lift)])
+            moves = [
+                hand(contact + share * (to - contact) + height * up, yaw)
+                for share, height in ((0.2, 1.0), (0.85, 1.0), (1.0, 0.0))
+            ]
+        else:
+            self._goal = draw(way.goal)
+            value = self._value(way)
+            travel = self._goal * (1 + way.beyond) - value
+            contact = along(joint, site + along_turn(joint, value) @ offset, 0.0)
+            turn = draw(way.turn)
+            moves = [
+                hand(along(joint, contact, s * travel), yaw + s * turn)
+                for s in np.linspace(0, 1, 9)[1:]
+            ]
+        line_up = hand(contact + aside - draw(BEFORE) * axes(yaw, pitch)[:, 2], yaw)
+        if np.linalg.norm(line_up.position - now.position) > FAR:
+            via = (line_up.position + now.position) / 2
+            via[1] = min(via[1], draw(VIA_Y))
+            via += VIA_STRAY * self._rng.uniform(-1, 1, 3) * (1, 0, 1)
+            half = Pose(via, (yaw + now.yaw) / 2, (pitch + now.pitch) / 2)
+            knots.append(Knot(half, free, ready))
+        knots.append(Knot(line_up, free, ready))
+        knots.append(Knot(hand(contact + aside, yaw), near, ready))
+        if way.grip:
+            knots.append(Knot(hand(contact, yaw), near, CLOSE, GRASP_STEPS))
+        else:
+            knots.append(Knot(hand(contact, yaw), near, CLOSE, acts=True))
+        knots += [Knot(pose, speed, CLOSE, acts=True) for pose in moves]
+        return self._timed(start, knots)
+
+    def _timed(self, now: Pose, knots: list[Knot]) -> tuple[Plan, bool]:
+        """Turns a way into steps: as fast as the speeds and the joints allow."""
+        q = self._data.qpos[ARM].copy()
+        angles, times, good = [q], [0.0], True
+        fingers, acts = [knots[0].fingers], [False]
         for knot in knots:
-            way = knot.pose.position - at.position
-            turn = abs(knot.pose.yaw - at.yaw) + abs(knot.pose.pitch - at.pitch)
-            length = max(float(np.linalg.norm(way)), LEVER * turn)
-            n = max(1, math.ceil(length / SPACING))
-            for k in range(1, n + 1):
-                s = k / n
-                pos = at.position + s * way
-                yaw = at.yaw + s * (knot.pose.yaw - at.yaw)
-                pitch = at.pitch + s * (knot.pose.pitch - at.pitch)
-                to = self._arm.solve(q, pos, rotation(yaw, pitch))
-                steps = max(
-                    length / n / (knot.speed * STEP),
-                    float(np.abs(to - q).max()) / FASTEST,
-                )
-                q = to
-                arms.append(q)
+            gain = [knot.pose[k] - now[k] for k in range(3)]  # type: ignore[operator]
+            turned = abs(gain[1]) + abs(gain[2])
+            length = max(float(np.linalg.norm(gain[0])), LEVER * turned)
+            parts = max(1, math.ceil(length / SPACING))
+            for part in range(1, parts + 1):
+                s = part / parts
+                pose = Pose(*(now[k] + s * gain[k] for k in range(3)))
+                to, off = self._arm.solve(q, pose)
+                leap = float(np.abs(to - q).max())
+                good = good and off < OFF and leap < JUMP
+                steps = max(length / parts / (knot.speed * STEP), leap / FASTEST)
+                angles.append(to)
                 times.append(times[-1] + steps)
-                fingers.append(knot.fingers)
-                acts.append(knot.acts)
-            if knot.wait:
-                arms.append(q)
-                times.append(times[-1] + knot.wait)
-                fingers.append(knot.fingers)
-                acts.append(knot.acts)
-            at = knot.pose
-        steps = np.arange(1, math.ceil(times[-1]) + 1)
-        arm = np.stack([np.interp(steps, times, a) for a in np.transpose(arms)], 1)
-        index = np.searchsorted(times, steps).clip(max=len(times) - 1)
-        return Plan(arm, np.array(fingers)[index], np.array(acts)[index])
+                q = to
+            if knot.steps:
+                angles.append(q)
+                times.append(times[-1] + knot.steps)
+            fingers += [knot.fingers] * (len(times) - len(fingers))
+            acts += [knot.acts] * (len(times) - len(acts))
+            now = knot.pose
+        at = np.arange(1, math.ceil(times[-1]) + 1)
+        arm = np.stack([np.interp(at, times, joint) for joint in np.transpose(angles)])
+        which = np.searchsorted(times, at).clip(max=len(times) - 1)
+        return Plan(arm.T, np.array(fingers)[which], np.array(acts)[which]), good
 
 
-def _about(axis: np.ndarray, angle: float) -> np.ndarray:
-    x, y, z = axis
+class Arm:
+    """Joint angles of the arm from poses of the hand.
+
+    Damped least squares with MuJoCo's Jacobian: the step dq of the angles minimises
+
+        |J dq - e|^2 + DAMPING |dq - (POSTURE - q)|^2,  low <= q + dq <= high
+
+    for the error e of position and direction. The hand leaves one of seven angles
+    free; the second part makes it a function of the pose, so that the arm does the
+    same thing in the same posture. Angles that would leave their range are kept at its
+    end, and the others make up for them.
+    """
+
+    def __init__(self) -> None:
+        robot = franka_kitchen().robot_env
+        self._model = robot.model
+        self._data = mujoco.MjData(self._model)
+        self._site = self._data.site("end_effector")
+        self._body = int(self._model.site_bodyid[self._site.id])
+        limits, targets = self._model.jnt_range[ARM].T, robot.robot_pos_bound[ARM].T
+        self._low = np.maximum(limits[0], targets[0]) + 0.01
+        self._high = np.minimum(limits[1], targets[1]) - 0.01
+
+    def pose(self, q: np.ndarray) -> Pose:
+        """Where the hand is at angles `(7,)`."""
+        self._data.qpos[ARM] = q
+        mujoco.mj_kinematics(self._model, self._data)
+        x, y, z = self._site.xmat[2::3]
+        return Pose(self._site.xpos.copy(), math.atan2(x, y), math.asin(z))
+
+    def solve(self, q: np.ndarray, pose: Pose) -> tuple[np.ndarray, float]:
+        """The angles for a pose, `(7,)`, near `q`; and how far off they are [m]."""
+        model, data, site = self._model, self._data, self._site
+        J = np.zeros((6, model.nv))
+        goal = axes(pose.yaw, pose.pitch)
+        q = np.clip(q, self._low, self._high)
+        for left in range(ITERATIONS, -1, -1):
+            data.qpos[ARM] = q
+            mujoco.mj_kinematics(model, data)
+            error = pose.position - site.xpos
+            if not left:
+                break
+            mujoco.mj_comPos(model, data)
+            mujoco.mj_jac(model, data, J[:3], J[3:], site.xpos, self._body)
+            now = site.xmat.reshape(3, 3)
+            turn = np.cross(now.T, goal.T).sum(axis=0) / 2
+            e = np.concatenate([error, TURN_WEIGHT * turn])
+            A = np.concatenate([J[:3, ARM], TURN_WEIGHT * J[3:, ARM]])
+            q = np.clip(q + self._step(q, A, e), self._low, self._high)
+        return q, float(np.linalg.norm(error))
+
+    def _step(self, q: np.ndarray, A: np.ndarray, e: np.ndarray) -> np.ndarray:
+        free, step = np.ones(NUM_ARM, bool), np.zeros(NUM_ARM)
+        while free.any():
+            H = A[:, free].T @ A[:, free] + DAMPING * np.eye(np.count_nonzero(free))
+            g = A[:, free].T @ e + DAMPING * (POSTURE - q)[free]
+            step[:] = 0.0
+            step[free] = np.linalg.solve(H, g)
+            out = (q + step < self._low) | (q + step > self._high)
+            if not out.any():
+                break
+            free &= ~out
+        return step
+
+
+def axes(yaw: float, pitch: float) -> np.ndarray:
+    """Axes of the hand in the world, as columns `(3, 3)`: up, across, along fingers."""
+    sy, cy, sp, cp = math.sin(yaw), math.cos(yaw), math.sin(pitch), math.cos(pitch)
+    up = np.array([-sy * sp, -cy * sp, cp])
+    ahead = np.array([sy * cp, cy * cp, sp])
+    return np.stack([up, np.cross(ahead, up), ahead], axis=1)
+
+
+def along_turn(joint: Any, value: float) -> np.ndarray:
+    """How a joint turns what hangs on it while it moves by a value, `(3, 3)`."""
+    model = franka_kitchen().model
+    if model.jnt_type[joint.id] == mujoco.mjtJoint.mjJNT_SLIDE:
+        return np.eye(3)
+    x, y, z = joint.xaxis
     K = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + math.sin(angle) * K + (1 - math.cos(angle)) * K @ K
+    return np.eye(3) + math.sin(value) * K + (1 - math.cos(value)) * (K @ K)
+
+
+def along(joint: Any, point: np.ndarray, value: float) -> np.ndarray:
+    """Where a point that hangs on a joint is after it moved by a value, `(3,)`."""
+    model = franka_kitchen().model
+    if model.jnt_type[joint.id] == mujoco.mjtJoint.mjJNT_SLIDE:
+        return point + value * joint.xaxis
+    return joint.xanchor + along_turn(joint, value) @ (point - joint.xanchor)
+
+
+def demonstrate(env_seed: int) -> Demonstration | None:
+    """Plays one episode with velocity control; None where it does not succeed."""
+    rng = np.random.default_rng((env_seed, 1))
+    order = tuple(int(k) for k in rng.permutation(7)[:4])
+    return played(env_seed, order)
+
+
+def played(env_seed: int, order: tuple[int, ...]) -> Demonstration | None:
+    return None
