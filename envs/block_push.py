@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
-import warnings
 from typing import Any
 
 import gymnasium as gym
@@ -15,23 +13,12 @@ from gymnasium import spaces
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
 
+from . import opengl
 from .checks import check_choice, check_reset
 from .window import Window, check_window
 
-OPENGL = (
-    "without a display, apt-get install libosmesa6 and set MUJOCO_GL=osmesa, or "
-    "apt-get install libegl1 and set MUJOCO_GL=egl"
-)
-
-try:
+with opengl.loading("BlockPush", "MuJoCo", "'mujoco>=3.3,<3.9'"):
     import mujoco
-except ImportError as error:
-    raise BadInput("BlockPush needs MuJoCo: pip install 'mujoco>=3.3,<3.9'") from error
-except Exception as error:  # it loads the OpenGL that MUJOCO_GL names; each has its own
-    raise BadInput(
-        f"the OpenGL of MUJOCO_GL={os.environ.get('MUJOCO_GL')} cannot be loaded: "
-        f"unset it where no pictures are wanted; {OPENGL}"
-    ) from error
 
 CONTROL_RATE = 10  # policy steps per second [Hz]
 PHYSICS_RATE = 150  # simulation steps per second [Hz]
@@ -574,13 +561,9 @@ class Camera:
     """
 
     def __init__(self) -> None:
-        if not opengl_works():
-            raise BadInput(
-                f"pictures of BlockPush need OpenGL, which does not work here: {OPENGL}"
-            )
         self._model = mujoco.MjModel.from_xml_string(_scene_xml())
         self._data = mujoco.MjData(self._model)
-        self._renderer = mujoco.Renderer(self._model, HEIGHT, WIDTH)
+        self._renderer = opengl.renderer("BlockPush", self._model, HEIGHT, WIDTH)
 
     def picture(self, observation: np.ndarray) -> np.ndarray:
         """Draws a state, uint8 `(448, 640, 3)`, from its first 16 numbers."""
@@ -599,21 +582,6 @@ class Camera:
     def close(self) -> None:
         """Gives the OpenGL context back."""
         self._renderer.close()
-
-
-@functools.cache
-def opengl_works() -> bool:
-    """Whether there can be a camera.
-
-    It is tried once: where MuJoCo cannot draw, it ends the process at the second try.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what GLFW has to say about it
-            mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
-    except Exception:  # each way to OpenGL fails in its own
-        return False
-    return True
 
 
 def _scene_xml() -> str:

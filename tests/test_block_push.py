@@ -18,6 +18,7 @@ from dp_bench.envs import block_push, block_push_script
 from dp_bench.envs.block_push import AIM, CONTROLS, PLACES, POSE, PUSHER, SPEED
 from dp_bench.envs.block_push import BlockPush as Env
 from dp_bench.envs.block_push_script import Demonstrator, demonstrate
+from dp_bench.envs.opengl import opengl_works
 from dp_bench.envs.scores import different_rewards
 from dp_bench.errors import BadInput
 
@@ -337,7 +338,7 @@ def test_it_is_a_gymnasium_environment(monkeypatch):
         warnings.filterwarnings("ignore", ".*symmetric and normalized space.*")
         for control in CONTROLS:
             env = gym.make(ENV_ID, control=control).unwrapped
-            check_env(env, skip_render_check=not block_push.opengl_works())
+            check_env(env, skip_render_check=not opengl_works())
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
