@@ -96,8 +96,8 @@ class Demos:
     task: str | None = None
     """With `check`: the task, where the file does not say."""
     control: str | None = None
-    """With `check`: what actions are converted to before they are replayed, position or
-    velocity; as recorded if left out."""
+    """With `check`: what actions are converted to, position or velocity, and replayed
+    once more, to see what that loses."""
     against: Path | None = None
     """Another file of demonstrations of the task, to compare lengths, speeds and
     whatever else the task names."""
@@ -137,8 +137,12 @@ class Demos:
             found = readers.read(self.file, task, self.source)
         task.actions_of(found, self.control)  # refuses early
         print(_described(found))
-        report = doctor.replay(found, task, control=self.control)
+        report = doctor.replay(found, task)
         print("\n".join(report.summary_lines()))
+        if self.control in (None, found.env_kwargs.get("control", task.controls[0])):
+            return
+        converted = doctor.replay(found, task, control=self.control)
+        print("\n".join(converted.summary_lines() + converted.loss_lines(report)))
 
     def _compare(self, task: Any, demos: Any) -> None:
         from dp_bench import likeness, readers

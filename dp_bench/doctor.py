@@ -13,11 +13,12 @@ import numpy as np
 from dp_bench import plugins, progress, workers
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
-from dp_bench.task import Task
+from dp_bench.task import Outcome, Task
 
 FIRST_STEPS = 20  # over which replayed states are compared with recorded ones
 WORTH_PROCESSES = 50  # episodes above which processes start faster than they cost
 EPISODES_A_JOB = 8
+SEED = "env_seed"  # the note with the seed of an episode, where one was recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,10 @@ class Report:
         replayed: Score when replayed, `(E,)`.
         deviation: Largest difference between a replayed and a recorded number of the
             state in the first 20 steps, `(E,)`, in the units of the state.
+        drift: The same in the last recorded state that was replayed, `(E,)`.
+        columns: Sub-scores of the replay that the task's table shows the mean of, each
+            `(E,)`, by their headings.
+        noted: Those of them that were recorded as notes, each `(E,)`.
         tolerance: How far a replayed score may fall short.
         control: What actions were converted to; None for actions as recorded.
     """
@@ -42,6 +47,9 @@ class Report:
     recorded: np.ndarray
     replayed: np.ndarray
     deviation: np.ndarray
+    drift: np.ndarray
+    columns: dict[str, np.ndarray]
+    noted: dict[str, np.ndarray]
     tolerance: float
     control: str | None = None
 
@@ -61,9 +69,16 @@ class Report:
             f"mean score {self.recorded.mean():.3f} recorded, "
             f"{self.replayed.mean():.3f} replayed",
             f"largest deviation of the state in the first {FIRST_STEPS} steps: "
-            f"{np.median(self.deviation):.2g} (median), {self.deviation.max():.2g} "
-            f"(episode {self.episodes[self.deviation.argmax()]})",
+            f"{self._spread(self.deviation)}",
+            f"and at the end of an episode: {self._spread(self.drift)}",
         ]
+        for heading, numbers in self.columns.items():
+            recorded = self.noted.get(heading)
+            total = "" if recorded is None else f", {recorded.sum():g} recorded"
+            lines.append(
+                f"{heading}: {numbers.mean():.3f} replayed ({numbers.sum():g} in all"
+                f"{total})"
+            )
         order = np.argsort((self.replayed - self.recorded), kind="stable")
         lines += [
             f"  episode {self.episodes[i]}: recorded {self.recorded[i]:.3f}, "
@@ -73,6 +88,33 @@ class Report:
         if len(short) > worst:
             lines.append(f"  ... and {len(short) - worst} more")
         return lines
+
+    def _spread(self, numbers: np.ndarray) -> str:
+        return (
+            f"{np.median(numbers):.2g} (median), {numbers.max():.2g} "
+            f"(episode {self.episodes[numbers.argmax()]})"
+        )
+
+    def loss_lines(self, recorded: Report) -> list[str]:
+        """What the conversion of actions loses, against a replay of them as recorded.
+
+        Args:
+            recorded: The same episodes, with actions as recorded.
+        """
+        lost = recorded.reached & ~self.reached
+        won = self.reached & ~recorded.reached
+        pairs = [("mean score", recorded.replayed.mean(), self.replayed.mean())]
+        pairs += [
+            (f"{heading}, in all", numbers.sum(), self.columns[heading].sum())
+            for heading, numbers in recorded.columns.items()
+        ]
+        ends = np.median(recorded.drift), np.median(self.drift)
+        pairs.append(("median deviation at the end", *ends))
+        return [
+            f"as {self.control} actions {int(lost.sum())} episodes fall short that "
+            f"reach their score as recorded, and {int(won.sum())} the other way round",
+            *(f"  {what}: {one:.4g} -> {other:.4g}" for what, one, other in pairs),
+        ]
 
 
 def replay(
@@ -87,7 +129,8 @@ def replay(
     """Plays recorded actions from the recorded starts, open-loop.
 
     Each episode is played in the environment it was recorded in, to its last action or
-    until the environment says it is over; the time limit of the task is ignored.
+    until the environment says it is over; the time limit of the task is ignored. Where
+    its seed was noted as `env_seed`, the replay meets the same noise.
 
     Args:
         demos: Demonstrations of `task`.
@@ -112,11 +155,17 @@ def replay(
         num_processes = (os.cpu_count() or 1) if many else 1
     actions = task.actions_of(demos, control)
     env_kwargs = demos.env_kwargs | ({"control": control} if control else {})
+    seeds = demos.notes.get(SEED, np.full(demos.num_episodes, None))
     jobs = []
     for first in range(0, len(numbers), EPISODES_A_JOB):
         spans = [demos.episode(int(k)) for k in numbers[first : first + EPISODES_A_JOB]]
-        jobs.append([_Tape(demos.states[rows], actions[rows]) for rows in spans])
-    found: list[tuple[float, float]] = []
+        jobs.append(
+            [
+                _Tape(demos.states[rows], actions[rows], seeds[int(k)])
+                for k, rows in zip(numbers[first:], spans, strict=False)
+            ]
+        )
+    found: list[_Played] = []
     with progress.bar(f"replay {task.name}", len(numbers)) as bar:
         for results in workers.in_order(
             functools.partial(_Player, task, env_kwargs),
@@ -126,24 +175,43 @@ def replay(
             tell=bar.advance,
         ):
             found += results
-    replayed, deviation = np.array(found).T
+    columns = {c.key: c.title for c in task.columns if c.statistic == "mean"}
     return Report(
         task=task.name,
         source=demos.source,
         episodes=numbers,
         recorded=demos.scores[numbers],
-        replayed=replayed,
-        deviation=deviation,
+        replayed=np.array([played.outcome.score for played in found]),
+        deviation=np.array([played.deviation for played in found]),
+        drift=np.array([played.drift for played in found]),
+        columns={
+            title: np.array([played.outcome.sub_scores[key] for played in found])
+            for key, title in columns.items()
+        },
+        noted={
+            title: demos.notes[key][numbers]
+            for key, title in columns.items()
+            if key in demos.notes
+        },
         tolerance=tolerance,
         control=control,
     )
 
 
 class _Tape(NamedTuple):
-    """One recorded episode: states `(L, S)` and actions `(L, Da)`."""
+    """One recorded episode: states `(L, S)`, actions `(L, Da)`, seed of its noise."""
 
     states: np.ndarray
     actions: np.ndarray
+    env_seed: Any
+
+
+class _Played(NamedTuple):
+    """What a replayed episode gave."""
+
+    outcome: Outcome
+    deviation: float
+    drift: float
 
 
 class _Player:
@@ -153,14 +221,13 @@ class _Player:
         plugins.tasks()  # in a fresh process: imports the packages that bring tasks
         self.env = task.make_env(**env_kwargs)
         self.score = plugins.load(task.score)
+        self.positions = slice(task.positions)
 
-    def play(
-        self, tapes: list[_Tape], tick: Callable[[], None]
-    ) -> list[tuple[float, float]]:
-        """Score and deviation of each episode."""
+    def play(self, tapes: list[_Tape], tick: Callable[[], None]) -> list[_Played]:
+        """Plays each episode."""
         found = []
         for tape in tapes:
-            found.append(_play(self.env, self.score, tape))
+            found.append(_play(self.env, self.score, self.positions, tape))
             tick()
         return found
 
@@ -168,16 +235,19 @@ class _Player:
         self.env.close()
 
 
-def _play(env: Any, score: Any, tape: _Tape) -> tuple[float, float]:
-    env.reset(options={"state": tape.states[0]})
-    rewards, infos, deviation = [], [], 0.0
+def _play(env: Any, score: Any, positions: slice, tape: _Tape) -> _Played:
+    seed = None if tape.env_seed is None else int(tape.env_seed)
+    env.reset(seed=seed, options={"state": tape.states[0]})
+    rewards, infos, deviation, drift = [], [], 0.0, 0.0
     for i, action in enumerate(tape.actions):
         _, reward, terminated, _, info = env.step(action)
         rewards.append(float(reward))
         infos.append(info)
-        if i < FIRST_STEPS and i + 1 < len(tape.states):
-            miss = np.abs(np.asarray(info["state"]) - tape.states[i + 1])
-            deviation = max(deviation, float(miss.max()))
+        if i + 1 < len(tape.states):
+            miss = np.abs(np.asarray(info["state"]) - tape.states[i + 1])[positions]
+            drift = float(miss.max())
+            if i < FIRST_STEPS:
+                deviation = max(deviation, drift)
         if terminated:
             break
-    return score(np.array(rewards), infos).score, deviation
+    return _Played(score(np.array(rewards), infos), deviation, drift)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import logging
 import os
 import re
 import sys
@@ -144,7 +146,11 @@ def obtain(
         with locked(target.with_suffix(".lock"), wait=True):
             there = find(task.name, source)  # somebody else made them
             return there or _keep(scripted.make(task, source))
-    url = task.sources[source].url
+    dataset, url = task.sources[source].minari, task.sources[source].url
+    if dataset is not None:
+        demos = readers.read(_through_minari(dataset), task, source)
+        _check_digest(demos, task)
+        return _keep(demos)
     if url is None:
         raise BadInput(
             f"the {source} demonstrations of {task.name} cannot be downloaded: import "
@@ -184,6 +190,35 @@ def _first_source(task: Task) -> str:
     if not task.sources:
         raise BadInput(f"task {task.name!r} has no demonstrations")
     return next(iter(task.sources))
+
+
+def _through_minari(dataset: str) -> Path:
+    """The folder of a dataset among the user's own of Minari, fetched if need be.
+
+    Raises:
+        BadInput: When minari is not installed, or cannot get it.
+    """
+    try:
+        import minari
+        from minari.storage.datasets_root_dir import get_dataset_path
+    except ImportError as error:
+        raise BadInput(
+            f"{dataset} is published through Minari: pip install 'minari[hf]', or get "
+            f"the file elsewhere and name it with `dp-bench demos TASK --from PATH`"
+        ) from error
+    folder = Path(get_dataset_path(dataset))
+    if (folder / "data" / "main_data.hdf5").is_file():
+        return folder
+    print(f"Asking Minari for {dataset}", file=sys.stderr, flush=True)
+    logging.disable(logging.WARNING)  # else the client tells of every try
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            minari.download_dataset(dataset, force_download=True)  # parts may be there
+    except Exception as error:  # of whichever client fetches it
+        raise _unreachable(f"{dataset} through Minari", error) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    return folder
 
 
 def _download(url: str, part: Path, what: str) -> None:

@@ -82,6 +82,7 @@ class DemoSource:
     Attributes:
         about: One line for a person: who made them, how many, how large.
         url: Address of the published file; None where there is none to download.
+        minari: Id of the dataset, where they are published through Minari.
         digest: Content digest of the demonstrations once imported; None if unknown.
         convert: `"module:function"` with signature
             `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`: gives
@@ -95,6 +96,7 @@ class DemoSource:
 
     about: str
     url: str | None = None
+    minari: str | None = None
     digest: str | None = None
     convert: str | None = None
     arrays: tuple[str, ...] = ()
@@ -151,6 +153,7 @@ class Task:
     lanes: int = 25
     fork: Fork | None = None
     traits: str | None = None
+    positions: int | None = None
 
     def check(
         self,

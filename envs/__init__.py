@@ -36,6 +36,36 @@ TASKS = {
             traits="dp_bench.envs.block_push_traits:traits",
         ),
         Task(
+            name="kitchen",
+            env_id="dp_bench/Kitchen-v0",
+            entry_point="dp_bench.envs.kitchen:Kitchen",
+            about="do any four of seven things in a kitchen, in any order",
+            max_steps=280,
+            score="dp_bench.envs.scores:elements_done",
+            obs_kinds=("qpos", "full"),
+            controls=("velocity", "position"),
+            actions_as={"position": "dp_bench.envs.kitchen:targets"},
+            sources={
+                f"{name}-v2": DemoSource(
+                    about=about,
+                    minari=f"D4RL/kitchen/{name}-v2",
+                    convert="dp_bench.envs.kitchen:demos_from_arrays",
+                    arrays=("state", "action"),
+                )
+                for name, about in (
+                    ("complete", "19 human episodes, always the same four elements"),
+                    ("partial", "601 human episodes, some with these four elements"),
+                    ("mixed", "601 human episodes, none with these four in a row"),
+                )
+            },
+            columns=(
+                *(Column(f"p{k}", f"p{k}", curve=True) for k in range(1, 5)),
+                Column("elements", "elements done"),
+                Column("order", "order entropy", statistic="entropy"),
+            ),
+            positions=30,
+        ),
+        Task(
             name="pusht",
             env_id="dp_bench/PushT-v0",
             entry_point="dp_bench.envs.push_t:PushT",

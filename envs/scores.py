@@ -10,6 +10,17 @@ import numpy as np
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome
 
+ELEMENTS = (  # of Kitchen
+    "bottom burner",
+    "top burner",
+    "light switch",
+    "slide cabinet",
+    "hinge cabinet",
+    "microwave",
+    "kettle",
+)
+ENOUGH = 4  # elements of Kitchen that make a success
+
 
 def best_reward(
     rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
@@ -62,3 +73,50 @@ def different_rewards(
         if len(ways) == 1:
             sub_scores["order"] = float(ways[0])
     return Outcome(score=min(total, 1.0), success=total > 0.9, sub_scores=sub_scores)
+
+
+def elements_done(
+    rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
+) -> Outcome:
+    """Scores an episode of Kitchen by how many elements it did: each of four a quarter.
+
+    Sub-scores: `p1` to `p7` tell whether at least that many elements were done, and
+    `elements` how many; each element by its name, whether it was. `sequence` lists all
+    that were done in their order, as digits: 67 for the sixth element, the microwave,
+    and then the seventh, the kettle; 0 for none. `order` is its first four digits, and
+    left out where fewer were done.
+
+    Args:
+        rewards: Reward of each step, `(L,)`: how many elements were done in it.
+        infos: Info of each step; the last one has `order`, `(7,)`: 1 for the element
+            that was done first, and so on; 0 for those not done.
+
+    Raises:
+        BadInput: When the episode has no steps.
+    """
+    if len(rewards) == 0:
+        raise BadInput("an episode of 0 steps has no score: it must have at least 1")
+    order = np.asarray(infos[-1]["order"])
+    done, digits = int(np.count_nonzero(order)), sequence(order)
+    sub_scores = {f"p{k}": float(done >= k) for k in range(1, len(ELEMENTS) + 1)}
+    sub_scores["elements"] = float(done)
+    for element, rank in zip(ELEMENTS, order, strict=True):
+        sub_scores[element.replace(" ", "_")] = float(rank > 0)
+    sub_scores["sequence"] = float(digits)
+    if done >= ENOUGH:
+        sub_scores["order"] = float(str(digits)[:ENOUGH])
+    return Outcome(
+        score=min(done / ENOUGH, 1.0), success=done >= ENOUGH, sub_scores=sub_scores
+    )
+
+
+def sequence(order: np.ndarray) -> int:
+    """The elements of Kitchen that were done, as digits from 1 to 7; 0 for none.
+
+    Args:
+        order: 1 for the element that was done first, and so on; 0 for those not done,
+            `(7,)`.
+    """
+    order = np.asarray(order)
+    done = np.argsort(order, kind="stable")[np.count_nonzero(order == 0) :]
+    return int("".join(str(element + 1) for element in done) or 0)

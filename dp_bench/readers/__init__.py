@@ -13,7 +13,7 @@ from dp_bench import demos as _demos
 from dp_bench import plugins
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
-from dp_bench.readers import npz, replay_zarr
+from dp_bench.readers import minari, npz, replay_zarr
 from dp_bench.task import Task
 
 
@@ -43,6 +43,11 @@ READERS = (
         about="a replay buffer in zarr (a folder, or a zip of one)",
         matches=replay_zarr.matches,
         read_arrays=replay_zarr.read_arrays,
+    ),
+    Reader(
+        about="a dataset of Minari in HDF5 (its folder, or the file in it)",
+        matches=minari.matches,
+        read_arrays=minari.read_arrays,
     ),
 )
 
