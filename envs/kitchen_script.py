@@ -30,7 +30,7 @@ OPEN, CLOSE = 0.25, -0.25  # actions that open and close the fingers, gently
 FREE_SPEED = (0.5, 0.7)  # of the hand between elements [m/s]
 NEAR_SPEED = (0.25, 0.35)  # on the last way to an element, and when it leaves [m/s]
 PACE = (0.85, 1.15)  # of a whole episode: all its speeds are multiplied by it
-FASTEST = 0.055  # of a joint [rad/step]
+MOST = 0.85  # action that a plan asks of a joint, gravity included
 LEVER = 0.15  # turning by 1 rad counts as moving so far [m]
 ROUNDING = 5  # a plan is averaged over so many steps: corners become curves
 
@@ -45,7 +45,7 @@ GRASP_STEPS, RELEASE_STEPS = 4, 2  # while fingers close, open
 SPACING = 0.02  # of the points of a way for which joint angles are found [m]
 POSTURE = np.array([-0.6, -1.65, 1.7, -2.1, 0.2, 1.1, 1.7])  # it stays near [rad]
 DAMPING = 2e-4  # how strongly; and how much a step is damped
-TURN_WEIGHT = 0.25  # an error of 1 rad counts as so many metres
+TURN_WEIGHT = 0.12  # an error of 1 rad counts as so many metres
 ITERATIONS = 4  # for each point; each starts from the angles of the point before
 OFF, JUMP = 0.01, 0.35  # a plan must not be further off [m], nor leap further [rad]
 DRAWS = 8  # plans that are drawn until one is good enough
@@ -179,7 +179,7 @@ WAYS = (  # in the order of ELEMENTS
         offset=((-0.097, -0.088), (-0.005, 0.005), (-0.10, -0.06)),
         yaw=(0.3, 0.6),
         pitch=(-0.25, -0.1),
-        lift=(0.05, 0.10),
+        lift=(0.09, 0.13),
         speed=(0.3, 0.45),
     ),
 )
@@ -231,7 +231,6 @@ class Demonstrator:
         self._model = franka_kitchen().model
         self._data = mujoco.MjData(self._model)
         self._arm = Arm()
-        self._stiffness = self._model.actuator_gainprm[ARM, 0]
 
     def reset(self, rng: np.random.Generator, order: tuple[int, ...]) -> None:
         """Begins an episode."""
@@ -262,17 +261,9 @@ class Demonstrator:
         self._recent = [*self._recent[1:], self._plan.arm[i]]
         way = np.mean(self._recent, axis=0) - q
         action = np.empty(NUM_ARM + 2, np.float32)
-        action[ARM] = (way / SHARE + self._sag()) / ACTION_REACH
+        action[ARM] = (way / SHARE + self._arm.sag(q)) / ACTION_REACH
         action[FINGERS] = self._plan.fingers[i]
         return np.clip(action, -1.0, 1.0)
-
-    def _sag(self) -> np.ndarray:
-        """How far joints would stay below their targets, `(7,)` [rad]."""
-        force = np.zeros(self._model.nv)
-        mujoco.mj_comPos(self._model, self._data)
-        mujoco.mj_comVel(self._model, self._data)
-        mujoco.mj_rne(self._model, self._data, 0, force)
-        return force[ARM] / self._stiffness
 
     def _is_done(self, state: np.ndarray) -> bool:
         return bool(state[ORDER][self.order[self._doing]] > 0)
@@ -380,9 +371,10 @@ class Demonstrator:
                 s = part / parts
                 pose = Pose(*(now[k] + s * gain[k] for k in range(3)))
                 to, off = self._arm.solve(q, pose)
-                leap = float(np.abs(to - q).max())
-                good = good and off < OFF and leap < JUMP
-                steps = max(length / parts / (knot.speed * STEP), leap / FASTEST)
+                leap = to - q
+                good = good and off < OFF and bool((abs(leap) < JUMP).all())
+                least = float((leap / self._arm.fastest(to, leap)).max())
+                steps = max(length / parts / (knot.speed * STEP), least)
                 angles.append(to)
                 times.append(times[-1] + steps)
                 q = to
@@ -427,6 +419,20 @@ class Arm:
         mujoco.mj_kinematics(self._model, self._data)
         x, y, z = self._site.xmat[2::3]
         return Pose(self._site.xpos.copy(), math.atan2(x, y), math.asin(z))
+
+    def sag(self, q: np.ndarray) -> np.ndarray:
+        """How far gravity holds joints from their targets at angles `(7,)` [rad]."""
+        force = np.zeros(self._model.nv)
+        self._data.qpos[ARM] = q
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_rne(self._model, self._data, 0, force)
+        return force[ARM] / self._model.actuator_gainprm[ARM, 0]
+
+    def fastest(self, q: np.ndarray, ways: np.ndarray) -> np.ndarray:
+        """How far joints get in a step, signed as `ways`, `(7,)` [rad]."""
+        signs = np.where(ways < 0, -1.0, 1.0)
+        return SHARE * (signs * MOST * ACTION_REACH - self.sag(q))
 
     def solve(self, q: np.ndarray, pose: Pose) -> tuple[np.ndarray, float]:
         """The angles for a pose, `(7,)`, near `q`; and how far off they are [m]."""
