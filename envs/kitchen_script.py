@@ -30,12 +30,12 @@ OPEN, CLOSE = 0.25, -0.25  # actions that open and close the fingers, gently
 FREE_SPEED = (0.5, 0.7)  # of the hand between elements [m/s]
 NEAR_SPEED = (0.25, 0.35)  # on the last way to an element, and when it leaves [m/s]
 PACE = (0.85, 1.15)  # of a whole episode: all its speeds are multiplied by it
-MOST = 0.85  # action that a plan asks of a joint, gravity included
+MOST = 0.75  # action that a plan asks of a joint, gravity included
 LEVER = 0.15  # turning by 1 rad counts as moving so far [m]
 ROUNDING = 5  # a plan is averaged over so many steps: corners become curves
 
 BEFORE = (0.07, 0.11)  # how far from an element the hand lines up [m]
-AWAY = (0.08, 0.12)  # how far it draws back afterwards [m]
+AWAY = (0.1, 0.14)  # how far it draws back afterwards [m]
 FAR = 0.3  # on longer ways it comes back from the kitchen, to a via point [m]
 VIA_Y = (0.25, 0.33)  # distance of via points from the robot [m]
 VIA_STRAY = 0.04  # how far they are from the middle of the way, at most, in x, z [m]
@@ -173,14 +173,15 @@ WAYS = (  # in the order of ELEMENTS
     Way(
         site="kettle_site",
         joint="kettle",
-        goal=(-0.26, -0.2),
+        goal=(-0.24, -0.17),
         grip=True,
         depth=(-0.015, 0.0),
         offset=((-0.097, -0.088), (-0.005, 0.005), (-0.10, -0.06)),
-        yaw=(0.3, 0.6),
+        yaw=(0.25, 0.45),
         pitch=(-0.25, -0.1),
+        turn=(-0.3, -0.15),
         lift=(0.09, 0.13),
-        speed=(0.3, 0.45),
+        speed=(0.25, 0.35),
     ),
 )
 KETTLE_Y = (0.72, 0.76)  # where the kettle is put [m]
@@ -262,7 +263,7 @@ class Demonstrator:
         way = np.mean(self._recent, axis=0) - q
         action = np.empty(NUM_ARM + 2, np.float32)
         action[ARM] = (way / SHARE + self._arm.sag(q)) / ACTION_REACH
-        action[FINGERS] = self._plan.fingers[i]
+        action[FINGERS] = self._plan.fingers[max(i - ROUNDING // 2, 0)]
         return np.clip(action, -1.0, 1.0)
 
     def _is_done(self, state: np.ndarray) -> bool:
@@ -306,7 +307,7 @@ class Demonstrator:
         speed = draw(way.speed) * self._pace
         ready = OPEN if way.grip else CLOSE
         yaw, pitch, depth = draw(way.yaw), draw(way.pitch), draw(way.depth)
-        aside = np.array(way.aside)
+        turn, aside = draw(way.turn), np.array(way.aside)
         offset = np.array([draw(part) for part in way.offset])
 
         def hand(contact: np.ndarray, yaw: float) -> Pose:
@@ -328,7 +329,7 @@ class Demonstrator:
             to = np.array([draw(way.goal), draw(KETTLE_Y), site[2]]) + offset
             up = np.array([0.0, 0.0, draw(way.lift)])
             moves = [
-                hand(contact + share * (to - contact) + height * up, yaw)
+                hand(contact + share * (to - contact) + height * up, yaw + share * turn)
                 for share, height in ((0.2, 1.0), (0.85, 1.0), (1.0, 0.0))
             ]
         else:
@@ -336,7 +337,6 @@ class Demonstrator:
             value = self._value(way)
             travel = self._goal * (1 + way.beyond) - value
             contact = along(joint, site + along_turn(joint, value) @ offset, 0.0)
-            turn = draw(way.turn)
             moves = [
                 hand(along(joint, contact, s * travel), yaw + s * turn)
                 for s in np.linspace(0, 1, 9)[1:]
