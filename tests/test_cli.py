@@ -54,7 +54,7 @@ def refused(words, capsys):
 
 
 WRONG = {
-    "demos nosuch": "no task 'nosuch'; there are blockpush, pusht",
+    "demos nosuch": "no task 'nosuch'; there are blockpush, kitchen, pusht",
     "demos check": "name the file",
     "demos pusht tiny.hdf5": "did you mean `dp-bench demos pusht --from tiny.hdf5`?",
     "demos check nowhere": "nowhere does not exist",
