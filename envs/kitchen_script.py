@@ -30,14 +30,13 @@ OPEN, CLOSE = 0.25, -0.25  # actions that open and close the fingers, gently
 FREE_SPEED = (0.5, 0.7)  # of the hand between elements [m/s]
 NEAR_SPEED = (0.25, 0.35)  # on the last way to an element, and when it leaves [m/s]
 PACE = (0.85, 1.15)  # of a whole episode: all its speeds are multiplied by it
-MOST = 0.75  # action that a plan asks of a joint, gravity included
+MOST = 0.82  # action that a plan asks of a joint, gravity included
 LEVER = 0.15  # turning by 1 rad counts as moving so far [m]
 ROUNDING = 5  # a plan is averaged over so many steps: corners become curves
 
 BEFORE = (0.07, 0.11)  # how far from an element the hand lines up [m]
 AWAY = (0.1, 0.14)  # how far it draws back afterwards [m]
 FAR = 0.3  # on longer ways it comes back from the kitchen, to a via point [m]
-VIA_Y = (0.25, 0.33)  # distance of via points from the robot [m]
 VIA_STRAY = 0.04  # how far they are from the middle of the way, at most, in x, z [m]
 GRASP_STEPS, RELEASE_STEPS = 4, 2  # while fingers close, open
 
@@ -75,6 +74,7 @@ class Way:
         speed: Of the contact [m/s].
         beyond: The way leads so much further than the goal, as a share: how hard it
             pushes.
+        via: Distance from the robot at which the hand comes to it, if from far [m].
         lift: How high the kettle is carried [m].
     """
 
@@ -90,6 +90,7 @@ class Way:
     aside: tuple[float, float, float] = (0.0, 0.0, 0.0)
     turn: Range = (0.0, 0.0)
     beyond: float = 0.15
+    via: Range = (0.33, 0.42)
     lift: Range | None = None
 
 
@@ -180,6 +181,8 @@ WAYS = (  # in the order of ELEMENTS
         yaw=(0.25, 0.45),
         pitch=(-0.25, -0.1),
         turn=(-0.3, -0.15),
+        aside=(-0.02, -0.04, -0.01),
+        via=(0.2, 0.28),
         lift=(0.09, 0.13),
         speed=(0.25, 0.35),
     ),
@@ -344,7 +347,7 @@ class Demonstrator:
         line_up = hand(contact + aside - draw(BEFORE) * axes(yaw, pitch)[:, 2], yaw)
         if np.linalg.norm(line_up.position - now.position) > FAR:
             via = (line_up.position + now.position) / 2
-            via[1] = min(via[1], draw(VIA_Y))
+            via[1] = min(via[1], draw(way.via))
             via += VIA_STRAY * self._rng.uniform(-1, 1, 3) * (1, 0, 1)
             half = Pose(via, (yaw + now.yaw) / 2, (pitch + now.pitch) / 2)
             knots.append(Knot(half, free, ready))
