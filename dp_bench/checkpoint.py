@@ -44,6 +44,7 @@ NUMBER_MOVERS = (
     "gymnasium",
     "pymunk",
     "mujoco",
+    "gymnasium-robotics",
 )
 
 

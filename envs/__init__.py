@@ -54,8 +54,8 @@ TASKS = {
                 )
                 for name, about in (
                     ("complete", "19 human episodes, always the same four elements"),
-                    ("partial", "601 human episodes, some with these four elements"),
-                    ("mixed", "601 human episodes, none with these four in a row"),
+                    ("partial", "human episodes of many orders, through Minari"),
+                    ("mixed", "human episodes of many orders, under other rewards"),
                 )
             },
             columns=(

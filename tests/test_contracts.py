@@ -4,7 +4,6 @@ import pytest
 
 from dp_bench import plugins, testing
 
-
 NEEDS = {"kitchen": "gymnasium_robotics"}  # what comes with an extra
 
 
