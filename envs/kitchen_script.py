@@ -10,12 +10,13 @@ import numpy as np
 
 from dp_bench.demos import Demonstration
 
-from .kitchen import DQ, ORDER, Q, SEEN, Kitchen, franka_kitchen, mujoco, positions
-from .scores import ELEMENTS, ENOUGH, elements_done
+from .kitchen import DQ, ORDER, Kitchen, Q, franka_kitchen, mujoco, positions
+from .scores import ELEMENTS, elements_done, sequence
 
 Range = tuple[float, float]  # lowest and highest: a number is drawn between them
 
 MAX_STEPS = 280
+STREAM = 1  # of a seed's generators, this one is the script's; the other is the noise's
 STEP = 0.08  # from one action to the next [s]
 ARM, FINGERS = slice(0, 7), slice(7, 9)  # joints of the robot
 NUM_ARM = 7
@@ -49,9 +50,7 @@ ITERATIONS = 4  # for each point; each starts from the angles of the point befor
 OFF, JUMP = 0.01, 0.35  # a plan must not be further off [m], nor leap further [rad]
 DRAWS = 8  # plans that are drawn until one is good enough
 
-# The hand's site is between its fingers. From there, along them:
-TIP = 0.043  # closed fingers end, less their radius [m]
-INSIDE = 0.0  # a handle is held
+TIP = 0.043  # from the hand's site to the end of the fingers, less their radius [m]
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,8 @@ class Way:
     lift: Range | None = None
 
 
-WAYS = (  # in the order of ELEMENTS
-    Way(
+WAYS = {
+    "bottom burner": Way(
         site="knob2_site",
         joint="knob_Joint_2",
         goal=(-1.0, -0.75),
@@ -108,7 +107,7 @@ WAYS = (  # in the order of ELEMENTS
         speed=(0.045, 0.06),
         beyond=1.6,
     ),
-    Way(
+    "top burner": Way(
         site="knob4_site",
         joint="knob_Joint_4",
         goal=(-1.05, -0.8),
@@ -121,7 +120,7 @@ WAYS = (  # in the order of ELEMENTS
         speed=(0.045, 0.06),
         beyond=1.6,
     ),
-    Way(
+    "light switch": Way(
         site="light_site",
         joint="light_switch",
         goal=(-0.69, -0.6),
@@ -134,7 +133,7 @@ WAYS = (  # in the order of ELEMENTS
         speed=(0.2, 0.3),
         beyond=0.5,
     ),
-    Way(
+    "slide cabinet": Way(
         site="slide_site",
         joint="slide_cabinet",
         goal=(0.2, 0.38),
@@ -147,7 +146,7 @@ WAYS = (  # in the order of ELEMENTS
         turn=(0.35, 0.65),
         speed=(0.3, 0.45),
     ),
-    Way(
+    "hinge cabinet": Way(
         site="hinge_site2",
         joint="right_hinge_cabinet",
         goal=(1.25, 1.4),
@@ -159,7 +158,7 @@ WAYS = (  # in the order of ELEMENTS
         turn=(-0.2, 0.0),
         speed=(0.3, 0.4),
     ),
-    Way(
+    "microwave": Way(
         site="microhandle_site",
         joint="microwave",
         goal=(-0.85, -0.65),
@@ -171,7 +170,7 @@ WAYS = (  # in the order of ELEMENTS
         turn=(-0.45, -0.25),
         speed=(0.3, 0.45),
     ),
-    Way(
+    "kettle": Way(
         site="kettle_site",
         joint="kettle",
         goal=(-0.24, -0.17),
@@ -186,8 +185,41 @@ WAYS = (  # in the order of ELEMENTS
         lift=(0.09, 0.13),
         speed=(0.25, 0.35),
     ),
-)
+}
 KETTLE_Y = (0.72, 0.76)  # where the kettle is put [m]
+
+# The orders in which elements are done, as digits: 67.. is the sixth element and then the
+# seventh; and how often each is drawn, relatively. As in human demonstrations, there are
+# many orders, but far from all 840, and some are more common than others: a policy has to
+# choose, and cannot have seen every order. They were drawn once, so that each element is
+# in 12 to 15 of them and first in at least two. In none does the slide cabinet (4) come
+# after the hinge cabinet (5), whose open door is in front of its handle.
+ORDERS = {
+    1345: 3,
+    1352: 1,
+    1527: 4,
+    1675: 2,
+    1753: 6,
+    2413: 1,
+    2415: 5,
+    2734: 2,
+    3264: 1,
+    3642: 3,
+    3726: 4,
+    3761: 1,
+    4176: 6,
+    4632: 2,
+    4735: 5,
+    4753: 1,
+    5127: 3,
+    5216: 6,
+    5276: 1,
+    5623: 4,
+    6253: 2,
+    6372: 5,
+    7146: 2,
+    7451: 3,
+}
 
 
 class Pose(NamedTuple):
@@ -274,13 +306,16 @@ class Demonstrator:
 
     def _is_over(self, state: np.ndarray) -> bool:
         """Whether the plan ends here: at its end, or as the element is in its place."""
-        plan, way = self._plan, WAYS[self.order[self._doing]]
+        plan, way = self._plan, self._way(self._doing)
         if self._i >= len(plan.arm) + ROUNDING:
             return True
         if way.lift or self._i >= len(plan.arm) or not plan.acts[self._i]:
             return False
         value = self._value(way) * math.copysign(1, way.goal[0])
         return value >= abs(self._goal) and self._is_done(state)
+
+    def _way(self, k: int) -> Way:
+        return WAYS[ELEMENTS[self.order[k]]]
 
     def _value(self, way: Way) -> float:
         return float(self._data.joint(way.joint).qpos[0])
@@ -293,7 +328,7 @@ class Demonstrator:
             return
         for _ in range(DRAWS):
             self._plan, good = self._planned(
-                WAYS[self.order[k]], WAYS[self.order[before]] if before >= 0 else None
+                self._way(k), self._way(before) if before >= 0 else None
             )
             if good:
                 break
@@ -339,9 +374,9 @@ class Demonstrator:
             self._goal = draw(way.goal)
             value = self._value(way)
             travel = self._goal * (1 + way.beyond) - value
-            contact = along(joint, site + along_turn(joint, value) @ offset, 0.0)
+            contact = moved(joint, site + turning(joint, value) @ offset, 0.0)
             moves = [
-                hand(along(joint, contact, s * travel), yaw + s * turn)
+                hand(moved(joint, contact, s * travel), yaw + s * turn)
                 for s in np.linspace(0, 1, 9)[1:]
             ]
         line_up = hand(contact + aside - draw(BEFORE) * axes(yaw, pitch)[:, 2], yaw)
@@ -480,7 +515,7 @@ def axes(yaw: float, pitch: float) -> np.ndarray:
     return np.stack([up, np.cross(ahead, up), ahead], axis=1)
 
 
-def along_turn(joint: Any, value: float) -> np.ndarray:
+def turning(joint: Any, value: float) -> np.ndarray:
     """How a joint turns what hangs on it while it moves by a value, `(3, 3)`."""
     model = franka_kitchen().model
     if model.jnt_type[joint.id] == mujoco.mjtJoint.mjJNT_SLIDE:
@@ -490,20 +525,63 @@ def along_turn(joint: Any, value: float) -> np.ndarray:
     return np.eye(3) + math.sin(value) * K + (1 - math.cos(value)) * (K @ K)
 
 
-def along(joint: Any, point: np.ndarray, value: float) -> np.ndarray:
+def moved(joint: Any, point: np.ndarray, value: float) -> np.ndarray:
     """Where a point that hangs on a joint is after it moved by a value, `(3,)`."""
     model = franka_kitchen().model
     if model.jnt_type[joint.id] == mujoco.mjtJoint.mjJNT_SLIDE:
         return point + value * joint.xaxis
-    return joint.xanchor + along_turn(joint, value) @ (point - joint.xanchor)
+    return joint.xanchor + turning(joint, value) @ (point - joint.xanchor)
+
+
+def draw_order(rng: np.random.Generator) -> tuple[int, ...]:
+    """Draws one of `ORDERS`: the numbers of its elements, from 0."""
+    orders, weights = np.array(list(ORDERS)), np.array(list(ORDERS.values()))
+    digits = rng.choice(orders, p=weights / weights.sum())
+    return tuple(int(digit) - 1 for digit in str(digits))
 
 
 def demonstrate(env_seed: int) -> Demonstration | None:
-    """Plays one episode with velocity control; None where it does not succeed."""
-    rng = np.random.default_rng((env_seed, 1))
-    order = tuple(int(k) for k in rng.permutation(7)[:4])
-    return played(env_seed, order)
+    """Plays one episode with velocity control; None where it does not succeed.
+
+    It succeeds when the elements it chose, and no others, were done in the order it
+    chose. The seed moves the noise of the environment, the order, and all that is
+    drawn about ways and speeds.
+    """
+    rng = np.random.default_rng((env_seed, STREAM))
+    return play(env_seed, draw_order(rng), rng)
 
 
-def played(env_seed: int, order: tuple[int, ...]) -> Demonstration | None:
-    return None
+def play(
+    env_seed: int, order: tuple[int, ...], rng: np.random.Generator
+) -> Demonstration | None:
+    """Does the elements of an order, any number of them; None where it fails."""
+    env, demonstrator = Kitchen(obs="full"), Demonstrator()
+    obs, info = env.reset(seed=env_seed)
+    demonstrator.reset(rng, order)
+    seen: list[np.ndarray] = []
+    actions: list[np.ndarray] = []
+    states: list[np.ndarray] = []
+    rewards: list[float] = []
+    infos: list[dict[str, Any]] = []
+    while len(actions) < MAX_STEPS:
+        action = demonstrator.act(info["state"])
+        if action is None:
+            break
+        seen.append(obs)
+        actions.append(action)
+        states.append(info["state"])
+        obs, reward, _, _, info = env.step(action)
+        rewards.append(reward)
+        infos.append(info)
+    wanted = int("".join(str(k + 1) for k in order))
+    if sequence(info["order"]) != wanted:
+        return None
+    full = np.array(seen)
+    return Demonstration(
+        obs={"qpos": positions(full), "full": full},
+        actions=np.array(actions),
+        states=np.array(states),
+        rewards=np.array(rewards),
+        score=elements_done(rewards, infos).score,
+        notes={"env_seed": env_seed, "order": wanted},
+    )
