@@ -41,13 +41,13 @@ FAR = 0.3  # on longer ways it comes back from the kitchen, to a via point [m]
 VIA_STRAY = 0.04  # how far they are from the middle of the way, at most, in x, z [m]
 GRASP_STEPS, RELEASE_STEPS = 4, 2  # while fingers close, open
 
-# Inverse kinematics.
-SPACING = 0.02  # of the points of a way for which joint angles are found [m]
+# Inverse kinematics. Angles are found for points of a way, each from those before.
+SPACING = 0.02  # of these points [m]
 POSTURE = np.array([-0.6, -1.65, 1.7, -2.1, 0.2, 1.1, 1.7])  # it stays near [rad]
 DAMPING = 2e-4  # how strongly; and how much a step is damped
 TURN_WEIGHT = 0.12  # an error of 1 rad counts as so many metres
-ITERATIONS = 4  # for each point; each starts from the angles of the point before
-OFF, JUMP = 0.01, 0.35  # a plan must not be further off [m], nor leap further [rad]
+ITERATIONS = 4  # for each point
+OFF, JUMP = 0.01, 0.35  # a plan must not be further off [m], nor jump further [rad]
 DRAWS = 8  # plans that are drawn until one is good enough
 
 TIP = 0.043  # from the hand's site to the end of the fingers, less their radius [m]
@@ -58,8 +58,8 @@ class Way:
     """How an element is taken, and moved along its joint.
 
     Attributes:
-        site: Its handle, knob or lever.
-        joint: What moves.
+        site: The name, in the scene, of its handle, knob or lever.
+        joint: And of the joint on which it moves.
         goal: Value of the joint at which it is left [rad, m]. (For the kettle: where
             it is put, in x.)
         grip: Whether the fingers hold it; otherwise they are closed and push it.
@@ -188,12 +188,12 @@ WAYS = {
 }
 KETTLE_Y = (0.72, 0.76)  # where the kettle is put [m]
 
-# The orders in which elements are done, as digits: 67.. is the sixth element and then the
-# seventh; and how often each is drawn, relatively. As in human demonstrations, there are
-# many orders, but far from all 840, and some are more common than others: a policy has to
-# choose, and cannot have seen every order. They were drawn once, so that each element is
-# in 12 to 15 of them and first in at least two. In none does the slide cabinet (4) come
-# after the hinge cabinet (5), whose open door is in front of its handle.
+# The orders in which elements are done, as digits: 67.. is the sixth element and then
+# the seventh; and how often each is drawn, relatively. As in human demonstrations there
+# are many orders, but far from all 840, and some are more common than others: a policy
+# has to choose, and cannot have seen every order. They were drawn once, so that each
+# element is in 12 to 15 of them and first in at least two. In none does the slide
+# cabinet (4) come after the hinge cabinet (5): the open door is before its handle.
 ORDERS = {
     1345: 3,
     1352: 1,
@@ -289,7 +289,7 @@ class Demonstrator:
             self._recent = [q.copy()] * ROUNDING
             self._begin(0)
         elif self._is_over(state):
-            self._begin(self._doing + self._is_done(state))
+            self._begin(self._doing + int(self._is_done(state)))
         if self._doing == len(self.order):
             return None
         i = min(self._i, len(self._plan.arm) - 1)
@@ -321,8 +321,8 @@ class Demonstrator:
         return float(self._data.joint(way.joint).qpos[0])
 
     def _begin(self, k: int) -> None:
-        again = k == self._doing
-        before = k if again else k - 1
+        """Plans the k-th element of the order: for the first time, or once more."""
+        before = max(self._doing, k - 1)
         self._doing = k
         if k == len(self.order):
             return
@@ -456,7 +456,9 @@ class Arm:
         self._data.qpos[ARM] = q
         mujoco.mj_kinematics(self._model, self._data)
         x, y, z = self._site.xmat[2::3]
-        return Pose(self._site.xpos.copy(), math.atan2(x, y), math.asin(z))
+        return Pose(
+            self._site.xpos.copy(), math.atan2(x, y), math.atan2(z, math.hypot(x, y))
+        )
 
     def sag(self, q: np.ndarray) -> np.ndarray:
         """How far gravity holds joints from their targets at angles `(7,)` [rad]."""
