@@ -153,10 +153,10 @@ WAYS = {
         grip=True,
         depth=(0.0, 0.015),
         offset=((-0.005, 0.005), (-0.005, 0.005), (-0.12, -0.03)),
-        yaw=(-0.1, 0.2),
+        yaw=(0.0, 0.2),
         pitch=(0.0, 0.3),
-        turn=(-0.2, 0.0),
-        speed=(0.3, 0.4),
+        turn=(0.05, 0.25),
+        speed=(0.22, 0.3),
     ),
     "microwave": Way(
         site="microhandle_site",
@@ -498,7 +498,7 @@ class Arm:
     def _step(self, q: np.ndarray, A: np.ndarray, e: np.ndarray) -> np.ndarray:
         free, step = np.ones(NUM_ARM, bool), np.zeros(NUM_ARM)
         while free.any():
-            H = A[:, free].T @ A[:, free] + DAMPING * np.eye(np.count_nonzero(free))
+            H = A[:, free].T @ A[:, free] + DAMPING * np.eye(int(free.sum()))
             g = A[:, free].T @ e + DAMPING * (POSTURE - q)[free]
             step[:] = 0.0
             step[free] = np.linalg.solve(H, g)
