@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import json
 import math
 import signal
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dp_bench import progress
+from dp_bench import progress, settings
 from dp_bench.checkpoint import RunFolder, load_tensors, save_tensors
 from dp_bench.errors import BadInput
 from dp_bench.files import whole
@@ -674,8 +673,8 @@ def resolved(training: Training, device: str) -> Training:
 
     So that runs of two kinds of processor are told apart by their settings.
     """
-    dtype = resolve_precision(training.precision, torch.device(device))
-    return dataclasses.replace(training, precision=str(dtype).removeprefix("torch."))
+    name = str(resolve_precision(training.precision, torch.device(device)))
+    return settings.override(training, "precision", name.removeprefix("torch."))
 
 
 def available_device(wanted: str = "auto") -> str:

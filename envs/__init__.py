@@ -46,6 +46,13 @@ TASKS = {
             controls=("velocity", "position"),
             actions_as={"position": "dp_bench.envs.kitchen:targets"},
             sources={
+                "scripted": DemoSource(
+                    about="566 episodes in 24 orders, made here in two minutes",
+                    script="dp_bench.envs.kitchen_script:demonstrate",
+                    env_seeds=range(566),
+                ),
+            }
+            | {
                 f"{name}-v2": DemoSource(
                     about=about,
                     minari=f"D4RL/kitchen/{name}-v2",
