@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 # settings of policies that came later, at what was before
-LATER = {"obs_scale": 1.0, "causal": False}
+LATER = {"obs_scale": 1.0, "obs_min_range": 1e-4, "causal": False}
 SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
 NUMBER_MOVERS = (
     "numpy",

@@ -46,12 +46,20 @@ class ObsConfig:
         obs_noise: Standard deviation of noise added to observations in training, of
             observations normalised to plus and minus 1; against learning few
             demonstrations by heart. 0 as published.
+        obs_min_range: Observed numbers whose range in the demonstrations is smaller are
+            only shifted, in units of the environment; where a sensor has noise, what
+            never moves would else be noise from -1 to 1.
     """
 
     obs_scale: float = 1.0
     obs_noise: float = 0.0
+    obs_min_range: float = 1e-4
 
     def __post_init__(self) -> None:
+        if not 0 <= self.obs_min_range < math.inf:
+            raise BadInput(
+                f"obs_min_range must be 0 or above, got {self.obs_min_range}"
+            )
         if not 0 < self.obs_scale < math.inf:
             raise BadInput(f"obs_scale must be above 0, got {self.obs_scale}")
         if not 0 <= self.obs_noise < math.inf:
@@ -138,7 +146,8 @@ class Policy(nn.Module):
             actions: Training rows, `(N, Da)`, in units of the environment.
             generator: For methods that draw here.
         """
-        self.obs_units.fit(obs, reach=self._obs_config.obs_scale)
+        config = self._obs_config
+        self.obs_units.fit(obs, config.obs_min_range, config.obs_scale)
         self.action_units.fit(actions)
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:

@@ -132,6 +132,8 @@ class Task:
             start.
         traits: `"module:function"`, `demos -> [Trait]`: what two sets of demonstrations
             are compared by, beside the lengths of their episodes.
+        positions: How many numbers of a state, from its first, are positions: a replay
+            is compared with the recording in these; None for all.
     """
 
     name: str

@@ -150,6 +150,17 @@ def test_only_matrices_decay():
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_what_only_has_noise_is_not_blown_up():
+    """A sensor's noise on what never moves is no reason to act."""
+    config = dataclasses.replace(SMALL["bet"], obs_min_range=0.05)
+    policy = Bet(config, obs_dim=2, action_dim=2)
+    obs = torch.tensor([[0.0, 3.0], [1.0, 3.04]]).repeat(20, 1)
+    actions = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    policy.fit(obs, actions, torch.Generator().manual_seed(0))
+    seen = policy.obs_units(obs[:2])
+    torch.testing.assert_close(seen, torch.tensor([[-1.0, -0.02], [1.0, 0.02]]))
+
+
 def test_observations_are_blurred_in_training_only(scale):
     config = dataclasses.replace(SMALL["bet"], obs_noise=0.1, obs_scale=scale)
     policy, obs = fresh(Bet, config), torch.zeros(1000, 1, 3)
@@ -217,6 +228,7 @@ def test_more_clusters_than_actions_are_refused():
         (TransformerDiffusionConfig, {"causal": True}, "needs condition_layers"),
         (BetConfig, {"obs_scale": 0.0}, "obs_scale must be above 0"),
         (IbcConfig, {"obs_scale": float("nan")}, "obs_scale must be above 0"),
+        (BetConfig, {"obs_min_range": -1.0}, "obs_min_range must be 0 or above"),
         (TransformerDiffusionConfig, {"obs_noise": float("nan")}, "obs_noise"),
         (BetConfig, {"focal_gamma": 0.5}, "focal_gamma must be 0 or above 1"),
     ],

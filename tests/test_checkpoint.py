@@ -65,7 +65,7 @@ def test_info_comes_back_as_it_was_and_says_on_what_it_was_made(run):
         ({"training": {"updates": 3, "save_seconds": 1.0, "log_every": 2}}, False),
         ({"policy": INFO.policy | {"obs_scale": 5.0}}, True),
         (
-            {"policy": INFO.policy | {"obs_scale": 1.0}},
+            {"policy": INFO.policy | {"obs_scale": 1.0, "obs_min_range": 1e-4}},
             False,
         ),  # as before there was one
     ],
