@@ -1,5 +1,6 @@
 """The command line, as a newcomer meets it: one sentence for what is wrong."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -212,3 +213,13 @@ def loaded_by(code):
 def test_importing_loads_nothing_heavy():
     assert not loaded_by("import dp_bench")
     assert not loaded_by("import dp_bench.cli")
+
+
+@pytest.mark.parametrize("wish", [None, "7"])
+def test_threads_do_not_wait_busily_unless_the_user_says_so(wish, monkeypatch, capsys):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if wish:
+        monkeypatch.setenv("GOMP_SPINCOUNT", wish)
+    main(["list"])
+    assert int(os.environ["GOMP_SPINCOUNT"]) == int(wish or 10_000)
+    capsys.readouterr()
