@@ -512,7 +512,8 @@ class _Shown(NamedTuple):
     Attributes:
         heading: Over the column; on two lines where there is room for that.
         cells: Value and interval of each row, the interval "" where there is none.
-        rank: Of what must make room on a narrow terminal, the highest goes first.
+        rank: Of what must make room on a narrow terminal, the highest goes first, and
+            with it all of its rank.
         text: Whether it holds words rather than numbers.
     """
 
@@ -609,11 +610,12 @@ def to_terminal(table: Table, width: int = TERMINAL_WIDTH) -> RichTable:
     ]
     dropped: list[str] = []
     while sum(map(_width, shown)) - GAP > width:
-        last = max(shown, key=lambda column: column.rank)
-        if not last.rank:
+        last = max(column.rank for column in shown)
+        if not last:
             break
-        shown.remove(last)
-        dropped.append(last.heading.replace("\n", " "))
+        headings = [column.heading for column in shown if column.rank == last]
+        dropped += [heading.replace("\n", " ") for heading in headings]
+        shown = [column for column in shown if column.rank < last]
     notes = [f"Not shown: {', '.join(dropped)}."] if dropped else []
     result = RichTable(
         title=Text(f"{table.title}\n{constant}"),
