@@ -60,7 +60,7 @@ def human_file(shared):
 
 @pytest.fixture(scope="module")
 def human(human_file):
-    return readers.read(human_file, plugins.task("kitchen"))
+    return readers.read(human_file, plugins.task("kitchen"), "complete-v2")
 
 
 # ---------------------------------------------------------------- physics
@@ -383,6 +383,7 @@ def minari_folder(tmp_path, monkeypatch):
     pytest.importorskip("minari", reason="needs minari: 'dp-bench[kitchen]'")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "minari"
 
 
@@ -431,11 +432,11 @@ def test_what_minari_has_written_is_what_is_read(minari_folder, monkeypatch):
     )
     task = plugins.task("kitchen")
     for path in (file, file.parent, file.parent.parent):
-        assert readers.read(path, task).digest == demos.digest
+        assert readers.read(path, task, "complete-v2").digest == demos.digest
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(BadInput, match="truncated or damaged"):
-        readers.read(file.parent, task)
+        readers.read(file.parent, task, "complete-v2")
 
 
 def test_offline_one_sentence_says_what_else_to_do(minari_folder, monkeypatch):
