@@ -251,6 +251,8 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
                 device=_device(cell),
                 what=f"Training {cell.title}",
             )
+        # or a simulator in this process would round otherwise than in a worker's
+        torch.set_flush_denormal(False)
         yield folder
 
 
