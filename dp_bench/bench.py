@@ -228,32 +228,36 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
 
     # Before any thread of torch begins, as they inherit it. Numbers below 1e-38 take
     # processors many times as long, and a transformer comes to have some.
+    # Only here, or a simulator in this process would round otherwise than elsewhere.
     torch.set_flush_denormal(True)
+    flushing = contextlib.ExitStack()
+    flushing.callback(torch.set_flush_denormal, False)
     # Ten bits of an operand, on a GPU: eight times as fast, and enough to train with.
     torch.set_float32_matmul_precision("high")
-    found = prepared(cell)
-    folder, info = found.folder, found.info
-    with locked(folder.path / ".lock"):
-        for left in folder.path.rglob(f"{ASIDE}*"):  # by a process killed while writing
-            left.unlink(missing_ok=True)
-        if train_it and not folder.weights.is_file():
-            folder.write_info(info)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive(Purpose.INITIAL_WEIGHTS, cell.train_seed))
-                policy = build_policy(info)
-            train(
-                policy,
-                found.train,
-                found.validation,
-                found.settings.training,
-                train_seed=cell.train_seed,
-                folder=folder,
-                device=_device(cell),
-                what=f"Training {cell.title}",
-            )
-        # or a simulator in this process would round otherwise than in a worker's
-        torch.set_flush_denormal(False)
-        yield folder
+    with flushing:
+        found = prepared(cell)
+        folder, info = found.folder, found.info
+        with locked(folder.path / ".lock"):
+            # what a process left that was killed while writing
+            for left in folder.path.rglob(f"{ASIDE}*"):
+                left.unlink(missing_ok=True)
+            if train_it and not folder.weights.is_file():
+                folder.write_info(info)
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(derive(Purpose.INITIAL_WEIGHTS, cell.train_seed))
+                    policy = build_policy(info)
+                train(
+                    policy,
+                    found.train,
+                    found.validation,
+                    found.settings.training,
+                    train_seed=cell.train_seed,
+                    folder=folder,
+                    device=_device(cell),
+                    what=f"Training {cell.title}",
+                )
+            flushing.close()
+            yield folder
 
 
 def grid(
