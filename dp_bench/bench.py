@@ -232,8 +232,9 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
     torch.set_flush_denormal(True)
     flushing = contextlib.ExitStack()
     flushing.callback(torch.set_flush_denormal, False)
-    # Ten bits of an operand, on a GPU: eight times as fast, and enough to train with.
-    torch.set_float32_matmul_precision("high")
+    if _device(cell).startswith("cuda"):  # some processors would round, too
+        # ten bits of an operand: eight times as fast, and enough to train with
+        torch.set_float32_matmul_precision("high")
     with flushing:
         found = prepared(cell)
         folder, info = found.folder, found.info

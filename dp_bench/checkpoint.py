@@ -94,9 +94,8 @@ class RunInfo:
         what["training"] = {
             k: v for k, v in self.training.items() if k not in SAME_NUMBERS
         }
-        if (
-            what["training"].get("precision") == "float32"
-        ):  # what it was, when unresolved
+        # float32 is what "auto" was in all runs of the time when it was not resolved
+        if what["training"].get("precision") == "float32":
             what["training"]["precision"] = "auto"
         what["policy"] = {
             k: v for k, v in self.policy.items() if k not in LATER or v != LATER[k]

@@ -242,6 +242,20 @@ DP_T = {
     ),
 }  # fmt: skip
 
+# Chi et al. (2023): Adam, constant rate, no average
+LSTM_GMM_PUBLISHED = Training(
+    updates=200_000,
+    batch_size=256,
+    lr=1e-4,
+    betas=(0.9, 0.999),
+    weight_decay=0.0,
+    warmup=0,
+    schedule="constant",
+    ema=False,
+    validate_every=2000,
+    precision="float32",
+)
+
 LSTM_GMM = {
     ("*", "smoke"): Preset(
         LstmGmmConfig(hidden=32),
@@ -276,29 +290,29 @@ LSTM_GMM = {
         Training(updates=4000, batch_size=128, lr=1e-3, weight_decay=0.0),
         control="velocity",
     ),
-    # Chi et al. (2023) with robomimic's network; Adam, constant rate, no average
+    # Chi et al. (2023) with robomimic's network
     ("kitchen", "paper"): Preset(
         LstmGmmConfig(obs_min_range=STILL),
-        Training(
-            updates=200_000, batch_size=256, lr=1e-4, betas=(0.9, 0.999),
-            weight_decay=0.0, warmup=0, schedule="constant", ema=False,
-            validate_every=2000,
-            precision="float32",
-        ),
+        LSTM_GMM_PUBLISHED,
         control="velocity",
     ),
-    # Chi et al. (2023) with robomimic's network; Adam, constant rate, no average
+    # Chi et al. (2023) with robomimic's network
     ("*", "paper"): Preset(
         LstmGmmConfig(),
-        Training(
-            updates=200_000, batch_size=256, lr=1e-4, betas=(0.9, 0.999),
-            weight_decay=0.0, warmup=0, schedule="constant", ema=False,
-            validate_every=2000,
-            precision="float32",
-        ),
+        LSTM_GMM_PUBLISHED,
         control="velocity",
     ),
 }  # fmt: skip
+
+# Chi et al. (2023)
+IBC_PUBLISHED = Training(
+    updates=200_000,
+    batch_size=256,
+    lr=1e-4,
+    ema=False,
+    validate_every=2000,
+    precision="float32",
+)
 
 IBC = {
     ("*", "smoke"): Preset(
@@ -362,27 +376,13 @@ IBC = {
     # Chi et al. (2023): derivative-free
     ("kitchen", "paper"): Preset(
         IbcConfig(obs_min_range=STILL),
-        Training(
-            updates=200_000,
-            batch_size=256,
-            lr=1e-4,
-            ema=False,
-            validate_every=2000,
-            precision="float32",
-        ),
+        IBC_PUBLISHED,
         control="velocity",
     ),
     # Chi et al. (2023): derivative-free
     ("*", "paper"): Preset(
         IbcConfig(),
-        Training(
-            updates=200_000,
-            batch_size=256,
-            lr=1e-4,
-            ema=False,
-            validate_every=2000,
-            precision="float32",
-        ),
+        IBC_PUBLISHED,
         control="velocity",
     ),
 }

@@ -15,7 +15,7 @@ from dp_bench.errors import BadInput
 
 from . import opengl
 from .checks import check_choice, check_reset
-from .window import Window, check_window
+from .window import Window, check_window, rendered
 
 with opengl.loading("BlockPush", "MuJoCo", "'mujoco>=3.3,<3.9'"):
     import mujoco
@@ -295,16 +295,7 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
         Raises:
             BadInput: When there is no OpenGL, or no display for a window.
         """
-        if self.render_mode == "rgb_array":
-            return self._picture()
-        if self.render_mode == "human":
-            self._window.show(self._picture())
-        else:
-            gym.logger.warn(
-                "render() needs a render mode: make the environment with "
-                'render_mode="rgb_array" or "human"'
-            )
-        return None
+        return rendered(self.render_mode, self._window, self._picture)
 
     def _picture(self) -> np.ndarray:
         if self._camera is None:

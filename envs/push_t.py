@@ -16,7 +16,7 @@ from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
 
 from .checks import check_choice, check_reset
-from .window import Window, check_window
+from .window import Window, check_window, rendered
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -338,16 +338,9 @@ class PushT(gym.Env[Any, np.ndarray]):
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]
         """Draws the table, uint8 `(512, 512, 3)`; nothing is returned by a window."""
-        if self.render_mode == "rgb_array":
-            return picture_of(self._state())
-        if self.render_mode == "human":
-            self._window.show(picture_of(self._state()))
-        else:
-            gym.logger.warn(
-                "render() needs a render mode: make the environment with "
-                'render_mode="rgb_array" or "human"'
-            )
-        return None
+        return rendered(
+            self.render_mode, self._window, lambda: picture_of(self._state())
+        )
 
     def close(self) -> None:
         """Closes the window, if there is one."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from dp_bench.errors import BadInput
@@ -56,6 +58,31 @@ class Window:
         if self._surface is not None:
             _pygame().display.quit()
             self._surface = None
+
+
+def rendered(
+    mode: str | None, window: Window, picture: Callable[[], np.ndarray]
+) -> np.ndarray | None:
+    """What an environment's `render` gives in a render mode.
+
+    Args:
+        mode: "rgb_array", "human" or None.
+        window: Where "human" shows the picture.
+        picture: Draws it, uint8 `(height, width, 3)`.
+
+    Returns:
+        The picture, with "rgb_array"; with None Gymnasium's logger warns.
+    """
+    if mode == "rgb_array":
+        return picture()
+    if mode == "human":
+        window.show(picture())
+    else:
+        gym.logger.warn(
+            "render() needs a render mode: make the environment with "
+            'render_mode="rgb_array" or "human"'
+        )
+    return None
 
 
 def _pygame() -> Any:
