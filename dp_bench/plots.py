@@ -69,11 +69,7 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     differ, constant = circumstances(table)
     places = _places(ax, data, [name for name in differ if name in BLOCKS])
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
-    shares = [
-        (column.key, column.title)
-        for column in table.columns
-        if column.curve and column.statistic == "mean" and column.key in data
-    ]
+    shares = _shares(table)
     series = [("score", "score"), *(shares or [("success", "success rate")])]
     apart = 0.13 if len(series) == 2 else 0.22
     shifts = np.linspace(-apart, apart, len(series))
@@ -124,6 +120,94 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     ax.grid(visible=False, axis="y")
     _legend_above(ax)
     return ax
+
+
+def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    """Draws methods with position beside velocity control, a panel for each method.
+
+    As in Chi et al. (2023), Fig. 4. Where the task has columns with curves of their
+    own, such as p1 and p2, these are shown; the score and success otherwise.
+
+    Args:
+        table: As of `tables.summary`.
+        axes: As many as `both_controls` finds methods; None for a figure of their own.
+
+    Raises:
+        BadInput: When no method has rows with more than one control.
+    """
+    methods = both_controls(table)
+    if not methods:
+        found = ", ".join(sorted(set(table.data["control"])))
+        raise BadInput(f"no method has rows with two controls, all have: {found}")
+    figure = None
+    if axes is None:
+        figure = Figure(figsize=(1.2 + 2.6 * len(methods), 3.6), layout="constrained")
+        axes = list(figure.subplots(1, len(methods), sharey=True, squeeze=False)[0])
+    shares = _shares(table) or [("score", "score"), ("success", "success")]
+    kinds = sorted(set(table.data["control"]))
+    marks = {kind: ("oD"[k % 2], PALETTE[k]) for k, kind in enumerate(kinds)}
+    others = [n for n in CIRCUMSTANCES if n not in ("control", "step", "settings")]
+    differs = False
+    for ax, method in zip(axes, methods, strict=True):
+        rows = table.data[table.data["method"] == method]
+        shifts = np.linspace(-0.15, 0.15, len(rows))
+        for shift, (_, row) in zip(shifts, rows.iterrows(), strict=True):
+            apart = [str(row[n]) for n in others if rows[n].nunique() > 1]
+            differs |= bool(row["differs"])
+            value, low, high = (
+                np.array([row[f"{key}{end}"] for key, _ in shares], dtype=np.float64)
+                for end in ("", "_low", "_high")
+            )
+            marker, colour = marks[row["control"]]
+            ax.errorbar(
+                np.arange(len(shares)) + shift,
+                value,
+                yerr=np.maximum(np.nan_to_num([value - low, high - value]), 0),
+                fmt=marker,
+                color=colour,
+                markersize=5.5 if marker == "o" else 4.5,
+                elinewidth=1.8,
+                label=", ".join([row["control"], *apart])
+                + (f" {DAGGER}" if row["differs"] else ""),
+                clip_on=False,
+                zorder=3,
+            )
+        ax.set_xticks(range(len(shares)), [word for _, word in shares])
+        ax.set_xlim(-0.5, len(shares) - 0.5)
+        ax.set_ylim(0, 1)
+        _finish(ax, _named(method, []))
+        ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=LETTERS)
+        ax.grid(visible=False, axis="x")
+    axes[0].set_ylabel("share of episodes", fontsize=LETTERS, color=INK)
+    shown = table.data[table.data["method"].isin(methods)]
+    note = f"{seeds_by_starts(shown)}, {LEVEL:.0%} intervals"
+    if differs:
+        note += f"; {DAGGER} not comparable with the others"
+    _x_label(axes[-1], "", note)
+    if figure:
+        known: dict[str, Any] = {}
+        for ax in axes:
+            handles, labels = ax.get_legend_handles_labels()
+            known |= dict(zip(labels, handles, strict=True))
+        figure.legend(
+            known.values(),
+            known.keys(),
+            title=f"{table.data['task'].iloc[0]}: control",
+            title_fontsize=LETTERS - 1,
+            loc="outside upper right",
+            ncols=len(known),
+            frameon=False,
+            fontsize=LETTERS - 1,
+        )
+    return axes
+
+
+def both_controls(table: Table) -> list[str]:
+    """Methods that have rows with position and with velocity control, as listed."""
+    kinds = table.data.groupby("method", sort=False)["control"].nunique()
+    methods = list(plugins.methods())
+    found = [str(method) for method, number in kinds.items() if number > 1]
+    return sorted(found, key=lambda m: methods.index(m) if m in methods else 99)
 
 
 def learning_curves(
@@ -511,6 +595,15 @@ def _places(ax: Axes, data: pd.DataFrame, blocks: list[str]) -> np.ndarray:
     return places
 
 
+def _shares(table: Table) -> list[tuple[str, str]]:
+    """Key and title of the columns that stand for success, such as p1 and p2."""
+    return [
+        (column.key, column.title)
+        for column in table.columns
+        if column.curve and column.statistic == "mean" and column.key in table.data
+    ]
+
+
 def _row_names(data: pd.DataFrame) -> list[str]:
     """Titles, with what tells rows of one method apart within their block."""
     others = [name for name in CIRCUMSTANCES if name not in BLOCKS]
@@ -603,7 +696,7 @@ def _x_label(ax: Axes, label: str, note: str) -> None:
         ax.annotate(
             "\n".join(textwrap.fill(line, NOTE_WIDTH) for line in note.splitlines()),
             (1, 0),
-            (0, -38),
+            (0, -38 if label else -24),
             xycoords="axes fraction",
             textcoords="offset points",
             ha="right",

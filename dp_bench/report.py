@@ -4,6 +4,7 @@ results/<task>/records/*.jsonl    what was measured
 results/<task>/logs/*.jsonl       loss while training
 results/<task>/modes.jsonl        paths from one start, by `dp-bench modes`
 results/<task>/table.md .tex .csv, success.png, loss.png   remade
+results/<task>/control.png         where a method has rows with both controls
 results/<task>/learning*.png, stability.png   remade from runs evaluated on the way
 results/<task>/modes.md .csv .png            remade from modes.jsonl
 """
@@ -94,6 +95,8 @@ def make(folder: Path) -> Table:
         with whole(folder / name) as aside:
             aside.write_text(text)
     plots.save(_figure(plots.success_bars(table)), folder / "success.png")
+    if plots.both_controls(table):
+        plots.save(_figure(plots.controls(table)[0]), folder / "control.png")
     curves = _with_several_steps(found)
     if curves:
         frame = records.to_frame(curves)

@@ -15,6 +15,7 @@ from dp_bench.plots import (
     LEFT,
     NEITHER,
     RIGHT,
+    controls,
     learning_curves,
     loss_curves,
     modes,
@@ -106,6 +107,37 @@ def test_columns_with_curves_stand_for_success():
     shown = {bar.get_label(): bar[0].get_xdata() for bar in ax.containers}
     assert shown == {"score": [0.5], "p1": [0.75], "p2": [0.0]}
     assert ax.get_xlabel() == "score, and share of episodes with p1 and p2"
+
+
+def test_each_method_has_a_panel_with_its_scores_under_both_controls():
+    records = [
+        *episodes("dp_c", [[1.0, 0.5]]),
+        *episodes("dp_c", [[0.25, 0.25]], control="velocity", settings="v"),
+        *episodes("bet", [[0.0, 0.5]]),
+        *episodes("bet", [[0.75, 1.0]], control="velocity", settings="v"),
+        *episodes("ibc", [[0.0, 0.0]]),
+    ]
+    axes = controls(summary(records))
+    assert [ax.get_title(loc="left") for ax in axes] == [
+        "Diffusion Policy, CNN (DP-C)",
+        "BET",
+    ]
+    drawn = [
+        {
+            label: handle.lines[0].get_ydata().tolist()
+            for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+        for ax in axes
+    ]
+    assert drawn == [
+        {"position": [0.75, 0.5], "velocity": [0.25, 0.0]},
+        {"position": [0.25, 0.0], "velocity": [0.875, 1.0]},
+    ]
+
+
+def test_a_figure_of_controls_needs_a_method_with_both():
+    with pytest.raises(BadInput, match="no method has rows with two controls"):
+        controls(summary(episodes("dp_c", [[1.0]])))
 
 
 def test_a_learning_curve_passes_through_the_means():
