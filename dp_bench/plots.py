@@ -49,6 +49,7 @@ NOTE_WIDTH = 84  # of the lines below the axes [characters]
 BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
 ROW_HEIGHT = 0.45  # of one row of `success_bars` [inch]
 PANELS, PANEL = 5, 2.3  # of `modes`: in one row; their side [inch]
+CROWDED = 40  # names of choices longer than that in all are turned [characters]
 TITLE_WIDTH = 38  # of a panel's title [characters]
 LEFT, RIGHT, NEITHER = PALETTE[0], PALETTE[1], "#888888"
 
@@ -514,7 +515,7 @@ def likeness(found: Likeness) -> Figure:
         _finish(ax, "")
         ax.tick_params(labelsize=SMALL)
         ax.set_xlabel(pair.one.title, fontsize=SMALL, color=INK)
-        if i % columns == 0:
+        if i % columns == 0 or pair.one.choices:
             word = "share" if pair.one.choices else "share at most this"
             ax.set_ylabel(word, fontsize=SMALL, color=INK)
     handles = [
@@ -540,6 +541,10 @@ def _draw_pair(ax: Axes, pair: Pair) -> None:
             places = np.arange(len(trait.choices))
             ax.bar(places + shift, trait.shares(), width=0.38, color=colour)
             ax.set_xticks(places, trait.choices)
+            if sum(map(len, trait.choices)) > CROWDED:
+                ax.tick_params(axis="x", labelrotation=40)
+                for label in ax.get_xticklabels():
+                    label.set(ha="right", rotation_mode="anchor")
             continue
         shares = np.linspace(0.005, 0.995, 200)
         if len(trait.values):

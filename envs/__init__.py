@@ -70,6 +70,7 @@ TASKS = {
                 Column("elements", "elements done"),
                 Column("order", "order entropy", statistic="entropy"),
             ),
+            traits="dp_bench.envs.kitchen_traits:traits",
             positions=30,
         ),
         Task(

@@ -1,6 +1,7 @@
 """Kitchen: the same physics as FrankaKitchen, its score, its human demonstrations."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import subprocess
@@ -23,8 +24,10 @@ pytest.importorskip(
     "gymnasium_robotics", reason="needs gymnasium-robotics: 'dp-bench[kitchen]'"
 )
 from dp_bench.envs import kitchen
-from dp_bench.envs.kitchen import CONTROLS, ORDER, SEEN, Kitchen, Q
+from dp_bench.envs.kitchen import CONTROLS, DQ, ORDER, SEEN, Kitchen, Q
+from dp_bench.envs.kitchen_traits import traits
 from dp_bench.envs.opengl import opengl_works
+from made_up import demonstrations
 
 ENV_ID = "dp_bench/Kitchen-v0"
 GOALS = kitchen.OBS_ELEMENT_GOALS
@@ -522,3 +525,32 @@ def test_without_opengl_one_can_step_and_is_told_what_to_install(tmp_path):
     assert loaded == "False"
     assert "pictures of Kitchen need OpenGL" in said
     assert "apt-get install libosmesa6" in said
+
+
+def test_traits_tell_elements_their_order_and_how_fast_the_arm_moved():
+    made = demonstrations("kitchen", lengths=(6, 5))
+    states = np.zeros((11, kitchen.STATE_SIZE))
+    kettle, microwave = ELEMENTS.index("kettle"), ELEMENTS.index("microwave")
+    order = states[:, ORDER]
+    order[2:6, kettle] = 1  # in the first episode, after two steps
+    order[5:6, microwave] = 2  # and three later
+    order[9:11, microwave] = 1  # in the second, after three
+    speed = states[:, DQ]
+    speed[:, 0:2] = 3, 4
+    speed[6:, 0:2] = 0.3, 0.4
+    found = {t.title: t for t in traits(dataclasses.replace(made, states=states))}
+    assert found["element done"].values.tolist() == [kettle, microwave, microwave]
+    assert found["element done first"].values.tolist() == [kettle, microwave]
+    assert found["steps from one element to the next"].values.tolist() == [2, 3, 3]
+    speeds = found["speed of the arm's joints [rad/s]"].values
+    np.testing.assert_allclose(speeds, [5.0] * 6 + [0.5] * 5)
+    changes = found["change of these speeds [rad/s²]"].values
+    assert changes.tolist() == [0.0] * 9  # none from one episode to the next
+
+
+def test_people_did_the_same_four_in_one_order(human):
+    found = {t.title: t for t in traits(human)}
+    shares = dict(zip(ELEMENTS, found["element done"].shares(), strict=True))
+    four = ("microwave", "kettle", "light switch", "slide cabinet")
+    assert shares == {name: 0.25 if name in four else 0.0 for name in ELEMENTS}
+    assert set(found["element done first"].values) == {ELEMENTS.index("microwave")}

@@ -1,0 +1,58 @@
+"""What two sets of Kitchen demonstrations are compared by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dp_bench.demos import Demos
+from dp_bench.likeness import Trait
+
+from .kitchen import CONTROL_RATE, DQ, NUM_JOINTS, ORDER, Q
+from .scores import ELEMENTS
+
+ARM, FINGERS = slice(0, 7), slice(7, NUM_JOINTS)  # of the robot's joints
+
+
+def traits(demos: Demos) -> list[Trait]:
+    """Which elements are done and when, and how the robot moves."""
+    orders = demos.states[:, ORDER].astype(np.int64)
+    speeds = demos.states[:, DQ][:, ARM]
+    inside = np.ones(len(speeds) - 1, bool)  # whether row i + 1 follows row i
+    inside[demos.episode_ends[:-1] - 1] = False
+    elements, places, waits = _done(demos, orders)
+    return [
+        Trait("element done", elements, ELEMENTS),
+        Trait("element done first", elements[places == 1], ELEMENTS),
+        Trait("steps from one element to the next", waits),
+        Trait("speed of the arm's joints [rad/s]", _length(speeds)),
+        Trait(
+            "change of these speeds [rad/s²]",
+            _length(np.diff(speeds, axis=0)[inside]) * CONTROL_RATE,
+        ),
+        Trait("opening of the fingers [m]", demos.states[:, Q][:, FINGERS].sum(-1)),
+    ]
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    lengths: np.ndarray = np.linalg.norm(vectors, axis=-1)
+    return lengths
+
+
+def _done(
+    demos: Demos, orders: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Elements done, episode by episode; the how manieth each was; steps it took."""
+    elements, places, waits = [], [], []
+    for k in range(demos.num_episodes):
+        order = orders[demos.episode(k)]
+        done = np.flatnonzero(order[-1])
+        done = done[np.argsort(order[-1, done])]
+        elements += done.tolist()
+        places += order[-1, done].tolist()
+        steps = (order[:, done] == 0).sum(axis=0)  # before each was done
+        waits += np.diff(steps, prepend=0).tolist()
+    return (
+        np.array(elements, np.int64),
+        np.array(places, np.int64),
+        np.array(waits, np.int64),
+    )
