@@ -324,6 +324,7 @@ IBC = {
     # chosen on validation starts of BlockPush: results/blockpush/README.md
     ("blockpush", "laptop"): Preset(
         IbcConfig(
+            horizons=Horizons(1, 1, 1),
             hidden=128,
             layers=3,
             negatives=32,
