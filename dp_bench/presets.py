@@ -268,9 +268,11 @@ LSTM_GMM = {
     ),
     # chosen on validation starts of BlockPush: results/blockpush/README.md
     ("blockpush", "laptop"): Preset(
-        LstmGmmConfig(hidden=128, obs_scale=10.0),
+        LstmGmmConfig(
+            horizons=Horizons(1, 1, 4), reset_every=4, hidden=128, obs_scale=10.0
+        ),
         Training(
-            updates=24_000, batch_size=128, lr=2e-3, weight_decay=0.0, keep_every=6000,
+            updates=24_000, batch_size=512, lr=4e-3, weight_decay=0.0, keep_every=6000,
             precision=EVERYWHERE,
         ),
         control="velocity",
