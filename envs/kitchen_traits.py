@@ -7,10 +7,9 @@ import numpy as np
 from dp_bench.demos import Demos
 from dp_bench.likeness import Trait
 
-from .kitchen import CONTROL_RATE, DQ, NUM_JOINTS, ORDER, Q
+from .kitchen import CONTROL_RATE, DQ, ORDER, Q
+from .kitchen_script import ARM, FINGERS
 from .scores import ELEMENTS
-
-ARM, FINGERS = slice(0, 7), slice(7, NUM_JOINTS)  # of the robot's joints
 
 
 def traits(demos: Demos) -> list[Trait]:
@@ -41,7 +40,16 @@ def _length(vectors: np.ndarray) -> np.ndarray:
 def _done(
     demos: Demos, orders: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Elements done, episode by episode; the how manieth each was; steps it took."""
+    """What was done, episode by episode, three times `(V,)`, int64.
+
+    Args:
+        demos: Of Kitchen, N rows.
+        orders: Which element was done when, `(N, 7)`, as of `info["order"]`.
+
+    Returns:
+        Numbers of elements, in the order in which they were done; which one of its
+        episode each was, from 1; and the steps it took from the one before.
+    """
     elements, places, waits = [], [], []
     for k in range(demos.num_episodes):
         order = orders[demos.episode(k)]
