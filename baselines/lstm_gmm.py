@@ -150,6 +150,11 @@ class LstmGmm(Policy):
             modes=config.modes,
         )
 
+    @property
+    def rows_seen(self) -> int:
+        """All: each action is drawn from what was seen in its own row and before."""
+        return self.horizons.prediction
+
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of the actions of a stretch."""
         mixture, _ = self.network.unroll(self.blurred(obs, generator))

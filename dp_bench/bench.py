@@ -139,6 +139,7 @@ class Prepared(NamedTuple):
         settings: Its preset with all changes made.
         train: obs `(N, Do)`, actions `(N, Da)`, episode ends `(E,)`.
         validation: The same for the episodes held back; None where there are none.
+        sensors: Noise of what is seen in tests; None where it is not known.
     """
 
     info: Any
@@ -146,6 +147,7 @@ class Prepared(NamedTuple):
     settings: Any
     train: tuple[Any, Any, Any]
     validation: tuple[Any, Any, Any] | None
+    sensors: Any
 
 
 def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
@@ -213,7 +215,9 @@ def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
         action_dim=actions.shape[1],
     )
     folder = RunFolder(Path(cell.runs) / task.name / info.name)
-    return Prepared(info, folder, chosen, data[0], data[1] if len(data) > 1 else None)
+    held_back = data[1] if len(data) > 1 else None
+    sensors = task.sensors_of(obs_kind, chosen.control)
+    return Prepared(info, folder, chosen, data[0], held_back, sensors)
 
 
 @contextlib.contextmanager
@@ -255,6 +259,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
                     train_seed=cell.train_seed,
                     folder=folder,
                     device=_device(cell),
+                    sensors=found.sensors,
                     what=f"Training {cell.title}",
                 )
             flushing.close()

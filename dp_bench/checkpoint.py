@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from dp_bench.policy import Policy
 
 FORMAT = 1
-# settings of policies that came later, at what was before
-LATER = {"obs_scale": 1.0, "obs_min_range": 1e-4, "causal": False}
+# settings that came later, at what was before
+LATER = {
+    "obs_scale": 1.0, "obs_min_range": 1e-4, "causal": False, "sensor_noise": 0.0,
+}  # fmt: skip
 SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
 NUMBER_MOVERS = (
     "numpy",
@@ -97,9 +99,10 @@ class RunInfo:
         # float32 is what "auto" was in all runs of the time when it was not resolved
         if what["training"].get("precision") == "float32":
             what["training"]["precision"] = "auto"
-        what["policy"] = {
-            k: v for k, v in self.policy.items() if k not in LATER or v != LATER[k]
-        }
+        for part in ("policy", "training"):
+            what[part] = {
+                k: v for k, v in what[part].items() if k not in LATER or v != LATER[k]
+            }
         for other in (
             "preset", "demos_digest", "split_digest", "order_digest", "train_seed",
         ):  # fmt: skip

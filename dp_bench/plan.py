@@ -216,6 +216,9 @@ def _costs(cell: Cell, start: float) -> _Costs:
             made_up,
             settings.training,
             device=train.available_device(cell.device),
+            sensors=task.sensors_of(
+                cell.obs_kind or task.obs_kinds[0], settings.control
+            ),
             at_least=UPDATE_SECONDS,
         )
     threads = torch.get_num_threads()

@@ -255,6 +255,11 @@ class Policy(nn.Module):
         return executed.cpu().numpy()
 
     @property
+    def rows_seen(self) -> int:
+        """How many rows of a window, from its first, the loss takes observations of."""
+        return self.horizons.obs
+
+    @property
     def num_parameters(self) -> int:
         """How many numbers are trained."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)

@@ -50,6 +50,21 @@ class Column(NamedTuple):
     curve: bool = False
 
 
+class Sensors(NamedTuple):
+    """How far what is seen in tests is off, and what actions make of it.
+
+    Attributes:
+        noise: Largest noise of each observed number, `(Do,)`, in units of the
+            environment; it is uniform.
+        follows: By how much an action must change for each unit by which an observed
+            number is off, so that it leads to the same place, `(Da, Do)`. Not 0 where
+            an action is counted from what was seen.
+    """
+
+    noise: np.ndarray
+    follows: np.ndarray
+
+
 @dataclass(frozen=True)
 class Fork:
     """A start from which two ways are equally good, left and right of an obstacle.
@@ -132,6 +147,8 @@ class Task:
             start.
         traits: `"module:function"`, `demos -> [Trait]`: what two sets of demonstrations
             are compared by, beside the lengths of their episodes.
+        sensors: `"module:function"`, `(obs_kind, control) -> Sensors`: the noise of
+            what is seen in tests; None where there is none, or it is not known.
         positions: How many numbers of a state, from its first, are positions: a replay
             is compared with the recording in these; None for all.
     """
@@ -155,6 +172,7 @@ class Task:
     lanes: int = 25
     fork: Fork | None = None
     traits: str | None = None
+    sensors: str | None = None
     positions: int | None = None
 
     def check(
@@ -206,6 +224,15 @@ class Task:
             )
         actions: np.ndarray = plugins.load(self.actions_as[control])(demos)
         return actions
+
+    def sensors_of(self, obs_kind: str, control: str) -> Sensors | None:
+        """The noise of what is seen in tests; None where it is not known."""
+        from dp_bench import plugins
+
+        if self.sensors is None:
+            return None
+        sensors: Sensors = plugins.load(self.sensors)(obs_kind, control)
+        return sensors
 
     def make_env(
         self,

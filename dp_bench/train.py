@@ -23,6 +23,8 @@ from dp_bench.errors import BadInput
 from dp_bench.files import whole
 from dp_bench.policy import Policy
 from dp_bench.seeds import Purpose, derive
+from dp_bench.sensors import Noise
+from dp_bench.task import Sensors
 from dp_bench.windows import row_order, window_index
 
 
@@ -40,6 +42,8 @@ class Training:
         schedule: How the rate goes on from there: "cosine" to 0, or "constant".
         grad_clip: Largest norm of the gradient; none for no clipping.
         ema: Whether a moving average of the weights is what is evaluated.
+        sensor_noise: Noise of the task's sensors drawn anew for each batch, times that
+            of the tests; 0 for none. Actions counted from what is seen change with it.
         precision: Arithmetic of the loss; "auto" is bfloat16 on a processor that
             multiplies it natively, else float32. Weights are float32 always.
         log_every: Updates between lines of the log.
@@ -57,6 +61,7 @@ class Training:
     schedule: Literal["cosine", "constant"] = "cosine"
     grad_clip: float | None = None
     ema: bool = True
+    sensor_noise: float = 0.0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     log_every: int = 50
     validate_every: int = 500
@@ -73,6 +78,8 @@ class Training:
         for name in ("weight_decay", "warmup", "keep_every"):
             if getattr(self, name) < 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
+        if not 0 <= self.sensor_noise < math.inf:
+            raise BadInput(f"sensor_noise must be 0 or above, got {self.sensor_noise}")
         if self.grad_clip is not None and not self.grad_clip > 0:
             raise BadInput(f"grad_clip must be above 0 or none, got {self.grad_clip}")
         if not all(0 <= beta < 1 for beta in self.betas):
@@ -114,6 +121,7 @@ class Batches:
         batch_size: At most this many; fewer where there are fewer windows.
         train_seed: Seed of the order.
         device: Where the data shall lie.
+        noise: What is drawn anew for each batch; none for nothing.
     """
 
     def __init__(
@@ -126,6 +134,7 @@ class Batches:
         batch_size: int,
         train_seed: int,
         device: torch.device,
+        noise: Noise | None = None,
     ) -> None:
         index = window_index(episode_ends, policy.horizons)
         if not len(index):
@@ -141,6 +150,7 @@ class Batches:
         self.index = torch.as_tensor(index, device=device)
         self.size = min(batch_size, len(index))
         self.per_epoch = len(index) // self.size
+        self.noise = noise
         self._seed, self._epoch, self._order = train_seed, -1, torch.empty(0)
         self._window_at = np.full(len(obs), -1)  # of a row, the window it is present in
         self._window_at[index[:, policy.horizons.obs - 1]] = np.arange(len(index))
@@ -167,6 +177,13 @@ class Batches:
         rows = self.index[windows]
         return self.obs[rows], self.actions[rows]
 
+    def noisy(
+        self, windows: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The windows of these numbers, as training sees them."""
+        obs, actions = self.rows(windows)
+        return self.noise(obs, actions, generator) if self.noise else (obs, actions)
+
 
 def train(
     policy: Policy,
@@ -177,6 +194,7 @@ def train(
     train_seed: int,
     folder: RunFolder,
     device: str = "cpu",
+    sensors: Sensors | None = None,
     what: str = "Training",
 ) -> Policy:
     """Trains a policy, or goes on where an interrupted training stopped.
@@ -196,6 +214,7 @@ def train(
         train_seed: Seed of batch order and noise.
         folder: Where state, log and weights go.
         device: Where to compute.
+        sensors: Of the task; needed where the settings draw their noise.
         what: What the progress bar says.
 
     Returns:
@@ -218,7 +237,8 @@ def train(
         "batch_size": training.batch_size,
         "train_seed": train_seed,
     }
-    batches = Batches(policy, obs, actions, ends, **shape, device=place)
+    noise = _noise(training, sensors, policy)
+    batches = Batches(policy, obs, actions, ends, **shape, device=place, noise=noise)
     held_back = None
     if validation_data is not None:
         held_back = Batches(policy, *validation_data, **shape, device=place)
@@ -233,6 +253,17 @@ def train(
         if wished():
             raise KeyboardInterrupt
     return policy.eval()
+
+
+def _noise(training: Training, sensors: Sensors | None, policy: Policy) -> Noise | None:
+    if not training.sensor_noise:
+        return None
+    if sensors is None:
+        raise BadInput(
+            f"training.sensor_noise is {training.sensor_noise}, and must be 0: the "
+            "sensors of this task are not known to have noise"
+        )
+    return Noise(sensors, training.sensor_noise, policy)
 
 
 @contextlib.contextmanager
@@ -368,7 +399,8 @@ class _Loop:
 
     def compute(self, batches: Batches, windows: Tensor) -> Tensor:
         """The arithmetic of one update; a GPU can record it."""
-        loss = self.policy.loss(*batches.rows(windows), self.generator)
+        rows = batches.noisy(windows, self.generator)
+        loss = self.policy.loss(*rows, self.generator)
         loss.backward()
         for flat in self.flat:
             flat.gather()
@@ -592,6 +624,7 @@ def update_seconds(
     training: Training,
     *,
     device: str = "cpu",
+    sensors: Sensors | None = None,
     at_least: float = 2.0,
 ) -> float:
     """How long one update takes on this machine [s]; the policy is changed by it.
@@ -601,6 +634,7 @@ def update_seconds(
         train_data: As of `train`.
         training: Settings.
         device: Where to compute.
+        sensors: As of `train`.
         at_least: Seconds to measure, after a few updates that are not counted.
     """
     place = torch.device(device)
@@ -614,6 +648,7 @@ def update_seconds(
         batch_size=training.batch_size,
         train_seed=0,
         device=place,
+        noise=_noise(training, sensors, policy),
     )
     loop = _Loop(policy.train(), training, 0, place)
     for _ in range(3):

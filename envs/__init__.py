@@ -71,6 +71,7 @@ TASKS = {
                 Column("order", "order entropy", statistic="entropy"),
             ),
             traits="dp_bench.envs.kitchen_traits:traits",
+            sensors="dp_bench.envs.kitchen:sensors",
             positions=30,
         ),
         Task(

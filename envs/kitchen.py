@@ -13,6 +13,7 @@ from gymnasium import spaces
 
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
+from dp_bench.task import Sensors
 
 from . import opengl
 from .checks import check_choice, check_reset
@@ -40,6 +41,7 @@ Q, DQ = slice(0, 30), slice(30, 59)  # of the state
 SEEN, ORDER = slice(59, 68), slice(68, 75)
 ROBOT_Q, ROBOT_DQ = slice(0, 9), slice(9, 18)  # of what is seen
 OBJECT_Q, OBJECT_DQ = slice(18, 39), slice(39, 59)
+NOISE = 0.1  # of the published protocol: a ratio, of robot and objects
 # Minari's recordings were made in FrankaKitchen with its own noise and one seed.
 ROBOT_NOISE, OBJECT_NOISE, RECORDING_SEED = 0.01, 0.0005, 123
 FARTHEST, FASTEST = 10.0, 100.0  # limits of observations [rad, m], [rad/s, m/s]
@@ -161,7 +163,7 @@ class Kitchen(gym.Env[np.ndarray, np.ndarray]):
         self,
         obs: str = "qpos",
         control: str = "velocity",
-        noise: float = 0.1,
+        noise: float = NOISE,
         render_mode: str | None = None,
     ) -> None:
         check_choice("Kitchen", "observation", obs, OBS_KINDS)
@@ -368,6 +370,18 @@ def targets(demos: Demos) -> np.ndarray:
         `(N, 9)`, float64.
     """
     return joint_targets(demos.states[:, SEEN], demos.actions.astype(np.float64))
+
+
+def sensors(obs_kind: str, control: str) -> Sensors:
+    """The noise of what is seen in tests; a velocity is counted from what is seen."""
+    robot = franka_kitchen().robot_env
+    noise = amplitudes(NOISE, NOISE)
+    if obs_kind == "qpos":
+        noise = positions(noise)
+    follows = np.zeros((NUM_JOINTS, len(noise)))
+    if control == "velocity":  # a joint seen too far ahead has less far to go
+        follows[:, ROBOT_Q] = -np.diag(1 / (robot.act_rng * robot.dt))
+    return Sensors(noise, follows)
 
 
 def positions(full: np.ndarray) -> np.ndarray:

@@ -150,6 +150,23 @@ def test_noise_is_as_large_as_its_ratio_says():
     )
 
 
+def test_noise_drawn_anew_leaves_the_targets_where_they_were():
+    """Whatever the sensors say in training, a demonstration leads where it led."""
+    rng = np.random.default_rng(0)
+    seen = rng.uniform(-0.1, 0.1, (40, 59))
+    velocities = rng.uniform(-0.3, 0.3, (40, 9))
+    for obs_kind in ("full", "qpos"):
+        noise, follows = kitchen.sensors(obs_kind, "velocity")
+        off = noise * rng.uniform(-1, 1, (40, len(noise)))
+        before = kitchen.joint_targets(seen[:, :9], velocities)
+        after = kitchen.joint_targets(
+            seen[:, :9] + off[:, :9], velocities + off @ follows.T
+        )
+        np.testing.assert_allclose(after, before, atol=1e-12)
+        assert np.abs(off[:, :7]).max() > 0.009  # the tests' noise: 0.1 of 0.1 rad
+        assert not kitchen.sensors(obs_kind, "position").follows.any()
+
+
 def test_the_global_generator_is_left_alone():
     before = np.random.get_state()[1].copy()  # noqa: NPY002 (it is what is checked)
     env = Kitchen()
