@@ -671,7 +671,7 @@ def validation_loss(loop: _Loop, held_back: Batches, at_most: int = 8) -> float:
     return float(np.mean(losses))
 
 
-@torch.inference_mode()
+@torch.no_grad()  # weights made in inference mode could not be climbed on
 def action_error(loop: _Loop, held_back: Batches, at_most: int = 64) -> float:
     """Mean squared error of what would be executed in validation windows, normalised.
 

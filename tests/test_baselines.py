@@ -18,7 +18,7 @@ from dp_bench.diffusion.policy import (
 )
 from dp_bench.layers import _attend_to_few, dropout, masked
 from dp_bench.policy import Policy
-from dp_bench.train import Training, train
+from dp_bench.train import Training, read_log, train
 
 SMALL = {
     "dp_c": UnetDiffusionConfig(
@@ -100,6 +100,21 @@ def test_langevin_climbs_to_both_plans_too(tmp_path):
     x = decided_between_two_good_plans(Ibc, config, tmp_path, 300)
     assert 0.2 < np.mean(x > 0) < 0.8
     assert np.mean(np.abs(x) < 150) < 0.3
+
+
+def test_a_policy_that_climbs_is_validated_on_the_way(tmp_path):
+    """Slopes are needed there too, though nothing is learned."""
+    config = dataclasses.replace(
+        SMALL["ibc"], search="langevin", langevin_steps=3, negatives=4, candidates=4
+    )
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(60, 3)), rng.normal(size=(60, 1)), np.array([30, 60])
+    training = Training(
+        updates=4, batch_size=8, warmup=0, log_every=2, validate_every=2
+    )
+    folder = RunFolder(tmp_path)
+    train(fresh(Ibc, config), data, data, training, train_seed=0, folder=folder)
+    assert all(line["val_action_error"] > 0 for line in read_log(folder))
 
 
 def test_the_hidden_state_is_carried_and_reset():
