@@ -230,6 +230,15 @@ class _Common:
         source = sources.get(self.source or next(iter(sources), ""))
         return source is not None and source.script is not None
 
+    def demos_source(self) -> str:
+        """Which demonstrations these are; of a file, what it says."""
+        from dp_bench import fetch
+
+        task = _task(self.task)
+        if self.demos is None:
+            return self.source or next(iter(task.sources), "")
+        return fetch.load_demos(task.name, self.source, self.demos).source
+
     def obtain(self) -> None:
         """Gets the demonstrations, unless they are there."""
         from dp_bench import fetch
@@ -397,9 +406,9 @@ class Compare(_Common):
         trial = self.preset == "smoke" or changed or self.episodes is not None
         out = self.out or (self.runs / "results" if trial else Path("results"))
 
-        folder = out / cells[0].task
         if not self.scripted():
             self.obtain()  # a download that fails should do so at once
+        folder = out / report.folder_of(cells[0].task, self.demos_source())
         ahead = plan.plan(cells, self.jobs)
         print(plan.in_words(ahead, cells, str(folder)), flush=True)
         self.obtain()

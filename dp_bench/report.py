@@ -7,6 +7,9 @@ results/<task>/table.md .tex .csv, success.png, loss.png   remade
 results/<task>/control.png         where a method has rows with both controls
 results/<task>/learning*.png, stability.png   remade from runs evaluated on the way
 results/<task>/modes.md .csv .png            remade from modes.jsonl
+
+Demonstrations of another source than the task's first have a folder of their own,
+results/<task>/<source>/: rows of one table were trained on the same.
 """
 
 from __future__ import annotations
@@ -26,25 +29,35 @@ from dp_bench.tables import Table
 from dp_bench.task import Column
 
 
+def folder_of(task: str, source: str) -> Path:
+    """Where results of a task and its demonstrations lie, below the results."""
+    known = plugins.tasks().get(task)
+    first = next(iter(known.sources), source) if known else source
+    return Path(task) if source == first else Path(task, source)
+
+
 def collect(runs: Sequence[Path], results: Path) -> None:
     """Copies records, log and settings of run folders to where reports are made.
 
     Args:
         runs: Run folders.
-        results: Folder with a folder for each task; or the folder of one task.
+        results: Folder with a folder for each task; or one such folder.
 
     Raises:
-        BadInput: When a run is of another task than the folder.
+        BadInput: When a run does not belong in the folder.
     """
-    of_one_task = (results / "records").is_dir()
     for run in map(RunFolder, runs):
         info = run.info()
-        if of_one_task and info.task != results.resolve().name:
-            raise BadInput(
-                f"{run.path} is a run of {info.task}, and {results} holds results of "
-                f"another task; name the folder above it"
-            )
-        task = results if of_one_task else results / info.task
+        own = folder_of(info.task, info.demos_source)
+        task = results / own
+        if (results / "records").is_dir() and not task.is_dir():
+            if results.resolve().parts[-len(own.parts) :] != own.parts:
+                raise BadInput(
+                    f"{run.path} is a run of {info.task} on demonstrations "
+                    f"{info.demos_source!r}, and {results} holds results of others; "
+                    "name the folder above it"
+                )
+            task = results
         name = run.path.name
         copies = {
             run.records: task / "records" / f"{name}.jsonl",
@@ -58,13 +71,12 @@ def collect(runs: Sequence[Path], results: Path) -> None:
 
 
 def tasks_in(results: Path) -> list[Path]:
-    """Folders of tasks that have records.
+    """Folders that have records, of tasks and of their demonstrations.
 
     Raises:
         BadInput: When there are none.
     """
-    own = [results] if (results / "records").is_dir() else []
-    found = own or sorted(p.parent for p in results.glob("*/records") if p.is_dir())
+    found = sorted(p.parent for p in results.rglob("records") if p.is_dir())
     if not found:
         raise BadInput(
             f"{results} has no <task>/records/*.jsonl; `dp-bench compare` writes them"
@@ -129,11 +141,11 @@ def _curves_of(frame: Any) -> list[Column]:
 
 
 def published(folder: Path) -> Any:
-    """The published values, from `published.csv` beside or above the task's folder."""
+    """The published values, from `published.csv` in the folder or not far above it."""
     import pandas as pd
 
     checkout = Path(__file__).resolve().parents[1] / "results"
-    for place in (folder, folder.parent, checkout):
+    for place in (folder, *folder.parents[:2], checkout):
         if (place / "published.csv").is_file():
             return pd.read_csv(place / "published.csv")
     return None

@@ -135,7 +135,8 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
     assert "[1/1] pusht dp_c seed 0: done" in err
     assert "this will take about" in out.splitlines()[0]
     assert "Diffusion Policy" in out
-    results = tmp_path / "runs" / "results" / "pusht"
+    # demonstrations of another source than the task's have a folder of their own
+    results = tmp_path / "runs" / "results" / "pusht" / "made-up"
     assert str(results.relative_to(tmp_path)) in "".join(out.split())
     found = records.read(results / "records")
     assert [(r.variant, r.preset) for r in found] == [
@@ -158,7 +159,7 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
     said = refused(f"eval {run} --steps 3", capsys)
     assert "kept on the way: 2, 4, 6" in said
 
-    main(["report", "runs/results/pusht", "--runs", str(run)])  # the task's own folder
+    main(["report", "runs/results/pusht/made-up", "--runs", str(run)])  # its own folder
     assert not (results / "pusht").exists()
     assert {r.step for r in records.read(results / "records")} == {2, 4, 6}
     (tmp_path / "runs" / "results" / "reach" / "records").mkdir(parents=True)
