@@ -149,7 +149,8 @@ def entropy(
     `-sum p log2 p` over the choices that occur, each with its share of all episodes in
     which something was chosen; 0 for one choice only, 2 for four equally often. Few
     episodes miss rare choices, so that the estimate is on the low side. Train seeds and
-    starts are resampled as in `bootstrap`.
+    starts are resampled as in `bootstrap`; resamples miss some once more, and so the
+    interval is moved by as much as their mean is off, within what these choices allow.
 
     Args:
         choices: `(S, E)`, numbers that name a choice; NaN where nothing was chosen.
@@ -184,10 +185,14 @@ def entropy(
         found = bits(np.stack([((rows @ kind) * columns).sum(axis=1) for kind in made]))
         return found[np.isfinite(found)]
 
+    value = float(bits(made.sum(axis=(1, 2))))
     low, high = float("nan"), float("nan")
     if made.sum() > 1:
-        low, high = _percentiles(resampled, level, resamples)
-    return Estimate(float(bits(made.sum(axis=(1, 2)))), low, high, level, S, E)
+        drawn = _drawn(resampled, resamples)
+        most = float(np.log2(len(kinds)))
+        ends = np.array(_ends(drawn, level)) + value - drawn.mean()
+        low, high = map(float, np.clip(ends, 0.0, max(most, value)))
+    return Estimate(value, low, high, level, S, E)
 
 
 def _weights(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
@@ -198,11 +203,17 @@ def _weights(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
 def _percentiles(
     means: Callable[[int], np.ndarray], level: float, resamples: int
 ) -> tuple[float, float]:
-    blocks = [
-        means(min(BLOCK, resamples - done)) for done in range(0, resamples, BLOCK)
-    ]
+    return _ends(_drawn(means, resamples), level)
+
+
+def _drawn(draw: Callable[[int], np.ndarray], resamples: int) -> np.ndarray:
+    sizes = (min(BLOCK, resamples - done) for done in range(0, resamples, BLOCK))
+    return np.concatenate([draw(size) for size in sizes])
+
+
+def _ends(drawn: np.ndarray, level: float) -> tuple[float, float]:
     tail = (1 - level) / 2
-    low, high = np.quantile(np.concatenate(blocks), [tail, 1 - tail])
+    low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -215,6 +215,23 @@ def test_entropy_of_one_choice_is_zero_and_of_none_unknown():
     assert np.isnan(one.low)
 
 
+def test_entropy_of_many_choices_lies_within_its_interval():
+    """Fifty episodes of 24 orders; each resample meets fewer of them."""
+    drawn = np.random.default_rng(0).integers(0, 24, (1, 50)).astype(float)
+    found = entropy(drawn, rng())
+    assert found.low < found.value - 0.1 < found.value + 0.1 < found.high
+    assert found.high <= np.log2(24)
+    # simulated: how often an interval holds the entropy that episodes come from
+    shares = np.array([0.4, 0.3, 0.2, 0.1])
+    truth = -(shares * np.log2(shares)).sum()
+    held = 0
+    for seed in range(100):
+        choices = np.random.default_rng(seed).choice(4, (1, 50), p=shares).astype(float)
+        ends = entropy(choices, rng(), resamples=500)
+        held += ends.low <= truth <= ends.high
+    assert held >= 90
+
+
 def test_entropy_intervals_follow_what_is_drawn():
     """Fair choices among four: below 2 bits, and the interval reaches close to it."""
     choices = np.random.default_rng(1).integers(0, 4, (3, 50)).astype(float)
