@@ -83,7 +83,7 @@ DP_C = {
             updates=9000,
             batch_size=128,
             lr=2e-3,
-            sensor_noise=2.0,
+            sensor_noise=3.0,
             keep_every=1500,
             precision=EVERYWHERE,
         ),
