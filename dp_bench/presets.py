@@ -283,12 +283,11 @@ LSTM_GMM = {
     # chosen on validation starts of Kitchen: results/kitchen/README.md
     ("kitchen", "laptop"): Preset(
         LstmGmmConfig(
-            horizons=Horizons(1, 1, 4), reset_every=4, hidden=128, obs_noise=0.01,
-            obs_min_range=0.2,
+            horizons=Horizons(1, 1, 4), reset_every=4, hidden=256, obs_min_range=0.2
         ),
         Training(
-            updates=6000, batch_size=512, lr=4e-3, weight_decay=0.0, keep_every=1500,
-            precision=EVERYWHERE,
+            updates=9000, batch_size=256, lr=3e-3, weight_decay=0.0, sensor_noise=3.0,
+            keep_every=1500, precision=EVERYWHERE,
         ),
         control="velocity",
     ),
