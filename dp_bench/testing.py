@@ -107,11 +107,30 @@ def task_scores_an_episode(name: str) -> None:
     env.close()
 
 
+def task_knows_the_noise_of_all_it_shows(name: str) -> None:
+    """What its sensors are said to do fits its observations and actions."""
+    task = plugins.task(name)
+    for kind in task.obs_kinds:
+        for control in task.controls:
+            sensors = task.sensors_of(kind, control)
+            if sensors is None:
+                continue
+            env = task.make_env(obs_kind=kind, control=control)
+            seen, done = env.observation_space.shape, env.action_space.shape
+            env.close()
+            assert seen is not None and done is not None
+            assert np.shape(sensors.noise) == seen, f"noise of {kind!r}"
+            assert np.shape(sensors.follows) == (*done, *seen), f"follows of {kind!r}"
+            assert (np.asarray(sensors.noise) >= 0).all(), f"noise of {kind!r} below 0"
+            assert np.isfinite(sensors.follows).all(), f"follows of {kind!r}"
+
+
 TASK_CHECKS = (
     task_is_a_gymnasium_environment,
     task_repeats_itself,
     task_gives_fresh_observations,
     task_scores_an_episode,
+    task_knows_the_noise_of_all_it_shows,
 )
 
 

@@ -1,13 +1,13 @@
 """Noise of sensors drawn anew in training: of what is seen, and what follows of it."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 from test_train import TRAINING, fresh, walks
 
-from dp_bench import plugins
 from dp_bench.baselines.lstm_gmm import LstmGmm, LstmGmmConfig
 from dp_bench.checkpoint import RunFolder
 from dp_bench.errors import BadInput
@@ -86,15 +86,9 @@ def test_windows_held_back_stay_as_they_were_recorded(tmp_path):
             sensors=SENSORS,
         )  # fmt: skip
         lines.append(folder.log.read_text())
-    without, with_noise = (eval_line(text) for text in lines)
+    without, with_noise = (json.loads(text.splitlines()[-1]) for text in lines)
     assert with_noise["val_loss"] == pytest.approx(without["val_loss"], rel=1e-4)
     assert with_noise["loss"] != without["loss"]
-
-
-def eval_line(text):
-    import json
-
-    return json.loads(text.splitlines()[-1])
 
 
 def test_a_task_without_known_noise_refuses_it(tmp_path):
@@ -105,20 +99,3 @@ def test_a_task_without_known_noise_refuses_it(tmp_path):
         )
     with pytest.raises(BadInput, match="0 or above, got -1"):
         dataclasses.replace(TRAINING, sensor_noise=-1.0)
-
-
-@pytest.mark.parametrize("name", plugins.tasks())
-def test_tasks_tell_the_noise_of_all_they_show(name):
-    task = plugins.task(name)
-    if task.sensors is None:
-        pytest.skip(f"{name} has no known noise")
-    if name == "kitchen":
-        pytest.importorskip("gymnasium_robotics")
-    for kind in task.obs_kinds:
-        for control in task.controls:
-            env = task.make_env(obs_kind=kind, control=control)
-            shape, actions = env.observation_space.shape, env.action_space.shape
-            sensors = task.sensors_of(kind, control)
-            assert sensors.noise.shape == shape
-            assert sensors.follows.shape == (*actions, *shape)
-            env.close()
