@@ -118,7 +118,8 @@ def task_knows_the_noise_of_all_it_shows(name: str) -> None:
             env = task.make_env(obs_kind=kind, control=control)
             seen, done = env.observation_space.shape, env.action_space.shape
             env.close()
-            assert seen is not None and done is not None
+            assert seen is not None
+            assert done is not None
             assert np.shape(sensors.noise) == seen, f"noise of {kind!r}"
             assert np.shape(sensors.follows) == (*done, *seen), f"follows of {kind!r}"
             assert (np.asarray(sensors.noise) >= 0).all(), f"noise of {kind!r} below 0"
