@@ -95,7 +95,7 @@ for check in testing.POLICY_CHECKS:
         check("mean_action", Path(folder))
 print(len(testing.TASK_CHECKS) + len(testing.POLICY_CHECKS), "passed")
 """
-    assert "11 passed" in python("-W", "error::UserWarning", "-c", code)
+    assert "12 passed" in python("-W", "error::UserWarning", "-c", code)
 
 
 @pytest.mark.slow
