@@ -421,12 +421,13 @@ BET = {
     # chosen on validation starts of Kitchen: results/kitchen/README.md
     ("kitchen", "laptop"): Preset(
         BetConfig(
-            horizons=Horizons(2, 1, 2), width=96, heads=4, layers=4, dropout=0.0,
-            obs_noise=0.01, obs_min_range=0.2,
+            horizons=Horizons(4, 1, 4), width=96, heads=4, layers=4, dropout=0.0,
+            obs_min_range=0.2,
         ),
         Training(
-            updates=9000, batch_size=128, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1,
-            grad_clip=1.0, keep_every=1500, precision=EVERYWHERE,
+            updates=12_000, batch_size=128, lr=1e-3, betas=(0.9, 0.95),
+            weight_decay=0.1, grad_clip=1.0, sensor_noise=3.0, keep_every=2000,
+            precision=EVERYWHERE,
         ),
         control="velocity",
     ),
