@@ -10,6 +10,7 @@ SEEDS   ?= 0
 PRESET  ?= laptop
 JOBS    ?= 1
 DEMOS   ?=
+SOURCE  ?=
 TORCH   ?=
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
@@ -38,9 +39,10 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 
-bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= DEMOS=
+bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= SOURCE= DEMOS=
 	@$(BIN)/dp-bench compare --task $(TASK) --seeds $(SEEDS) --preset $(PRESET) --jobs $(JOBS) \
-	  $(if $(METHODS),--methods $(METHODS)) $(if $(DEMOS),--demos "$(DEMOS)")
+	  $(if $(METHODS),--methods $(METHODS)) $(if $(SOURCE),--source $(SOURCE)) \
+	  $(if $(DEMOS),--demos "$(DEMOS)")
 
 compare: bench  ## The same as bench
 
@@ -66,7 +68,7 @@ format: $(READY)  ## Rewrite files in the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-report: $(READY)  ## Remake tables and plots from results/*/records
+report: $(READY)  ## Remake tables and plots from the records in results/
 	@$(BIN)/dp-bench report results
 
 perf: $(READY)  ## Measure speed, as ratios in one run, into results/perf

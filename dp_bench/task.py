@@ -42,16 +42,18 @@ class Column(NamedTuple):
             numbers that name a choice, the "entropy" of the choices [bits]; NaN is for
             episodes in which nothing was chosen.
         curve: Whether it has a learning curve of its own, `learning_<key>.png`.
+        options: Of an entropy, how many choices there are; None if that is not known.
     """
 
     key: str
     title: str
     statistic: Literal["mean", "entropy"] = "mean"
     curve: bool = False
+    options: int | None = None
 
 
 class Sensors(NamedTuple):
-    """How far what is seen in tests is off, and what actions make of it.
+    """How far what is seen in tests is off, and how actions must change with it.
 
     Attributes:
         noise: Largest noise of each observed number, `(Do,)`, in units of the

@@ -42,8 +42,9 @@ class Training:
         schedule: How the rate goes on from there: "cosine" to 0, or "constant".
         grad_clip: Largest norm of the gradient; none for no clipping.
         ema: Whether a moving average of the weights is what is evaluated.
-        sensor_noise: Noise of the task's sensors drawn anew for each batch, times that
-            of the tests; 0 for none. Actions counted from what is seen change with it.
+        sensor_noise: How much noise of the task's sensors is added to observations,
+            another in each batch, times that of the tests; 0 for none. Actions that are
+            counted from what is seen change with it.
         precision: Arithmetic of the loss; "auto" is bfloat16 on a processor that
             multiplies it natively, else float32. Weights are float32 always.
         log_every: Updates between lines of the log.
@@ -121,7 +122,7 @@ class Batches:
         batch_size: At most this many; fewer where there are fewer windows.
         train_seed: Seed of the order.
         device: Where the data shall lie.
-        noise: What is drawn anew for each batch; none for nothing.
+        noise: What training adds to them; none for nothing.
     """
 
     def __init__(

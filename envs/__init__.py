@@ -31,7 +31,7 @@ TASKS = {
             columns=(
                 Column("p1", "p1", curve=True),
                 Column("p2", "p2", curve=True),
-                Column("order", "order entropy", statistic="entropy"),
+                Column("order", "order entropy", statistic="entropy", options=4),
             ),
             traits="dp_bench.envs.block_push_traits:traits",
         ),

@@ -167,8 +167,20 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
     said = refused(f"report runs/results/reach --runs {run}", capsys)
     assert "is a run of pusht" in said
 
+    said = refused(f"compare --task pusht --out {results}", capsys)
+    assert "--out names the folder above it" in said
+
     (results / "logs" / f"{run.name}.jsonl").write_text("{")
     assert "are no log and its run" in refused("report runs/results", capsys)
+
+
+def test_what_was_imported_under_a_name_of_its_own_is_a_source(tmp_path, capsys):
+    main(["demos", "pusht", "--from", "tiny.hdf5"])
+    main(["train", "--source", "made-up", *TINY])
+    (run,) = (tmp_path / "runs" / "pusht").iterdir()
+    assert RunFolder(run).info().demos_source == "made-up"
+    capsys.readouterr()
+    assert "it has human" in refused("train --task pusht --source mode-up", capsys)
 
 
 def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(

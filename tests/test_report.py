@@ -31,6 +31,12 @@ def test_demonstrations_of_another_source_have_a_folder_of_their_own(tmp_path):
             report.collect([run_folder], folder)
 
 
+@pytest.mark.parametrize("source", ["records", "../elsewhere", "/tmp/x", ""])
+def test_a_source_cannot_name_a_folder_elsewhere(source):
+    with pytest.raises(BadInput, match="cannot name a folder of results"):
+        report.folder_of("pusht", source)
+
+
 def test_results_of_a_task_that_is_gone_lie_under_its_name():
     assert report.folder_of("gone", "anything") == Path("gone")
 

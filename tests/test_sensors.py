@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 from test_train import TRAINING, fresh, walks
 
 from dp_bench.baselines.lstm_gmm import LstmGmm, LstmGmmConfig
-from dp_bench.checkpoint import RunFolder
+from dp_bench.checkpoint import RunFolder, load_tensors
+from dp_bench.diffusion.policy import UnetDiffusion
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.sensors import Noise
@@ -89,6 +91,31 @@ def test_windows_held_back_stay_as_they_were_recorded(tmp_path):
     without, with_noise = (json.loads(text.splitlines()[-1]) for text in lines)
     assert with_noise["val_loss"] == pytest.approx(without["val_loss"], rel=1e-4)
     assert with_noise["loss"] != without["loss"]
+
+
+def test_a_training_with_noise_goes_on_where_it_was_stopped(tmp_path):
+    settings = dataclasses.replace(TRAINING, sensor_noise=2.0)
+
+    class Stopped(UnetDiffusion):
+        times = 0
+
+        def loss(self, *given):
+            self.times += self.training
+            if self.training and self.times == 10:
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(*given)
+
+    def run(name, policy):
+        folder = RunFolder(tmp_path / name)
+        given = {"train_seed": 0, "folder": folder, "sensors": SENSORS}
+        train(policy, walks(), None, settings, **given)
+        return load_tensors(folder.weights)[0]
+
+    at_once = run("a", fresh())
+    with pytest.raises(KeyboardInterrupt):
+        run("b", fresh(Stopped))
+    again = run("b", fresh())
+    assert all(torch.equal(again[name], at_once[name]) for name in at_once)
 
 
 def test_a_task_without_known_noise_refuses_it(tmp_path):
