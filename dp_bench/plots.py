@@ -45,6 +45,7 @@ INK, PALE = "#222222", "#DDDDDD"
 DPI = 200  # of saved figures
 LETTERS, SMALL = 10, 8  # sizes [pt]
 HEADING_WIDTH = 46  # of the lines above the axes [characters]
+PANEL_WIDTH = 24  # of the lines above a panel of `controls` [characters]
 NOTE_WIDTH = 84  # of the lines below the axes [characters]
 BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
 ROW_HEIGHT = 0.45  # of one row of `success_bars` [inch]
@@ -177,15 +178,19 @@ def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]
         ax.set_xlim(-0.5, len(shares) - 0.5)
         ax.set_ylim(0, 1)
         _finish(ax, _named(method, []))
-        ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=LETTERS)
+        title = textwrap.fill(ax.get_title(loc="left"), PANEL_WIDTH)
+        ax.set_title(title, loc="left", fontsize=LETTERS)
         ax.grid(visible=False, axis="x")
     axes[0].set_ylabel("share of episodes", fontsize=LETTERS, color=INK)
     shown = table.data[table.data["method"].isin(methods)]
     note = f"{seeds_by_starts(shown)}, {LEVEL:.0%} intervals"
     if differs:
         note += f"; {DAGGER} not comparable with the others"
-    _x_label(axes[-1], "", note)
-    if figure:
+    if not figure:
+        _x_label(axes[-1], "", note)
+    else:
+        # of the figure, as one panel is too narrow for it
+        figure.supxlabel(note, x=0.99, ha="right", fontsize=SMALL, color="#666666")
         known: dict[str, Any] = {}
         for ax in axes:
             handles, labels = ax.get_legend_handles_labels()

@@ -118,7 +118,8 @@ def test_each_method_has_a_panel_with_its_scores_under_both_controls():
         *episodes("ibc", [[0.0, 0.0]]),
     ]
     axes = controls(summary(records))
-    assert [ax.get_title(loc="left") for ax in axes] == [
+    titles = [" ".join(ax.get_title(loc="left").split()) for ax in axes]
+    assert titles == [
         "Diffusion Policy, CNN (DP-C)",
         "BET",
     ]
