@@ -482,13 +482,15 @@ class Modes:
     rollouts: int = 20
     """Rollouts of each run."""
     out: Path = Path("results")
-    """Folder of results; paths, table and picture go to `<out>/<task>/modes.*`."""
+    """Folder of results; paths, table and picture go to `<out>/<task>/modes.*`, or
+    `<out>/<task>/<source>/modes.*`, as the table of the first run does."""
     device: str = "cpu"
     """cpu or cuda."""
 
     def run(self) -> None:
         """Plays, and prints and writes the table and the picture."""
-        from dp_bench import modes
+        from dp_bench import modes, report
+        from dp_bench.checkpoint import RunFolder
         from dp_bench.train import available_device
 
         found = modes.collect(
@@ -497,7 +499,8 @@ class Modes:
             rollouts=self.rollouts,
             device=available_device(self.device),
         )
-        folder = self.out / found[0].task
+        first = RunFolder(self.run_folders[0]).info()
+        folder = self.out / report.folder_of(first.task, first.demos_source)
         modes.write(folder / "modes.jsonl", found)
         print(modes.make(folder))
         print(f"paths, table and picture: {folder}/modes.*")

@@ -9,8 +9,7 @@ results/<task>/learning*.png, stability.png   remade from runs evaluated on the 
 results/<task>/modes.md .csv .png            remade from modes.jsonl
 
 Demonstrations of another source than the task's first have a folder of their own,
-results/<task>/<source>/: rows of one table were trained on the same. (Paths of
-`dp-bench modes` are about policies, and lie with the task.)
+results/<task>/<source>/: rows of one table were trained on the same.
 """
 
 from __future__ import annotations

@@ -270,7 +270,7 @@ def test_modes_and_report_from_end_to_end(run, tmp_path, capsys):
     out = str(tmp_path / "results")
     main(["modes", str(run), "--rollouts", "3", "--task", "pusht", "--out", out])
     assert "| Diffusion Policy, CNN (DP-C) | 3 |" in capsys.readouterr().out
-    made = tmp_path / "results" / "pusht"
+    made = tmp_path / "results" / "pusht" / "made-up"
     found = modes.read(made / "modes.jsonl")
     assert [r.env_seed - modes.FIRST_SEED for r in found] == [0, 1, 2]
     assert len({r.path for r in found}) == 3, "the sampler's seed makes them differ"
