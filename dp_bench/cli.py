@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -222,7 +223,7 @@ class _Common:
         if self.source and fetch.find(task.name, self.source) is None:
             task.check(source=self.source)  # neither imported nor known
         if self.demos is not None:
-            fetch.load_demos(task.name, self.source, self.demos)  # refuses early
+            _ = self._source_of_file  # refuses early
         return cells
 
     def scripted(self) -> bool:
@@ -233,21 +234,26 @@ class _Common:
 
     def demos_source(self) -> str:
         """Which demonstrations these are; of a file, what it says."""
+        if self.demos is not None:
+            return self._source_of_file
+        return self.source or next(iter(_task(self.task).sources), "")
+
+    @functools.cached_property
+    def _source_of_file(self) -> str:
+        """Read once, as a file can be large."""
         from dp_bench import fetch
 
-        task = _task(self.task)
-        if self.demos is None:
-            return self.source or next(iter(task.sources), "")
-        return fetch.load_demos(task.name, self.source, self.demos).source
+        return fetch.load_demos(_task(self.task).name, self.source, self.demos).source
 
     def obtain(self) -> None:
         """Gets the demonstrations, unless they are there."""
         from dp_bench import fetch
 
+        if self.demos is not None:
+            return
         task = _task(self.task)
-        if self.demos is None:
-            fetch.obtain(task.name, self.source)
-        fetch.load_demos(task.name, self.source, self.demos)  # refuses early
+        fetch.obtain(task.name, self.source)
+        fetch.load_demos(task.name, self.source)  # refuses early
 
     def _changes(
         self, methods: Sequence[str]

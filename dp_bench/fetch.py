@@ -17,7 +17,7 @@ from dp_bench import demos as _demos
 from dp_bench import plugins, progress, readers
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
-from dp_bench.files import locked
+from dp_bench.files import is_plain, locked
 from dp_bench.task import Task
 
 TIMEOUT = 30.0  # without any answer [s]
@@ -47,7 +47,7 @@ def demos_path(task_name: str, source: str) -> Path:
         BadInput: When a name could not be part of a file name.
     """
     for name in (task_name, source):
-        if not re.fullmatch(r"\w[\w.-]*", name):
+        if not is_plain(name):
             raise BadInput(
                 f"{name!r} cannot name a file: use letters, digits, '_', '-' and '.'"
             )

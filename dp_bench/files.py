@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from dp_bench.errors import BadInput
 
 ASIDE = ".part."  # first in the name of a file that is being written
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can be part of a path, and leads nowhere else."""
+    return re.fullmatch(r"\w[\w.-]*", name) is not None
 
 
 @contextlib.contextmanager

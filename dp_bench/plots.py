@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette, which all kinds of colour vision tell apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)))  # where there are more lines than colours
-INK, PALE = "#222222", "#DDDDDD"
+INK, FAINT, PALE = "#222222", "#666666", "#DDDDDD"
 DPI = 200  # of saved figures
 LETTERS, SMALL = 10, 8  # sizes [pt]
 HEADING_WIDTH = 46  # of the lines above the axes [characters]
@@ -190,7 +190,7 @@ def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]
         _x_label(axes[-1], "", note)
     else:
         # of the figure, as one panel is too narrow for it
-        figure.supxlabel(note, x=0.99, ha="right", fontsize=SMALL, color="#666666")
+        figure.supxlabel(note, x=0.99, ha="right", fontsize=SMALL, color=FAINT)
         known: dict[str, Any] = {}
         for ax in axes:
             handles, labels = ax.get_legend_handles_labels()
@@ -367,7 +367,7 @@ def stability(
             ha="center",
             va="center",
             fontsize=LETTERS - 1,
-            color="#666666",
+            color=FAINT,
         )
     first = frame.iloc[0]
     for ax, title, label in (
@@ -600,7 +600,7 @@ def _places(ax: Axes, data: pd.DataFrame, blocks: list[str]) -> np.ndarray:
             va="center",
             fontsize=SMALL,
             style="italic",
-            color="#666666",
+            color=FAINT,
         )
     return places
 
@@ -712,7 +712,7 @@ def _x_label(ax: Axes, label: str, note: str) -> None:
             ha="right",
             va="top",
             fontsize=SMALL,
-            color="#666666",
+            color=FAINT,
         )
 
 

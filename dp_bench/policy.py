@@ -112,8 +112,9 @@ class Policy(nn.Module):
 
     A subclass names its settings in `config_class` (a dataclass with `horizons`) and
     defines `loss` and `predict` (or `predict_from`, if it remembers), which see
-    normalised units only; it may extend `fit` and `parameter_groups`. It may say that
-    it is `recordable`: that its loss reads no number back from the device, whatever is
+    normalised units only; it may extend `fit` and `parameter_groups`, and says by
+    `rows_seen` if its loss takes observations of more rows than To. It may say that it
+    is `recordable`: that its loss reads no number back from the device, whatever is
     computed, so that a GPU can repeat a recording of it.
 
     Args:

@@ -15,7 +15,6 @@ results/<task>/<source>/: rows of one table were trained on the same.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 from dp_bench import plugins, records
 from dp_bench.checkpoint import RunFolder
 from dp_bench.errors import BadInput
-from dp_bench.files import whole
+from dp_bench.files import is_plain, whole
 from dp_bench.records import Record
 from dp_bench.tables import Table
 from dp_bench.task import Column
@@ -38,7 +37,7 @@ def folder_of(task: str, source: str) -> Path:
     Raises:
         BadInput: When the source cannot name a folder there.
     """
-    if not re.fullmatch(r"\w[\w.-]*", source) or source in OWN:
+    if not is_plain(source) or source in OWN:
         raise BadInput(
             f"demonstrations {source!r} cannot name a folder of results: use letters, "
             f"digits, '_', '-' and '.', and none of {', '.join(OWN)}"

@@ -215,7 +215,7 @@ def train(
         train_seed: Seed of batch order and noise.
         folder: Where state, log and weights go.
         device: Where to compute.
-        sensors: Of the task; needed where the settings draw their noise.
+        sensors: Of the task; needed where the settings add their noise.
         what: What the progress bar says.
 
     Returns:

@@ -373,7 +373,16 @@ def targets(demos: Demos) -> np.ndarray:
 
 
 def sensors(obs_kind: str, control: str) -> Sensors:
-    """The noise of what is seen in tests; a velocity is counted from what is seen."""
+    """The noise of what is seen in tests, and what velocities must make up for.
+
+    Args:
+        obs_kind: "qpos" or "full".
+        control: "velocity", which is counted from where joints are seen, or "position".
+
+    Returns:
+        `noise`, `(30,)` or `(59,)` [rad, m; and these per second], by the amplitudes of
+        the robot's configuration; `follows`, `(9, 30)` or `(9, 59)`.
+    """
     robot = franka_kitchen().robot_env
     noise = amplitudes(NOISE, NOISE)
     if obs_kind == "qpos":

@@ -150,7 +150,7 @@ def test_noise_is_as_large_as_its_ratio_says():
     )
 
 
-def test_noise_drawn_anew_leaves_the_targets_where_they_were():
+def test_noise_that_is_added_leaves_the_targets_where_they_were():
     """Whatever the sensors say in training, a demonstration leads where it led."""
     rng = np.random.default_rng(0)
     seen = rng.uniform(-0.1, 0.1, (40, 59))

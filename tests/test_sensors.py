@@ -1,4 +1,4 @@
-"""Noise of sensors drawn anew in training: of what is seen, and what follows of it."""
+"""Noise of sensors added in training: to what is seen, and what follows of it."""
 
 import dataclasses
 import json
