@@ -20,7 +20,12 @@ def check_choice(task: str, what: str, value: Any, choices: Sequence[Any]) -> No
         )
 
 
-def check_reset(task: str, seed: int | None, options: Mapping[str, Any] | None) -> None:
+def check_reset(
+    task: str,
+    seed: int | None,
+    options: Mapping[str, Any] | None,
+    known: Sequence[str] = ("state",),
+) -> None:
     """Refuses a seed that generators cannot take, and options that nobody reads.
 
     Raises:
@@ -28,6 +33,9 @@ def check_reset(task: str, seed: int | None, options: Mapping[str, Any] | None) 
     """
     if seed is not None and not 0 <= seed < 2**32:
         raise BadInput(f"seed {seed} must be in [0, 2**32 - 1]")
-    unknown = set(options or {}) - {"state"}
+    unknown = set(options or {}) - set(known)
     if unknown:
-        raise BadInput(f"{task} has no reset option {min(unknown)!r}; it has 'state'")
+        raise BadInput(
+            f"{task} has no reset option {min(unknown)!r}; it has "
+            f"{', '.join(map(repr, known))}"
+        )
