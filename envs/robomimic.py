@@ -48,7 +48,7 @@ CONTROLS = ("velocity", "position")
 PER_ARM = {"velocity": 7, "position": 10}  # numbers of an action
 ARM_KEYS = ("eef_pos", "eef_quat", "gripper_qpos")  # of what is seen of an arm
 SEEN_PER_ARM = 9  # numbers of these
-WIDTH, HEIGHT = 512, 512  # of pictures [px]
+WIDTH, HEIGHT = 480, 480  # of pictures [px]
 FARTHEST = 100.0  # limit of observations
 
 # Of the published demonstrations in their form for robosuite 1.5: a velocity action
@@ -120,7 +120,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
     ## Arguments
     - `obs`: "state" or "image".
     - `control`: "velocity" or "position".
-    - `render_mode`: None, "rgb_array" (512 x 512; needs OpenGL) or "human" (a window;
+    - `render_mode`: None, "rgb_array" (480 x 480; needs OpenGL) or "human" (a window;
       needs OpenGL and pygame).
 
     ## Differences from robosuite
@@ -326,7 +326,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         return np.concatenate([self._suite.sim.get_state().flatten(), told])
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]
-        """Draws the scene, uint8 `(512, 512, 3)`; nothing is returned by a window.
+        """Draws the scene, uint8 `(480, 480, 3)`; nothing is returned by a window.
 
         Raises:
             BadInput: When there is no OpenGL, or no display for a window.
