@@ -37,6 +37,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	           --torch-backend cpu torch==$(TORCH_VERSION) 2>/dev/null; } \
 	    || $(BIN)/pip install -q torch==$(TORCH_VERSION); fi; }
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install -q -c constraints.txt --no-deps robosuite
 	@touch $@
 
 bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= SOURCE= DEMOS=

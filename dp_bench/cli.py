@@ -91,6 +91,9 @@ class Demos:
     """With `check`: the file."""
     from_: Annotated[Path | None, Words(name="from", metavar="PATH")] = None
     """A file or folder to import instead of downloading."""
+    mask: str | None = None
+    """With --from, and a file of robomimic: the name of a list in it; only these
+    episodes are imported."""
     source: str | None = None
     """Which demonstrations of the task; the first that `dp-bench list` names if left
     out."""
@@ -119,7 +122,9 @@ class Demos:
                 raise BadInput(
                     f"did you mean `dp-bench demos {self.what} --from {self.file}`?"
                 )
-            path = fetch.obtain(task.name, self.source, self.from_)
+            if self.mask is not None and self.from_ is None:
+                raise BadInput(f"--mask {self.mask} goes with --from FILE")
+            path = fetch.obtain(task.name, self.source, self.from_, self.mask)
             demos = fetch.load_demos(task.name, self.source, path)
             print(f"{path}\n{_described(demos)}")
             if self.against is not None:

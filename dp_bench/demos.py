@@ -16,11 +16,12 @@ import numpy as np
 
 from dp_bench.errors import BadInput
 from dp_bench.files import whole
+from dp_bench.task import Layout
 
 FORMAT, FORMAT_VERSION = "dp_bench.demos", 1
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-GYM_TYPE = 2  # robomimic's number for a Gymnasium environment
 NOTE = "note_"  # before the name of a note among a demonstration's attributes
+AS = "actions_as_"  # before the name of a control mode
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,11 @@ class Demos:
         env_kwargs: Arguments of the environment they were recorded in.
         notes: Numbers about each episode by name, `(E,)`: the seed of its start, say,
             or what its demonstrator chose to do.
+        actions_as: The same actions as other control modes have them, by mode, each
+            `(N, ...)`, where they were recorded, too.
+        last_obs: What was seen after the last action of each episode, by kind, each
+            `(E, ...)`, where it was recorded.
+        models: MuJoCo's XML of each episode, E texts, where it belongs to a start.
 
     Raises:
         BadInput: When the arrays do not fit together, or hold a number that is not
@@ -57,6 +63,9 @@ class Demos:
     episode_ends: np.ndarray
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, np.ndarray] = field(default_factory=dict)
+    actions_as: dict[str, np.ndarray] = field(default_factory=dict)
+    last_obs: dict[str, np.ndarray] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, dtype, ndim in (
@@ -75,10 +84,9 @@ class Demos:
             # Out of float32's range becomes infinite, and is refused below by place.
             with np.errstate(over="ignore"):
                 object.__setattr__(self, name, array.astype(dtype, copy=False))
-        obs = {kind: np.asarray(array) for kind, array in self.obs.items()}
-        object.__setattr__(self, "obs", obs)
-        notes = {name: np.asarray(array) for name, array in self.notes.items()}
-        object.__setattr__(self, "notes", notes)
+        for name in ("obs", "notes", "actions_as", "last_obs"):
+            arrays = {k: np.asarray(array) for k, array in getattr(self, name).items()}
+            object.__setattr__(self, name, arrays)
         self._check_rows()
         self._check_finite()
 
@@ -93,6 +101,15 @@ class Demos:
             )
         if len(self.scores) != len(ends):
             self._refuse(f"{len(ends)} episodes have {len(self.scores)} scores")
+        if self.models and len(self.models) != len(ends):
+            self._refuse(f"{len(ends)} episodes have {len(self.models)} models")
+        for kind, array in self.last_obs.items():
+            wanted = (len(ends), *self.obs[kind].shape[1:]) if kind in self.obs else ()
+            if array.shape != wanted:
+                self._refuse(
+                    f"last observations {kind!r} have shape {array.shape}, and must "
+                    f"have {wanted}"
+                )
         for name, array in self.notes.items():
             if array.shape != ends.shape or array.dtype.kind not in "fiub":
                 self._refuse(
@@ -135,17 +152,20 @@ class Demos:
             "states": self.states,
             "rewards": self.rewards,
             **{f"obs/{kind}": array for kind, array in self.obs.items()},
+            **{f"{AS}{mode}": array for mode, array in self.actions_as.items()},
         }
 
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of what was recorded: task, episode ends, actions, states, obs.
 
-        Rewards and scores may be computed on import; they are left out so that another
-        processor's rounding does not make the same demonstrations look different.
+        Rewards, scores and actions of other control modes may be computed on import;
+        they are left out so that another processor's rounding does not make the same
+        demonstrations look different.
         """
         arrays = self._step_arrays() | {"episode_ends": self.episode_ends}
-        del arrays["rewards"]
+        for name in ("rewards", *(f"{AS}{mode}" for mode in self.actions_as)):
+            del arrays[name]
         return _sha256([self.task], arrays)
 
     @property
@@ -184,6 +204,9 @@ class Demos:
             episode_ends=np.cumsum(self.lengths[chosen]),
             env_kwargs=self.env_kwargs,
             notes={name: array[chosen] for name, array in self.notes.items()},
+            actions_as={mode: array[rows] for mode, array in self.actions_as.items()},
+            last_obs={kind: array[chosen] for kind, array in self.last_obs.items()},
+            models=tuple(self.models[k] for k in chosen) if self.models else (),
         )
 
     def _checksum(self) -> str:
@@ -192,9 +215,10 @@ class Demos:
             "episode_ends": self.episode_ends,
             "scores": self.scores,
             **{f"notes/{name}": array for name, array in self.notes.items()},
+            **{f"last/{kind}": array for kind, array in self.last_obs.items()},
         }
         kwargs = json.dumps(self.env_kwargs, sort_keys=True)
-        return _sha256([self.task, self.source, kwargs], arrays)
+        return _sha256([self.task, self.source, kwargs, *self.models], arrays)
 
 
 class Demonstration(NamedTuple):
@@ -207,6 +231,9 @@ class Demonstration(NamedTuple):
         rewards: `(L,)`.
         score: In [0, 1].
         notes: Numbers about the episode by name.
+        actions_as: The actions as other control modes have them, by mode, `(L, ...)`.
+        last_obs: What was seen after the last action, by kind.
+        model: MuJoCo's XML, where it belongs to the start.
     """
 
     obs: dict[str, np.ndarray]
@@ -215,6 +242,9 @@ class Demonstration(NamedTuple):
     rewards: np.ndarray
     score: float
     notes: dict[str, float]
+    actions_as: Mapping[str, np.ndarray] = {}
+    last_obs: Mapping[str, np.ndarray] = {}
+    model: str = ""
 
 
 def joined(
@@ -240,6 +270,15 @@ def joined(
         episode_ends=np.cumsum([len(e.actions) for e in episodes]),
         env_kwargs=env_kwargs,
         notes={k: np.array([e.notes[k] for e in episodes]) for k in first.notes},
+        actions_as={
+            mode: np.concatenate([e.actions_as[mode] for e in episodes])
+            for mode in first.actions_as
+        },
+        last_obs={
+            kind: np.array([e.last_obs[kind] for e in episodes])
+            for kind in first.last_obs
+        },
+        models=tuple(e.model for e in episodes) if first.model else (),
     )
 
 
@@ -299,8 +338,9 @@ def split(
 def save(demos: Demos, path: str | Path) -> None:
     """Writes demonstrations as HDF5 in robomimic's layout, whole or not at all.
 
-    `data/demo_k/{actions,states,rewards,dones,obs/*}`, and attributes of our own that
-    let `load` tell whether the file is what was written.
+    `data/demo_k/{actions,states,rewards,dones,obs/*,next_obs/*}`, the attribute
+    `model_file`, and attributes of our own that let `load` tell whether the file is
+    what was written.
 
     Raises:
         BadInput: When the file cannot be written: no space, no permission, ...
@@ -309,18 +349,17 @@ def save(demos: Demos, path: str | Path) -> None:
 
     from dp_bench import plugins
 
-    env_args = {
-        "env_name": plugins.task(demos.task).env_id,
-        "type": GYM_TYPE,
-        "env_kwargs": demos.env_kwargs,
-    }
+    layout = plugins.task(demos.task).layout_of(demos)
+    keys = {kind: list(layout.keys.get(kind, [kind])) for kind in demos.obs}
     # Built in memory: a disk that fills up then fails in one plain write, and not in
     # the middle of the HDF5 library.
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         data = file.create_group("data")
         data.attrs["total"] = len(demos.actions)
-        data.attrs["env_args"] = json.dumps(env_args)
+        data.attrs["env_args"] = json.dumps(dict(layout.env_args))
+        data.attrs["env_kwargs"] = json.dumps(demos.env_kwargs)
+        data.attrs["obs_keys"] = json.dumps(keys)
         data.attrs["format"] = FORMAT
         data.attrs["format_version"] = FORMAT_VERSION
         data.attrs["task"] = demos.task
@@ -328,19 +367,36 @@ def save(demos: Demos, path: str | Path) -> None:
         data.attrs["digest"] = demos.digest
         data.attrs["checksum"] = demos._checksum()
         for k in range(demos.num_episodes):
-            rows = demos.episode(k)
-            demo = data.create_group(f"demo_{k}")
-            demo.attrs["num_samples"] = rows.stop - rows.start
-            demo.attrs["score"] = demos.scores[k]
-            for name, array in demos.notes.items():
-                demo.attrs[f"{NOTE}{name}"] = array[k]
-            demo["dones"] = np.arange(rows.start, rows.stop) == rows.stop - 1
-            for name, array in demos._step_arrays().items():
-                is_image = array.dtype == np.uint8 and array.ndim > 2
-                compression = "gzip" if is_image else None
-                demo.create_dataset(name, data=array[rows], compression=compression)
+            _write_episode(data.create_group(f"demo_{k}"), demos, k, layout)
     with whole(Path(path)) as aside:
         aside.write_bytes(image.getbuffer())
+
+
+def _write_episode(demo: Any, demos: Demos, k: int, layout: Layout) -> None:
+    rows = demos.episode(k)
+    demo.attrs["num_samples"] = rows.stop - rows.start
+    demo.attrs["score"] = demos.scores[k]
+    if demos.models:
+        demo.attrs["model_file"] = demos.models[k]
+    for name, array in demos.notes.items():
+        demo.attrs[f"{NOTE}{name}"] = array[k]
+    demo["dones"] = np.arange(rows.start, rows.stop) == rows.stop - 1
+    columns = {name: array[rows] for name, array in demos._step_arrays().items()}
+    for kind, last in demos.last_obs.items():
+        later = demos.obs[kind][rows.start + 1 : rows.stop]
+        columns[f"next_obs/{kind}"] = np.concatenate([later, last[k : k + 1]])
+    for name, array in columns.items():
+        group, _, kind = name.rpartition("/")
+        split = layout.keys.get(kind) if group else None
+        parts = {name: array}
+        if split:
+            ends = np.cumsum(list(split.values()))
+            numbers = np.split(array, ends[:-1], axis=1)
+            parts = dict(zip([f"{group}/{key}" for key in split], numbers, strict=True))
+        is_image = array.dtype == np.uint8 and array.ndim > 2
+        for part, numbers in parts.items():
+            compression = "gzip" if is_image else None
+            demo.create_dataset(part, data=numbers, compression=compression)
 
 
 def load(path: str | Path) -> Demos:
@@ -412,29 +468,50 @@ def _read(data: Any) -> tuple[Demos, str]:
     version = data.attrs["format_version"]
     if version != FORMAT_VERSION:
         raise BadInput(f"format version {version} is not {FORMAT_VERSION}")
-    demos = [data[name] for name in sorted(data, key=_demo_number)]
-    columns = {
-        name: np.concatenate([demo[name][:] for demo in demos])
-        for name in ("actions", "states", "rewards")
-    }
-    obs = {
-        kind: np.concatenate([demo["obs"][kind][:] for demo in demos])
-        for kind in demos[0]["obs"]
-    }
-    lengths = [len(demo["actions"]) for demo in demos]
+    episodes = [data[name] for name in sorted(data, key=_demo_number)]
+    first = episodes[0]
+    if "obs_keys" in data.attrs:
+        kinds = json.loads(data.attrs["obs_keys"])
+        env_kwargs = json.loads(data.attrs["env_kwargs"])
+    else:  # as files were at first
+        kinds = {name: [name] for name in first["obs"]}
+        env_kwargs = json.loads(data.attrs["env_args"])["env_kwargs"]
+    modes = [name.removeprefix(AS) for name in first if name.startswith(AS)]
+
+    def rows(name: str) -> np.ndarray:
+        return np.concatenate([episode[name][:] for episode in episodes])
+
+    def seen(which: str, names: Sequence[str], episode: Any) -> np.ndarray:
+        parts = [episode[which][name][:] for name in names]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
     read = Demos(
         task=str(data.attrs["task"]),
         source=str(data.attrs["source"]),
-        obs=obs,
-        scores=np.array([demo.attrs["score"] for demo in demos]),
-        episode_ends=np.cumsum(lengths),
-        env_kwargs=json.loads(data.attrs["env_args"])["env_kwargs"],
+        obs={
+            kind: np.concatenate([seen("obs", names, e) for e in episodes])
+            for kind, names in kinds.items()
+        },
+        actions=rows("actions"),
+        states=rows("states"),
+        rewards=rows("rewards"),
+        scores=np.array([e.attrs["score"] for e in episodes]),
+        episode_ends=np.cumsum([len(e["actions"]) for e in episodes]),
+        env_kwargs=env_kwargs,
         notes={
-            name.removeprefix(NOTE): np.array([demo.attrs[name] for demo in demos])
-            for name in demos[0].attrs
+            name.removeprefix(NOTE): np.array([e.attrs[name] for e in episodes])
+            for name in first.attrs
             if name.startswith(NOTE)
         },
-        **columns,
+        actions_as={mode: rows(f"{AS}{mode}") for mode in modes},
+        last_obs={
+            kind: np.array([seen("next_obs", names, e)[-1] for e in episodes])
+            for kind, names in kinds.items()
+            if "next_obs" in first
+        },
+        models=tuple(str(e.attrs["model_file"]) for e in episodes)
+        if "model_file" in first.attrs
+        else (),
     )
     return read, str(data.attrs["checksum"])
 

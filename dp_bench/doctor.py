@@ -130,7 +130,8 @@ def replay(
 
     Each episode is played in the environment it was recorded in, to its last action or
     until the environment says it is over; the time limit of the task is ignored. Where
-    its seed was noted as `env_seed`, the replay meets the same noise.
+    its seed was noted as `env_seed`, the replay meets the same noise; where it was not,
+    and its model was recorded, it is played in that.
 
     Args:
         demos: Demonstrations of `task`.
@@ -161,7 +162,7 @@ def replay(
         spans = [demos.episode(int(k)) for k in numbers[first : first + EPISODES_A_JOB]]
         jobs.append(
             [
-                _Tape(demos.states[rows], actions[rows], seeds[int(k)])
+                _tape(demos, actions[rows], int(k), seeds[int(k)])
                 for k, rows in zip(numbers[first:], spans, strict=False)
             ]
         )
@@ -199,11 +200,25 @@ def replay(
 
 
 class _Tape(NamedTuple):
-    """One recorded episode: states `(L, S)`, actions `(L, Da)`, seed of its noise."""
+    """One recorded episode.
+
+    Attributes:
+        states: `(L, S)`.
+        actions: `(L, Da)`.
+        env_seed: Of its start and noise; None where it is not known.
+        model: MuJoCo's XML; "" where the environment has the right one by itself.
+    """
 
     states: np.ndarray
     actions: np.ndarray
     env_seed: Any
+    model: str
+
+
+def _tape(demos: Demos, actions: np.ndarray, k: int, env_seed: Any) -> _Tape:
+    # a seed brings the model with it, to the last digit
+    model = demos.models[k] if demos.models and env_seed is None else ""
+    return _Tape(demos.states[demos.episode(k)], actions, env_seed, model)
 
 
 class _Played(NamedTuple):
@@ -237,7 +252,8 @@ class _Player:
 
 def _play(env: Any, score: Any, positions: slice, tape: _Tape) -> _Played:
     seed = None if tape.env_seed is None else int(tape.env_seed)
-    env.reset(seed=seed, options={"state": tape.states[0]})
+    model = {"model": tape.model} if tape.model else {}
+    env.reset(seed=seed, options={"state": tape.states[0], **model})
     rewards, infos, deviation, drift = [], [], 0.0, 0.0
     for i, action in enumerate(tape.actions):
         _, reward, terminated, _, info = env.step(action)

@@ -124,7 +124,12 @@ def evaluate(
                     rollout.Play(
                         functools.partial(load_actor, folder.path, step, info, device),
                         functools.partial(
-                            make_env, info.task, info.obs_kind, info.control, variant
+                            make_env,
+                            info.task,
+                            info.obs_kind,
+                            info.control,
+                            variant,
+                            info.demos_source,
                         ),
                         task.score,
                     ),
@@ -154,7 +159,9 @@ def load_actor(path: Path, step: int | None, info: RunInfo, device: str) -> Any:
     return RunFolder(path).load_policy(step, device, info)
 
 
-def make_env(task: str, obs_kind: str, control: str, variant: str) -> Any:
+def make_env(task: str, obs_kind: str, control: str, variant: str, source: str) -> Any:
     """Makes the environment of a task by name."""
     found = plugins.task(task)
-    return found.make_env(obs_kind=obs_kind, control=control, variant=variant)
+    return found.make_env(
+        obs_kind=obs_kind, control=control, variant=variant, source=source
+    )

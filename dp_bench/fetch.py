@@ -18,7 +18,7 @@ from dp_bench import plugins, progress, readers
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.files import is_plain, locked
-from dp_bench.task import Task
+from dp_bench.task import DemoSource, Task
 
 TIMEOUT = 30.0  # without any answer [s]
 BLOCK = 1 << 16  # read at a time [bytes]
@@ -106,7 +106,10 @@ def load_demos(
 
 
 def obtain(
-    task_name: str, source: str | None = None, from_path: str | Path | None = None
+    task_name: str,
+    source: str | None = None,
+    from_path: str | Path | None = None,
+    mask: str | None = None,
 ) -> Path:
     """Imports demonstrations, or makes those of a script, unless that was done before.
 
@@ -115,6 +118,7 @@ def obtain(
         source: Which of its demonstrations; None for the task's first.
         from_path: Import this file (any readable form) instead of downloading; what
             was imported before is replaced.
+        mask: With `from_path`: which episodes, by the name of a list in the file.
 
     Returns:
         The imported file.
@@ -125,7 +129,7 @@ def obtain(
     """
     task = plugins.task(task_name)
     if from_path is not None:
-        demos = readers.read(from_path, task, source)
+        demos = readers.read(from_path, task, source, mask)
         try:
             _check_digest(demos, task)
         except BadInput as error:
@@ -146,9 +150,10 @@ def obtain(
         with locked(target.with_suffix(".lock"), wait=True):
             there = find(task.name, source)  # somebody else made them
             return there or _keep(scripted.make(task, source))
-    dataset, url = task.sources[source].minari, task.sources[source].url
-    if dataset is not None:
-        demos = readers.read(_through_minari(dataset), task, source)
+    published = task.sources[source]
+    url = published.url
+    if published.minari or published.hub:
+        demos = readers.read(_through_client(published), task, source)
         _check_digest(demos, task)
         return _keep(demos)
     if url is None:
@@ -190,6 +195,35 @@ def _first_source(task: Task) -> str:
     if not task.sources:
         raise BadInput(f"task {task.name!r} has no demonstrations")
     return next(iter(task.sources))
+
+
+def _through_client(published: DemoSource) -> Path:
+    """What is published where a library knows how to get it."""
+    if published.minari:
+        return _through_minari(published.minari)
+    assert published.hub
+    return _from_hub(*published.hub)
+
+
+def _from_hub(repository: str, name: str) -> Path:
+    """A file of a dataset on the Hugging Face hub; it goes on where it stopped.
+
+    Raises:
+        BadInput: When huggingface_hub is not installed, or cannot get it.
+    """
+    what = f"{name} of {repository} on the Hugging Face hub"
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise BadInput(
+            f"{what} needs a client: pip install huggingface_hub, or get the file "
+            f"elsewhere and name it with `dp-bench demos TASK --from PATH`"
+        ) from error
+    try:
+        found = huggingface_hub.hf_hub_download(repository, name, repo_type="dataset")
+    except Exception as error:  # of whichever client fetches it
+        raise _unreachable(what, error) from error
+    return Path(found)
 
 
 def _through_minari(dataset: str) -> Path:

@@ -232,12 +232,13 @@ def _costs(cell: Cell, start: float) -> _Costs:
     of_step = _seconds(lambda: env.step(action), STEP_SECONDS)
     env.close()
     torch.set_num_threads(threads)
-    decisions = -(-task.max_steps // policy.horizons.action)
+    steps = task.max_steps_of(cell.source)
+    decisions = -(-steps // policy.horizons.action)
     return _Costs(
         start=start,
         update=of_update,
         group=decisions * of_decision,
-        episode=task.max_steps * of_step,
+        episode=steps * of_step,
         lanes=task.lanes,
         processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
     )
@@ -258,7 +259,7 @@ def _demonstrations(cell: Cell) -> float:
     for seed in seeds:
         script(seed)
     each = (time.perf_counter() - begun) / len(seeds)
-    return each * len(source.env_seeds) / (os.cpu_count() or 1)
+    return each * (source.most or len(source.env_seeds)) / (os.cpu_count() or 1)
 
 
 def _seconds(work: Callable[[], Any], at_least: float) -> float:

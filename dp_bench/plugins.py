@@ -89,9 +89,10 @@ METHODS = {
 
 
 def load(reference: str) -> Any:
-    """Imports what `"module:attribute"` names."""
+    """Imports what `"module:attribute"` or `"module:Class.attribute"` names."""
     module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found: Any = importlib.import_module(module)
+    return functools.reduce(getattr, attribute.split("."), found)
 
 
 @functools.cache

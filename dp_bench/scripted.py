@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 
@@ -10,16 +11,16 @@ from dp_bench.demos import Demonstration, Demos, joined
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
 
-EPISODES_A_JOB = 10
+EPISODES_A_JOB = 5
 
 Script = Callable[[int], Demonstration | None]
 
 
 def make(task: Task, source: str, *, processes: int | None = None) -> Demos:
-    """Plays a script from every start of its source, and keeps what succeeds.
+    """Plays a script from the starts of its source, and keeps what succeeds.
 
-    A start is a function of its seed, and episodes are kept in the order of the seeds:
-    the number of processes moves nothing.
+    A start is a function of its seed, and episodes are kept in the order of the seeds,
+    until there are as many as the source wants: the number of processes moves nothing.
 
     Args:
         task: The task.
@@ -34,27 +35,31 @@ def make(task: Task, source: str, *, processes: int | None = None) -> Demos:
     seeds = [int(seed) for seed in made.env_seeds]
     jobs = [seeds[i : i + EPISODES_A_JOB] for i in range(0, len(seeds), EPISODES_A_JOB)]
     kept: list[Demonstration] = []
-    with progress.bar(f"Making {task.name} demonstrations", len(seeds)) as bar:
+    wanted = made.most or len(seeds)
+    with progress.bar(f"Making {task.name} demonstrations", wanted) as bar:
         tried = 0
 
         def tell(more: int) -> None:
             text = f"{len(kept)} of {tried} succeeded" if tried else None
-            bar.advance(more, text)
+            bar.advance(0 if made.most else more, text)
 
-        for job, episodes in zip(
+        results = workers.in_order(
+            functools.partial(plugins.load, made.script),
+            _played,
             jobs,
-            workers.in_order(
-                functools.partial(plugins.load, made.script),
-                _played,
-                jobs,
-                processes=processes,
-                tell=tell,
-            ),
-            strict=True,
-        ):
-            tried += len(job)
-            kept += [episode for episode in episodes if episode is not None]
-            tell(0)
+            processes=processes,
+            tell=tell,
+        )
+        with contextlib.closing(results):
+            for job, episodes in zip(jobs, results, strict=True):
+                tried += len(job)
+                kept += [episode for episode in episodes if episode is not None]
+                tell(0)
+                if made.most:
+                    bar.advance(min(len(kept), wanted) - bar.done)
+                if len(kept) >= wanted:
+                    break
+    kept = kept[:wanted]
     if not kept:
         raise BadInput(
             f"the script of the {source} demonstrations of {task.name} failed from all "

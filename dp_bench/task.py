@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dp_bench.demos import Demos
 
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
+GYM_TYPE = 2  # robomimic's number for a Gymnasium environment
 VALIDATION_STARTS = range(50_000, 50_200)  # env seeds that settings are chosen on
 
 
@@ -67,6 +68,20 @@ class Sensors(NamedTuple):
     follows: np.ndarray
 
 
+class Layout(NamedTuple):
+    """How a file of demonstrations is laid out, so that robomimic can open it.
+
+    Attributes:
+        env_args: What robomimic makes the environment of: `env_name`, `type`,
+            `env_kwargs`.
+        keys: Of a kind of observation, the datasets that its numbers are split into
+            from the first on, with how many each has. Other kinds are one dataset.
+    """
+
+    env_args: Mapping[str, Any]
+    keys: Mapping[str, Mapping[str, int]] = {}
+
+
 @dataclass(frozen=True)
 class Fork:
     """A start from which two ways are equally good, left and right of an obstacle.
@@ -100,6 +115,7 @@ class DemoSource:
         about: One line for a person: who made them, how many, how large.
         url: Address of the published file; None where there is none to download.
         minari: Id of the dataset, where they are published through Minari.
+        hub: Repository and file of a dataset on the Hugging Face hub.
         digest: Content digest of the demonstrations once imported; None if unknown.
         convert: `"module:function"` with signature
             `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`: gives
@@ -109,16 +125,22 @@ class DemoSource:
             or None where it fails: plays one episode, for demonstrations that are made
             and not fetched.
         env_seeds: Starts that the script plays.
+        most: How many successes are kept, those of the first starts; None for all.
+        max_steps: Steps after which an episode of policies that learned from them is
+            cut off; None for the task's.
     """
 
     about: str
     url: str | None = None
     minari: str | None = None
+    hub: tuple[str, str] | None = None
     digest: str | None = None
     convert: str | None = None
     arrays: tuple[str, ...] = ()
     script: str | None = None
     env_seeds: Sequence[int] = ()
+    most: int | None = None
+    max_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +175,9 @@ class Task:
             what is seen in tests; None where there is none, or it is not known.
         positions: How many numbers of a state, from its first, are positions: a replay
             is compared with the recording in these; None for all.
+        layout: `"module:function"`, `demos -> Layout`: how their file is laid out;
+            None for a dataset for each kind of observation.
+        group: Name of the tasks that this one is tabulated with; "" for none.
     """
 
     name: str
@@ -176,6 +201,8 @@ class Task:
     traits: str | None = None
     sensors: str | None = None
     positions: int | None = None
+    layout: str | None = None
+    group: str = ""
 
     def check(
         self,
@@ -208,6 +235,7 @@ class Task:
         Args:
             demos: Demonstrations of this task.
             control: What the actions shall mean; None for what they mean as recorded.
+                Those that were recorded for it, too, are preferred to converted ones.
 
         Raises:
             BadInput: When there is no such mode, or no way to it from the recorded one.
@@ -218,6 +246,8 @@ class Task:
         recorded = demos.env_kwargs.get("control", self.controls[0])
         if control is None or control == recorded:
             return demos.actions
+        if control in demos.actions_as:
+            return demos.actions_as[control]
         if recorded != self.controls[0] or control not in self.actions_as:
             raise BadInput(
                 f"task {self.name!r} cannot turn {recorded} actions into {control} "
@@ -226,6 +256,20 @@ class Task:
             )
         actions: np.ndarray = plugins.load(self.actions_as[control])(demos)
         return actions
+
+    def layout_of(self, demos: Demos) -> Layout:
+        """How the file of demonstrations of this task is laid out."""
+        from dp_bench import plugins
+
+        if self.layout is None:
+            args = {
+                "env_name": self.env_id,
+                "type": GYM_TYPE,
+                "env_kwargs": demos.env_kwargs,
+            }
+            return Layout(args)
+        layout: Layout = plugins.load(self.layout)(demos)
+        return layout
 
     def sensors_of(self, obs_kind: str, control: str) -> Sensors | None:
         """The noise of what is seen in tests; None where it is not known."""
@@ -242,6 +286,7 @@ class Task:
         obs_kind: str | None = None,
         control: str | None = None,
         variant: str | None = None,
+        source: str | None = None,
         **kwargs: Any,
     ) -> gym.Env:
         """Makes the environment, with its time limit and without Gymnasium's checks.
@@ -250,6 +295,8 @@ class Task:
             obs_kind: Which observation; None for the default.
             control: What an action means; None for the default.
             variant: Name of a variant; None for the first.
+            source: Demonstrations that a policy learned from, where they go with a time
+                limit of their own.
             **kwargs: Passed to the environment, `render_mode` say.
         """
         import gymnasium as gym
@@ -268,4 +315,14 @@ class Task:
                 entry_point=self.entry_point,
                 max_episode_steps=self.max_steps,
             )
-        return gym.make(self.env_id, disable_env_checker=True, **options)
+        return gym.make(
+            self.env_id,
+            max_episode_steps=self.max_steps_of(source),
+            disable_env_checker=True,
+            **options,
+        )
+
+    def max_steps_of(self, source: str | None) -> int:
+        """Steps after which an episode is cut off, of policies that learned from it."""
+        known = self.sources.get(source) if source else None
+        return (known and known.max_steps) or self.max_steps

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ def in_order(
     *,
     processes: int | None = None,
     tell: Callable[[int], None] = lambda more: None,
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Does the same to every item, in processes that prepare themselves once.
 
     Args:
@@ -54,7 +54,7 @@ def _here(
     work: Callable[[S, I, Callable[[], None]], R],
     items: Sequence[I],
     tell: Callable[[int], None],
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     prepared = make()
     try:
         for item in items:
@@ -73,7 +73,7 @@ def _elsewhere(
     items: Sequence[I],
     processes: int,
     tell: Callable[[int], None],
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     context = multiprocessing.get_context("spawn")
     ticks = context.Value("i", 0)
     told = 0

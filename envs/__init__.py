@@ -1,8 +1,77 @@
 """The table of all tasks. Environments are named by strings and imported when made."""
 
 import math
+from dataclasses import replace
 
 from dp_bench.task import Column, DemoSource, Fork, Task
+
+PEOPLE = "300 episodes of six people, of mixed quality"
+PAIRS = "300 episodes of pairs of people, of mixed quality"
+
+
+def _robomimic(
+    name: str, cls: str, about: str, steps: int, mh: str | None, arms: int = 1
+) -> Task:
+    """One of the five tasks of Robomimic.
+
+    Args:
+        name: Of the task, here and in the published files.
+        cls: Of the environment.
+        about: One line for a person.
+        steps: Limit of an episode.
+        mh: Which people showed it whose demonstrations are of mixed quality; None
+            where there are none.
+        arms: How many there are.
+    """
+    where = "dp_bench.envs.robomimic"
+    seen = ("eef_pos", "eef_quat", "gripper_qpos")
+    sources = {
+        "scripted": DemoSource(
+            about="200 starts played by a script, made here in minutes",
+            script=f"{where}_script:{name}",
+            env_seeds=range(400),
+            most=200,
+        ),
+        "ph": DemoSource(about="200 episodes of one practised person"),
+        "mh": DemoSource(about=f"{mh}", max_steps=500 if steps == 400 else None),
+    }
+    if mh is None:
+        del sources["mh"]
+    published = {
+        key: replace(
+            source,
+            hub=(
+                "robomimic/robomimic_datasets",
+                f"v1.5/{name}/{key}/low_dim_v15.hdf5",
+            ),
+            convert=f"{where}:{cls}.demos_from_robomimic",
+            arrays=(
+                "states",
+                "actions",
+                "rewards",
+                "obs/object",
+                *(f"obs/robot{i}_{part}" for i in range(arms) for part in seen),
+                "model_file",
+                "env_args",
+            ),
+        )
+        for key, source in sources.items()
+        if not source.script
+    }
+    return Task(
+        name=name,
+        env_id=f"dp_bench/{cls}-v0",
+        entry_point=f"{where}:{cls}",
+        about=about,
+        max_steps=steps,
+        score="dp_bench.envs.scores:solved",
+        obs_kinds=("state", "image"),
+        controls=("velocity", "position"),
+        sources=sources | published,
+        layout=f"{where}:{cls}.layout",
+        group="robomimic",
+    )
+
 
 TASKS = {
     task.name: task
@@ -73,6 +142,23 @@ TASKS = {
             traits="dp_bench.envs.kitchen_traits:traits",
             sensors="dp_bench.envs.kitchen:sensors",
             positions=30,
+        ),
+        *(
+            _robomimic(*args)
+            for args in (
+                ("lift", "Lift", "lift a cube", 400, PEOPLE),
+                ("can", "Can", "put a can from a bin into its place", 400, PEOPLE),
+                ("square", "Square", "put a square nut over a peg", 400, PEOPLE),
+                (
+                    "transport",
+                    "Transport",
+                    "two arms hand a hammer over, and clear a bin",
+                    700,
+                    PAIRS,
+                    2,
+                ),
+                ("tool_hang", "ToolHang", "set up a frame, hang a tool", 700, None),
+            )
         ),
         Task(
             name="pusht",

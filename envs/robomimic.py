@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -13,7 +15,9 @@ import numpy as np
 from gymnasium import spaces
 from scipy.spatial.transform import Rotation
 
+from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
+from dp_bench.task import Layout
 
 from . import opengl
 from .checks import check_choice, check_reset
@@ -46,10 +50,11 @@ CONTROL_RATE = 20  # policy steps per second [Hz]
 OBS_KINDS = ("state", "image")
 CONTROLS = ("velocity", "position")
 PER_ARM = {"velocity": 7, "position": 10}  # numbers of an action
-ARM_KEYS = ("eef_pos", "eef_quat", "gripper_qpos")  # of what is seen of an arm
-SEEN_PER_ARM = 9  # numbers of these
+SEEN_WIDTHS = {"eef_pos": 3, "eef_quat": 4, "gripper_qpos": 2}  # of an arm
+SEEN_PER_ARM = sum(SEEN_WIDTHS.values())
 WIDTH, HEIGHT = 480, 480  # of pictures [px]
 FARTHEST = 100.0  # limit of observations
+LEAST_AREA = 1e-9  # between two rows of a rotation, below which they have no direction
 
 # Of the published demonstrations in their form for robosuite 1.5: a velocity action
 # of 1 puts the target 0.05 m, or 0.5 rad, from where the hand is.
@@ -74,6 +79,8 @@ CONTROLLER = {
     "ramp_ratio": 0.2,
     "gripper": {"type": "GRIP"},
 }
+ROBOSUITE_TYPE = 1  # robomimic's number for environments of robosuite
+OLDEST = (1, 5)  # version of robosuite whose models can be taken
 PART = "right"  # robosuite's name for the arm of a robot that has one
 
 
@@ -93,7 +100,8 @@ class Robomimic(gym.Env[Any, np.ndarray]):
 
     `control="position"`, 10 numbers: the target itself, x, y, z [m], and the first two
     rows of its rotation matrix; the gripper. The rows need not be orthonormal: the
-    first gives a direction, and the second as far as it is at right angles to it.
+    first gives a direction, and the second as far as it is at right angles to it. Of
+    rows that have no two directions, zeros say, the hand stays as it is turned.
 
     ## Observation
     `obs="state"`, float32: `object`, which is robosuite's, and for each arm the hand's
@@ -218,16 +226,119 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         Returns:
             `(10 * arms,)`, float64.
         """
-        moves = np.clip(np.asarray(velocity, np.float64).reshape(self.arms, 7), -1, 1)
-        found: list[float] = []
-        for controller, move in zip(self._controllers(), moves, strict=True):
+        places, turns = [], []
+        for controller in self._controllers():
             controller.update(force=True)
-            way, turn = np.split(move[:6] * LARGEST, 2)
-            turned = Rotation.from_rotvec(turn) * Rotation.from_matrix(
-                controller.ref_ori_mat
+            places.append(controller.ref_pos)
+            turns.append(controller.ref_ori_mat)
+        moves = np.asarray(velocity, np.float64).reshape(self.arms, 7)
+        return _targets(np.array(places), np.array(turns), moves).ravel()
+
+    def model(self) -> str:
+        """MuJoCo's XML of the model, as `reset(options={"model": ...})` takes it."""
+        return str(self._suite.sim.model.get_xml())
+
+    @classmethod
+    def targets(cls, states: np.ndarray, velocities: np.ndarray) -> np.ndarray:
+        """Actions of demonstrations for position control: `target` of each row.
+
+        Nothing is replayed, so nothing has drifted.
+
+        Args:
+            states: States of this task, `(N, S)`.
+            velocities: Actions from there, `(N, 7 * arms)`.
+
+        Returns:
+            `(N, 10 * arms)`, float32.
+        """
+        env = shared(cls)
+        model, data = env._suite.sim.model._model, env._suite.sim.data._data
+        sites = [model.site(c.ref_name).id for c in env._controllers()]
+        places = np.empty((len(states), cls.arms, 3))
+        turns = np.empty((len(states), cls.arms, 9))
+        for row, state in enumerate(states):
+            data.qpos[:] = state[1 : 1 + model.nq]
+            mujoco.mj_kinematics(model, data)
+            places[row], turns[row] = data.site_xpos[sites], data.site_xmat[sites]
+        found = _targets(
+            places.reshape(-1, 3), turns.reshape(-1, 3, 3), velocities.reshape(-1, 7)
+        )
+        return found.reshape(len(states), -1).astype(np.float32)
+
+    @classmethod
+    def layout(cls, demos: Demos) -> Layout:
+        """Demonstrations of this task as files of robomimic have them."""
+        names = object_and_arms(cls.arms)
+        widths = {name: SEEN_WIDTHS[name.split("_", 1)[1]] for name in names[1:]}
+        whole = demos.obs["state"].shape[1]
+        arguments = suite_arguments(cls.suite_name, cls.arms)
+        name = arguments.pop("env_name")
+        return Layout(
+            {
+                "env_name": name,
+                "env_version": robosuite.__version__,
+                "type": ROBOSUITE_TYPE,
+                "env_kwargs": arguments,
+            },
+            {"state": {"object": whole - sum(widths.values()), **widths}},
+        )
+
+    @classmethod
+    def demos_from_robomimic(
+        cls, arrays: dict[str, np.ndarray], episode_ends: np.ndarray
+    ) -> Demos:
+        """Demonstrations from the rows of a file of robomimic.
+
+        Args:
+            arrays: `states`, `(N, S)`; `actions` of velocity control, `(N, 7 * arms)`;
+                `rewards`, `(N,)`; each observation as "obs/object", "obs/robot0_..." ;
+                `model_file`, `(E,)`, "" for none; `env_args`, `()`, JSON.
+            episode_ends: `(E,)`.
+
+        Returns:
+            Demonstrations with the models that can be taken, those of robosuite 1.5;
+            older ones name things otherwise.
+
+        Raises:
+            BadInput: When they are of another task, or do not fit it.
+        """
+        name, version = _environment_of(str(arrays["env_args"]))
+        if name not in (None, cls.suite_name):
+            raise BadInput(f"they are of {name}, and not of {cls.suite_name}")
+        env = shared(cls)
+        rows, size = int(episode_ends[-1]), len(env._state())
+        for what, widths in (
+            ("states", (size - cls.arms, size)),  # grippers may have been left out
+            ("actions", (7 * cls.arms,)),
+        ):
+            if arrays[what].shape not in [(rows, width) for width in widths]:
+                raise BadInput(
+                    f"{what} of {cls.__name__} have {widths[0]} numbers a row, and "
+                    f"these have shape {arrays[what].shape}"
+                )
+        seen = [arrays[f"obs/{key}"] for key in object_and_arms(cls.arms)]
+        obs = np.concatenate([part.reshape(rows, -1) for part in seen], axis=1)
+        wanted = env._state_of(env._seen).shape
+        if obs.shape[1:] != wanted:
+            raise BadInput(
+                f"observations of {cls.__name__} have {wanted[0]} numbers a row, and "
+                f"these have {obs.shape[1]}"
             )
-            found += [*(controller.ref_pos + way), *first_rows(turned), move[6]]
-        return np.array(found)
+        begins = np.array([0, *episode_ends[:-1]])
+        models = tuple(str(text) for text in arrays["model_file"])
+        return Demos(
+            task=cls.__name__,
+            source="ph",
+            obs={"state": obs.astype(np.float32)},
+            actions=arrays["actions"],
+            states=arrays["states"],
+            rewards=arrays["rewards"],
+            scores=np.maximum.reduceat(arrays["rewards"], begins).clip(0, 1),
+            episode_ends=episode_ends,
+            env_kwargs={"obs": "state", "control": "velocity"},
+            actions_as={"position": cls.targets(arrays["states"], arrays["actions"])},
+            models=models if all(models) and version >= OLDEST else (),
+        )
 
     def _draw(self, seed: int) -> None:
         """Takes the start that a seed means."""
@@ -280,17 +391,21 @@ class Robomimic(gym.Env[Any, np.ndarray]):
             controller.reset_goal()
 
     def _as_rotation_vectors(self, action: np.ndarray) -> np.ndarray:
-        arms = action.reshape(self.arms, PER_ARM["position"])
-        turns = [rotation_of(arm[3:9]).as_rotvec() for arm in arms]
-        return np.concatenate(
-            [[*arm[:3], *turn, arm[9]] for arm, turn in zip(arms, turns, strict=True)]
-        )
+        found: list[float] = []
+        arms = action.reshape(self.arms, -1)
+        for arm, controller in zip(arms, self._controllers(), strict=True):
+            turn = rotation_of(arm[3:9])
+            if turn is None:
+                controller.update(force=True)
+                turn = Rotation.from_matrix(controller.ref_ori_mat)
+            found += [*arm[:3], *turn.as_rotvec(), arm[9]]
+        return np.array(found)
 
     def _solved(self) -> bool:
         return bool(self._suite._check_success())
 
     def _state_of(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
-        arms = [seen[f"robot{i}_{k}"] for i in range(self.arms) for k in ARM_KEYS]
+        arms = [seen[name] for name in object_and_arms(self.arms)[1:]]
         whole = np.concatenate([seen["object-state"], *arms]).astype(np.float32)
         return whole.clip(-FARTHEST, FARTHEST)
 
@@ -458,29 +573,59 @@ def suite_arguments(name: str, arms: int) -> dict[str, Any]:
     }
 
 
-def rotation_of(rows: np.ndarray) -> Rotation:
+def object_and_arms(arms: int) -> list[str]:
+    """Names of what `obs="state"` holds, in files of robomimic, in order."""
+    return ["object"] + [f"robot{i}_{key}" for i in range(arms) for key in SEEN_WIDTHS]
+
+
+def rotation_of(rows: np.ndarray) -> Rotation | None:
     """The rotation whose matrix has these first two rows, `(6,)`.
 
     They need not be orthonormal: the first gives a direction, and the second as far as
     it is at right angles to it (Zhou et al., 2019).
 
-    Raises:
-        BadInput: When a row is 0, or both have one direction.
+    Returns:
+        None when a row is 0, or both have one direction.
     """
     first, second = np.reshape(rows, (2, 3))
-    if np.linalg.norm(np.cross(first, second)) < 1e-9:
-        raise BadInput(
-            f"{rows} are no two rows of a rotation: they must have two directions"
-        )
+    if np.linalg.norm(np.cross(first, second)) < LEAST_AREA:
+        return None
     turned, _ = Rotation.align_vectors(
         np.eye(3)[:2], [first, second], weights=[np.inf, 1.0]
     )
     return turned
 
 
-def first_rows(rotation: Rotation) -> np.ndarray:
-    """The first two rows of a rotation's matrix, `(6,)`."""
-    return rotation.as_matrix()[:2].reshape(6)
+def first_rows(rotations: Rotation) -> np.ndarray:
+    """The first two rows of the matrix of each of N rotations, `(N, 6)`."""
+    return rotations.as_matrix()[:, :2].reshape(-1, 6)
+
+
+@functools.cache
+def shared(task: type[Robomimic]) -> Any:
+    """One environment of each task for this process: making one takes a second."""
+    return task()
+
+
+def _targets(places: np.ndarray, turns: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Position actions `(N, 10)` of velocity actions `(N, 7)` from where hands are."""
+    moves = np.clip(moves, -1, 1)
+    ways, rotations = np.split(moves[:, :6] * LARGEST, 2, axis=1)
+    turned = Rotation.from_rotvec(rotations) * Rotation.from_matrix(turns)
+    return np.hstack([places + ways, first_rows(turned), moves[:, 6:]])
+
+
+def _environment_of(env_args: str) -> tuple[str | None, tuple[int, ...]]:
+    """Robosuite's name of a file's task, and its version: None and () if not said."""
+    try:
+        args = json.loads(env_args)
+        name, version = args.get("env_name"), str(args.get("env_version") or "")
+    except (ValueError, AttributeError) as error:
+        raise BadInput("its attribute env_args is no JSON of robomimic") from error
+    numbers = version.split(".")
+    if not all(number.isdigit() for number in numbers):
+        return name, ()
+    return name, tuple(int(number) for number in numbers)
 
 
 def _action_space(control: str, arms: int) -> spaces.Box:

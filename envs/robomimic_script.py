@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from dp_bench.demos import Demonstration
 
-from .robomimic import LARGEST, PART, Can, Lift, Robomimic, Square
+from .robomimic import LARGEST, PART, Can, Lift, Robomimic, Square, shared
 
 STREAM = 1  # of a seed's generators, this one is the script's; the other is the start's
 OPEN, CLOSE = -1.0, 1.0  # actions of a gripper
@@ -147,17 +146,19 @@ def play(
         env_seed: Seed of the start, and of what the plan draws.
         max_steps: Steps of an episode.
     """
-    env = _environment(task)
+    env = shared(task)
     obs, info = env.reset(seed=env_seed)
     scene = Scene(env)
     rng = np.random.default_rng([env_seed, STREAM])
     arms = [Arm(scene, 0, plan(scene, rng))]
-    seen, actions, states, rewards = [], [], [], []
+    model = env.model()
+    seen, actions, aims, states, rewards = [], [], [], [], []
     rested, solved = 0, False
     while not solved and len(actions) < max_steps and rested < REST:
         action = np.concatenate([arm.act() for arm in arms]).astype(np.float32)
         seen.append(obs)
         actions.append(action)
+        aims.append(env.target(action))
         states.append(info["state"])
         obs, reward, solved, _, info = env.step(action)
         rewards.append(reward)
@@ -171,6 +172,9 @@ def play(
         rewards=np.array(rewards),
         score=1.0,
         notes={"env_seed": env_seed},
+        actions_as={"position": np.array(aims, np.float32)},
+        last_obs={"state": obs},
+        model=model,
     )
 
 
@@ -291,9 +295,3 @@ def _alike(angle: float, near: float, symmetry: float) -> float:
 
 def _rotation(matrix: np.ndarray) -> Rotation:
     return Rotation.from_matrix(np.reshape(matrix, (3, 3)))
-
-
-@functools.cache
-def _environment(task: type[Robomimic]) -> Any:
-    """One environment of each task for this process: making one takes a second."""
-    return task()

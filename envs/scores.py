@@ -75,6 +75,24 @@ def different_rewards(
     return Outcome(score=min(total, 1.0), success=total > 0.9, sub_scores=sub_scores)
 
 
+def solved(
+    rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
+) -> Outcome:
+    """Scores an episode of Robomimic: 1 if it was solved, and else 0.
+
+    Args:
+        rewards: Reward of each step, `(L,)`.
+        infos: Info of each step, with `success`.
+
+    Raises:
+        BadInput: When the episode has no steps.
+    """
+    if len(rewards) == 0:
+        raise BadInput("an episode of 0 steps has no score: it must have at least 1")
+    success = any(bool(info["success"]) for info in infos)
+    return Outcome(score=float(success), success=success, sub_scores={})
+
+
 def elements_done(
     rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
 ) -> Outcome:

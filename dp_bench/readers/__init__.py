@@ -13,7 +13,7 @@ from dp_bench import demos as _demos
 from dp_bench import plugins
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
-from dp_bench.readers import minari, npz, replay_zarr
+from dp_bench.readers import minari, npz, replay_zarr, robomimic
 from dp_bench.task import Task
 
 
@@ -23,14 +23,13 @@ class Reader(NamedTuple):
     Attributes:
         about: What it is, for a person.
         matches: Whether a path looks like it.
-        read_arrays: `(path, names) -> (arrays by name (N, ...), episode_ends (E,))`.
+        read_arrays: `(path, names) -> (arrays by name (N, ...), episode_ends (E,))`;
+            with `mask`, a third argument, where the form has masks.
     """
 
     about: str
     matches: Callable[[Path], bool]
-    read_arrays: Callable[
-        [Path, tuple[str, ...]], tuple[dict[str, np.ndarray], np.ndarray]
-    ]
+    read_arrays: Callable[..., tuple[dict[str, np.ndarray], np.ndarray]]
 
 
 READERS = (
@@ -49,10 +48,20 @@ READERS = (
         matches=minari.matches,
         read_arrays=minari.read_arrays,
     ),
+    Reader(  # after Minari: a cut HDF5 file looks like one
+        about="HDF5 of robomimic",
+        matches=robomimic.matches,
+        read_arrays=robomimic.read_arrays,
+    ),
 )
 
 
-def read(path: str | Path, task: Task, source: str | None = None) -> Demos:
+def read(
+    path: str | Path,
+    task: Task,
+    source: str | None = None,
+    mask: str | None = None,
+) -> Demos:
     """Reads demonstrations of a task: our own HDF5, or a foreign form.
 
     Args:
@@ -60,10 +69,12 @@ def read(path: str | Path, task: Task, source: str | None = None) -> Demos:
         task: Whose demonstrations these must be.
         source: Which of the task's demonstrations these are. None: what our own file
             says, and the task's first source for a foreign form.
+        mask: Which episodes, by the name of a list in a file of robomimic; None for
+            all.
 
     Raises:
-        BadInput: When the file is missing, damaged, of no known form or of another
-            task or source.
+        BadInput: When the file is missing, damaged, of no known form, of another task
+            or source, or without the mask.
     """
     path = Path(path)
     if not path.exists():
@@ -78,15 +89,25 @@ def read(path: str | Path, task: Task, source: str | None = None) -> Demos:
             raise BadInput(
                 f"{path} holds {demos.source!r} demonstrations, not {source!r}"
             )
+        if mask is not None:
+            raise _no_masks(path, "HDF5 that dp-bench wrote")
         return demos
     for reader in READERS:
         if reader.matches(path):
-            return _convert(reader, path, task, source)
+            return _convert(reader, path, task, source, mask)
     forms = "; ".join(["HDF5 that dp-bench wrote", *(r.about for r in READERS)])
     raise BadInput(f"{path} is in no form that can be read; those are: {forms}")
 
 
-def _convert(reader: Reader, path: Path, task: Task, source: str | None) -> Demos:
+def _no_masks(path: Path, about: str) -> BadInput:
+    return BadInput(
+        f"{path} is {about}, which has no masks; files of robomimic have them"
+    )
+
+
+def _convert(
+    reader: Reader, path: Path, task: Task, source: str | None, mask: str | None
+) -> Demos:
     source = source or next(iter(task.sources), None)
     task.check(source=source)
     recipe = task.sources[source].convert if source else None
@@ -101,7 +122,13 @@ def _convert(reader: Reader, path: Path, task: Task, source: str | None) -> Demo
             f"{path} is {reader.about}, and task {task.name!r} has no converter for "
             f"its {source or 'missing'} demonstrations: {remedy}"
         )
-    arrays, ends = reader.read_arrays(path, task.sources[source].arrays)
+    wanted = (path, task.sources[source].arrays)
+    if mask is None:
+        arrays, ends = reader.read_arrays(*wanted)
+    elif reader.read_arrays is robomimic.read_arrays:
+        arrays, ends = reader.read_arrays(*wanted, mask)
+    else:
+        raise _no_masks(path, reader.about)
     try:
         demos = plugins.load(recipe)(arrays, ends)
         return dataclasses.replace(demos, task=task.name, source=source)
