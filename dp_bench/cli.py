@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import sys
@@ -390,7 +391,8 @@ class Eval:
 class Compare(_Common):
     """Train and evaluate methods on a task under the same seeds, and tabulate them.
 
-    Example: `dp-bench compare --task pusht --methods dp_c --seeds 0 1 2`.
+    Examples: `dp-bench compare --task pusht --methods dp_c --seeds 0 1 2`, and for the
+    five tasks of Robomimic, one after the other, `dp-bench compare --task robomimic`.
     Each (method, seed) runs in a process of its own. One that fails does not stop the
     others. Typed again, the same command goes on where it was stopped.
     """
@@ -402,18 +404,50 @@ class Compare(_Common):
     jobs: int = 1
     """How many to run at a time; each gets its share of the cores."""
     out: Path | None = None
-    """Where records, tables and figures go: `<out>/<task>`, or `<out>/<task>/<source>`
-    for demonstrations of another source than the task's first; `results` if left out,
-    or, for smoke and changed settings, `<runs>/results`."""
+    """Where records, tables and figures go: `<out>/<task>`, `<out>/robomimic/<task>`,
+    and below that `<source>` for demonstrations of another source than the task's
+    first; `results` if left out, or, for smoke and changed settings,
+    `<runs>/results`."""
 
     def run(self) -> None:
         """Trains and evaluates the grid, and prints and writes its tables."""
-        from dp_bench import bench, plan, report
+        from rich import print as show
+
+        from dp_bench import group, report
 
         if self.jobs < 1:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
+        if not self.task:
+            self._one_task()
+            return
+        tasks = group.named(self.task)
+        each = [dataclasses.replace(self, task=task.name) for task in tasks]
+        if len(each) == 1:
+            each[0]._one_task()
+            return
+        for one in each:
+            one.cells(one.methods or tuple(plugins.methods()), one.seeds)
+        names = ", ".join(task.name for task in tasks)
+        print(f"{self.task}: {names}, one after the other", flush=True)
+        failed = []
+        for one in each:
+            try:
+                out = one._one_task()
+            except BadInput as error:  # the other tasks go on
+                print(f"dp-bench: {one.task}: {error}", file=sys.stderr)
+                failed.append(f"{one.task}: {error}")
+                continue
+            for table in report.make_groups(out):
+                show(table)
+        if failed:
+            raise BadInput(f"{len(failed)} of {len(each)} tasks failed; {failed[0]}")
+
+    def _one_task(self) -> Path:
+        """Trains and evaluates the grid of one task; the folder of results."""
+        from dp_bench import bench, plan, report
+
         cells = self.cells(self.methods or tuple(plugins.methods()), self.seeds)
         changed = any(bench.moves_numbers(cell.changes) for cell in cells)
         trial = self.preset == "smoke" or changed or self.episodes is not None
@@ -450,6 +484,7 @@ class Compare(_Common):
                 f"{len(failed)} of {len(ends)} cells failed ({names}): "
                 f"{failed[0].error}; the same command tries them again"
             )
+        return out
 
 
 @dataclass(frozen=True)
@@ -468,12 +503,16 @@ class Report:
 
     def run(self) -> None:
         """Prints and rewrites the tables."""
+        from rich import print as show
+
         from dp_bench import report, tables
 
         report.collect(self.runs, self.results)
         for folder in report.tasks_in(self.results):
             _print_table(tables, report.make(folder))
             print(f"remade in {folder}")
+        for table in report.make_groups(self.results):
+            show(table)
 
 
 @dataclass(frozen=True)

@@ -391,8 +391,8 @@ def _write_episode(demo: Any, demos: Demos, k: int, layout: Layout) -> None:
         parts = {name: array}
         if split:
             ends = np.cumsum(list(split.values()))
-            numbers = np.split(array, ends[:-1], axis=1)
-            parts = dict(zip([f"{group}/{key}" for key in split], numbers, strict=True))
+            names = [f"{group}/{key}" for key in split]
+            parts = dict(zip(names, np.split(array, ends[:-1], axis=1), strict=True))
         is_image = array.dtype == np.uint8 and array.ndim > 2
         for part, numbers in parts.items():
             compression = "gzip" if is_image else None

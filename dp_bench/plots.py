@@ -124,6 +124,68 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def side_by_side(tables: Mapping[str, Table]) -> Figure:
+    """Draws the share of solved episodes of several tasks, a panel for each.
+
+    Methods stand in the same places in all panels; of several rows of a method under
+    one control mode the best is drawn.
+
+    Args:
+        tables: As of `tables.summary`, by name of the task.
+    """
+    rows = pd.concat([table.data for table in tables.values()])
+    both = rows.groupby("method")["control"].nunique()
+    found = list(dict.fromkeys(zip(rows["method"], rows["control"], strict=True)))
+    known = [*plugins.methods()]
+    found.sort(key=lambda k: (known.index(k[0]) if k[0] in known else len(known), k))
+    titles = dict(zip(rows["method"], rows["title"], strict=True))
+    names = [titles[m] + (f", {c}" if both[m] > 1 else "") for m, c in found]
+    figure = Figure(
+        figsize=(2.4 + 1.5 * len(tables), 1.3 + ROW_HEIGHT * len(found)),
+        layout="constrained",
+    )
+    axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    places = np.arange(len(found))
+    for ax, (task, table) in zip(axes, tables.items(), strict=True):
+        ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
+        for place, (method, control) in enumerate(found):
+            mine = table.data[
+                (table.data["method"] == method) & (table.data["control"] == control)
+            ]
+            if mine.empty:
+                continue
+            row = mine.iloc[0]
+            ends = [
+                [max(row["score"] - row["score_low"], 0)],
+                [max(row["score_high"] - row["score"], 0)],
+            ]
+            ax.errorbar(
+                [row["score"]],
+                [place],
+                xerr=np.nan_to_num(ends),
+                fmt="o",
+                color=PALETTE[known.index(method) % len(PALETTE)]
+                if method in known
+                else INK,
+                markersize=5.5,
+                elinewidth=1.8,
+                clip_on=False,
+                zorder=3,
+            )
+        ax.set_xlim(0, 1)
+        ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=SMALL)
+        ax.set_title(task, fontsize=LETTERS, color=INK)
+        ax.tick_params(axis="y", length=0)
+        for side in ("top", "right", "left"):
+            ax.spines[side].set_visible(False)
+    axes[0].set_yticks(places, names, fontsize=SMALL)
+    axes[0].set_ylim(len(found) - 0.5, -0.5)
+    figure.supxlabel(
+        f"share of solved episodes, {LEVEL:.0%} intervals", fontsize=SMALL, color=INK
+    )
+    return figure
+
+
 def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
     """Draws methods with position beside velocity control, a panel for each method.
 

@@ -9,7 +9,8 @@ results/<task>/learning*.png, stability.png   remade from runs evaluated on the 
 results/<task>/modes.md .csv .png            remade from modes.jsonl
 
 Demonstrations of another source than the task's first have a folder of their own,
-results/<task>/<source>/: rows of one table were trained on the same.
+results/<task>/<source>/: rows of one table were trained on the same. Tasks of a group
+lie in a folder of it, results/<group>/<task>/, beside a table of all, see group.py.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def folder_of(task: str, source: str) -> Path:
         )
     known = plugins.tasks().get(task)
     first = next(iter(known.sources), source) if known else source
-    return Path(task) if source == first else Path(task, source)
+    own = Path(known.group, task) if known else Path(task)
+    return own if source == first else own / source
 
 
 def collect(runs: Sequence[Path], results: Path) -> None:
@@ -94,6 +96,27 @@ def tasks_in(results: Path) -> list[Path]:
             "`dp-bench compare` writes them"
         )
     return found
+
+
+def make_groups(results: Path) -> list[Any]:
+    """Remakes the tables of groups of tasks, where any of their tasks has records.
+
+    Args:
+        results: Folder with a folder for each group.
+
+    Returns:
+        Tables for the terminal.
+    """
+    from dp_bench import group, tables
+
+    found: dict[str, dict[str, Table]] = {}
+    for task in plugins.tasks().values():
+        folder = results / task.group / task.name
+        if task.group and (folder / "records").is_dir():
+            test = [r for r in records.read(folder / "records") if r.starts == "test"]
+            if test:
+                found.setdefault(task.group, {})[task.name] = tables.summary(test, task)
+    return [group.make(results / name, of) for name, of in found.items()]
 
 
 def make(folder: Path) -> Table:
@@ -157,7 +180,7 @@ def published(folder: Path) -> Any:
     import pandas as pd
 
     checkout = Path(__file__).resolve().parents[1] / "results"
-    for place in (folder, *folder.parents[:2], checkout):
+    for place in (folder, *folder.parents[:3], checkout):
         if (place / "published.csv").is_file():
             return pd.read_csv(place / "published.csv")
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -82,6 +82,37 @@ def bootstrap(
 
         low, high = _percentiles(means, level, resamples)
     return Estimate(value, low, high, level, S, E)
+
+
+def mean_of(estimates: Sequence[Estimate]) -> Estimate:
+    """Estimates the mean of several means that are independent of each other.
+
+    Each end is as far from the mean as the ends of the parts allow, added in squares
+    (Zou & Donner, 2008), so that intervals need not be symmetric.
+
+    Args:
+        estimates: T of them, of one level.
+
+    Raises:
+        BadInput: When there are none, or of several levels.
+    """
+    levels = {estimate.level for estimate in estimates}
+    if len(levels) != 1:
+        raise BadInput(
+            f"a mean needs estimates of one level, got {len(estimates)} of levels "
+            f"{sorted(levels)}"
+        )
+    values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
+    T = len(values)
+    mean = float(values.mean())
+    return Estimate(
+        mean,
+        float(mean - np.sqrt(((values - lows) ** 2).sum()) / T),
+        float(mean + np.sqrt(((highs - values) ** 2).sum()) / T),
+        levels.pop(),
+        min(estimate.num_seeds for estimate in estimates),
+        sum(estimate.num_starts for estimate in estimates),
+    )
 
 
 def paired_difference(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import logging
@@ -325,13 +324,16 @@ class Robomimic(gym.Env[Any, np.ndarray]):
                 f"these have {obs.shape[1]}"
             )
         begins = np.array([0, *episode_ends[:-1]])
+        states = arrays["states"]
+        if states.shape[1] < size:
+            states = np.hstack([states, env._told(arrays["actions"], begins)])
         models = tuple(str(text) for text in arrays["model_file"])
         return Demos(
             task=cls.__name__,
             source="ph",
             obs={"state": obs.astype(np.float32)},
             actions=arrays["actions"],
-            states=arrays["states"],
+            states=states,
             rewards=arrays["rewards"],
             scores=np.maximum.reduceat(arrays["rewards"], begins).clip(0, 1),
             episode_ends=episode_ends,
@@ -475,6 +477,17 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         self._window.close()
         self._suite.close()
 
+    def _told(self, actions: np.ndarray, begins: np.ndarray) -> np.ndarray:
+        """How far grippers were told to close before each of N rows, `(N, arms)`."""
+        speed = self._suite.robots[0].gripper[PART].speed
+        ways = speed * np.sign(actions.reshape(len(actions), self.arms, 7)[..., 6])
+        told = np.zeros_like(ways)
+        first = set(begins.tolist())
+        for row in range(1, len(told)):
+            if row not in first:
+                told[row] = np.clip(told[row - 1] + ways[row - 1], -1, 1)
+        return told
+
     def _checked_state(self, given: Any) -> np.ndarray:
         values = np.asarray(given, np.float64)
         size = len(self._state())
@@ -601,10 +614,14 @@ def first_rows(rotations: Rotation) -> np.ndarray:
     return rotations.as_matrix()[:, :2].reshape(-1, 6)
 
 
-@functools.cache
-def shared(task: type[Robomimic]) -> Any:
+_shared: dict[str, Robomimic] = {}
+
+
+def shared(task: type[Robomimic]) -> Robomimic:
     """One environment of each task for this process: making one takes a second."""
-    return task()
+    if task.__name__ not in _shared:
+        _shared[task.__name__] = task()
+    return _shared[task.__name__]
 
 
 def _targets(places: np.ndarray, turns: np.ndarray, moves: np.ndarray) -> np.ndarray:

@@ -152,7 +152,9 @@ def play(
     rng = np.random.default_rng([env_seed, STREAM])
     arms = [Arm(scene, 0, plan(scene, rng))]
     model = env.model()
-    seen, actions, aims, states, rewards = [], [], [], [], []
+    seen, states, rewards = [], [], []
+    actions: list[np.ndarray] = []
+    aims: list[np.ndarray] = []
     rested, solved = 0, False
     while not solved and len(actions) < max_steps and rested < REST:
         action = np.concatenate([arm.act() for arm in arms]).astype(np.float32)

@@ -4,7 +4,14 @@ import pytest
 
 from dp_bench import plugins, testing
 
-NEEDS = {"kitchen": "gymnasium_robotics"}  # what comes with an extra
+NEEDS = {  # what comes with an extra, and the extra
+    "kitchen": ("gymnasium_robotics", "kitchen"),
+    **{
+        task.name: ("robosuite", "robomimic")
+        for task in plugins.tasks().values()
+        if task.group == "robomimic"
+    },
+}
 
 
 def named(check):
@@ -15,7 +22,8 @@ def named(check):
 @pytest.mark.parametrize("check", testing.TASK_CHECKS, ids=named)
 def test_every_task(check, task):
     if task in NEEDS:
-        pytest.importorskip(NEEDS[task], reason=f"needs 'dp-bench[{task}]'")
+        package, extra = NEEDS[task]
+        pytest.importorskip(package, reason=f"needs 'dp-bench[{extra}]'")
     check(task)
 
 

@@ -96,7 +96,7 @@ def _read(data: Any, episodes: Sequence[Any], name: str) -> np.ndarray:
     for episode in episodes:
         if name not in episode:
             group = name.rpartition("/")[0]
-            there = sorted(episode[group] if group in episode else episode)
+            there = sorted(episode.get(group, episode))
             raise BadInput(
                 f"{episode.name.split('/')[-1]} has no {name!r}; it has "
                 f"{', '.join(there) or 'nothing'}"

@@ -1,0 +1,355 @@
+"""Lift, Can, Square, Transport, ToolHang: starts, control, states, files."""
+
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+pytest.importorskip("robosuite", reason="needs robosuite: 'dp-bench[robomimic]'")
+
+from dp_bench import demos as demonstrations
+from dp_bench import doctor, plugins, readers
+from dp_bench.envs import robomimic
+from dp_bench.envs.robomimic import Can, Lift, Robomimic, Square, ToolHang, Transport
+from dp_bench.errors import BadInput
+
+TASKS = {
+    "lift": Lift,
+    "can": Can,
+    "square": Square,
+    "transport": Transport,
+    "tool_hang": ToolHang,
+}
+NUMBERS = {"lift": 19, "can": 23, "square": 23, "transport": 59, "tool_hang": 53}
+each_task = pytest.mark.parametrize("name", TASKS)
+_made: dict[tuple[str, str], Robomimic] = {}
+
+
+def env_of(name, control="velocity"):
+    """One environment for all tests: making one takes a second."""
+    if (name, control) not in _made:
+        _made[name, control] = TASKS[name](control=control)
+    return _made[name, control]
+
+
+def some_actions(env, count, seed=0):
+    env.action_space.seed(seed)
+    return [env.action_space.sample() for _ in range(count)]
+
+
+# ---- Starts
+
+
+START = """
+import sys
+import numpy as np
+from dp_bench.envs import robomimic
+env = getattr(robomimic, sys.argv[1])()
+starts = [env.reset(seed=seed)[1]["state"] for seed in range(int(sys.argv[2]))]
+np.save(sys.argv[3], starts)
+"""
+
+
+@each_task
+def test_a_seed_means_one_start_in_any_process_after_whatever_was_played(
+    name, tmp_path
+):
+    count = 20 if name in ("can", "square") else 3
+    env, there = env_of(name), tmp_path / "starts.npy"
+    words = [sys.executable, "-c", START, TASKS[name].__name__, str(count), str(there)]
+    subprocess.run(words, check=True)
+    for seed in range(7):
+        env.reset(seed=1000 + seed)
+        env.step(some_actions(env, 1)[0])
+    starts = [env.reset(seed=seed)[1]["state"] for seed in range(count)]
+    np.testing.assert_array_equal(starts, np.load(there))
+    assert not np.array_equal(starts[0], starts[1])
+
+
+@each_task
+def test_a_model_is_built_anew_only_where_starts_differ_in_it(name):
+    env = env_of(name)
+    env.reset(seed=0)
+    before = env._suite.sim.model
+    env.reset(seed=1)
+    assert (env._suite.sim.model is before) == (not TASKS[name].model_varies)
+
+
+@each_task
+def test_what_is_seen_is_as_published(name):
+    env = env_of(name)
+    obs, _ = env.reset(seed=0)
+    assert obs.shape == (NUMBERS[name],)
+    seen = env._suite._get_observations()
+    arms = 2 if name == "transport" else 1
+    parts = [seen["object-state"]]
+    for arm in range(arms):
+        parts += [
+            seen[f"robot{arm}_eef_pos"],
+            seen[f"robot{arm}_eef_quat"],
+            seen[f"robot{arm}_gripper_qpos"],
+        ]
+    np.testing.assert_array_equal(obs, np.concatenate(parts).astype(np.float32))
+
+
+# ---- States
+
+
+@each_task
+def test_from_a_state_it_goes_on_as_if_nothing_had_happened(name):
+    env = env_of(name)
+    actions = some_actions(env, 10)
+    env.reset(seed=5)
+    for action in actions[:5]:
+        *_, info = env.step(action)
+    state = info["state"]
+    later = [env.step(action)[-1]["state"] for action in actions[5:]]
+    env.reset(seed=6)
+    _, info = env.reset(seed=5, options={"state": state})
+    np.testing.assert_array_equal(info["state"], state)
+    again = [env.step(action)[-1]["state"] for action in actions[5:]]
+    np.testing.assert_array_equal(again, later)
+
+
+def test_a_recorded_model_is_taken_and_forgotten_again():
+    env = env_of("lift")
+    _, info = env.reset(seed=3)
+    size = env._suite.sim.model.geom("cube_g0").size.copy()
+    model, state = env.model(), info["state"]
+    env.reset(seed=4)
+    assert not np.array_equal(env._suite.sim.model.geom("cube_g0").size, size)
+    env.reset(options={"model": model, "state": state})
+    now = env._suite.sim.model.geom("cube_g0").size  # XML has six digits
+    np.testing.assert_allclose(now, size, rtol=1e-4)
+    env.reset(seed=4)
+    assert not np.allclose(env._suite.sim.model.geom("cube_g0").size, size, rtol=1e-4)
+
+
+# ---- Control
+
+
+@each_task
+def test_position_control_leads_where_velocity_control_leads(name):
+    one, other = env_of(name), env_of(name, "position")
+    one.reset(seed=2)
+    other.reset(seed=2)
+    for action in some_actions(one, 8):
+        target = one.target(action)
+        state = one.step(action)[-1]["state"]
+        np.testing.assert_allclose(other.step(target)[-1]["state"], state, atol=1e-5)
+
+
+def test_targets_of_recorded_states_are_those_of_the_moment():
+    env = env_of("transport")
+    _, info = env.reset(seed=2)
+    states, actions, targets = [], some_actions(env, 5), []
+    for action in actions:
+        states.append(info["state"])
+        targets.append(env.target(action))
+        *_, info = env.step(action)
+    found = Transport.targets(np.array(states), np.array(actions))
+    np.testing.assert_allclose(found, targets, atol=1e-6)
+
+
+def test_six_numbers_of_a_rotation_are_its_first_two_rows():
+    turns = Rotation.random(5, np.random.default_rng(0))
+    rows = robomimic.first_rows(turns)
+    np.testing.assert_array_equal(rows[1], turns[1].as_matrix()[:2].ravel())
+    for turn, six in zip(turns, rows, strict=True):
+        again = robomimic.rotation_of(six)
+        assert (again * turn.inv()).magnitude() < 1e-7
+        skewed = np.concatenate([3 * six[:3], 0.5 * six[3:] + 0.2 * six[:3]])
+        again = robomimic.rotation_of(skewed)
+        assert (again * turn.inv()).magnitude() < 1e-7
+
+
+@pytest.mark.parametrize("rows", [np.zeros(6), [1, 0, 0, 2, 0, 0]])
+def test_rows_without_a_rotation_leave_the_hand_as_it_is(rows):
+    assert robomimic.rotation_of(np.array(rows, np.float64)) is None
+    env = env_of("can", "position")
+    env.reset(seed=0)
+    hold = env.target(np.zeros(7))
+    hold[3:9] = rows
+    before = env._controllers()[0].ref_ori_mat.copy()
+    for _ in range(5):
+        env.step(hold)
+    turned = Rotation.from_matrix(env._controllers()[0].ref_ori_mat @ before.T)
+    assert turned.magnitude() < 0.02
+
+
+# ---- Bad input
+
+
+def test_what_cannot_be_used_is_refused_in_one_sentence():
+    env = env_of("can")
+    for call, words in (
+        (lambda: Can(obs="pixels"), "no observation 'pixels'; it has state, image"),
+        (lambda: Can(control="force"), "no control mode 'force'"),
+        (lambda: env.step(np.zeros(10)), r"shape \(7,\), 7 numbers an arm"),
+        (lambda: env.step(np.full(7, np.nan)), "must be finite"),
+        (lambda: env.reset(options={"state": np.zeros(3)}), "finite numbers"),
+        (lambda: env.reset(options={"model": "<mujoco/>"}), "model is not one of Can"),
+        (lambda: env.reset(options={"place": 1}), "no reset option 'place'"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            call()
+    obs, _ = env.reset(seed=0)
+    assert np.isfinite(obs).all()
+
+
+WITHOUT = """
+import sys
+sys.modules["robosuite"] = None
+from dp_bench import BadInput, plugins
+try:
+    plugins.task("can").make_env()
+except BadInput as error:
+    print(error)
+"""
+
+
+def test_without_robosuite_one_is_told_what_to_install():
+    words = [sys.executable, "-c", WITHOUT]
+    found = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == (
+        "Robomimic needs robosuite: pip install 'dp-bench[robomimic]'"
+    )
+
+
+# ---- Files
+
+
+@pytest.fixture(scope="module")
+def wandered():
+    """Three short episodes of Lift, in which a hand wanders about."""
+    env = env_of("lift")
+    episodes = []
+    for seed in range(3):
+        obs, info = env.reset(seed=seed)
+        model, seen, states, aims = env.model(), [], [], []
+        actions = some_actions(env, 6, seed)
+        for action in actions:
+            seen.append(obs)
+            states.append(info["state"])
+            aims.append(env.target(action))
+            obs, _, _, _, info = env.step(action)
+        episodes.append(
+            demonstrations.Demonstration(
+                obs={"state": np.array(seen)},
+                actions=np.array(actions),
+                states=np.array(states),
+                rewards=np.arange(6) == 5,
+                score=1.0,
+                notes={"env_seed": seed},
+                actions_as={"position": np.array(aims, np.float32)},
+                last_obs={"state": obs},
+                model=model,
+            )
+        )
+    kwargs = {"obs": "state", "control": "velocity"}
+    return demonstrations.joined("lift", "scripted", episodes, kwargs)
+
+
+@pytest.fixture
+def foreign(wandered, tmp_path):
+    """The same as a file that robomimic wrote: without what we add to it."""
+    path = tmp_path / "foreign.hdf5"
+    demonstrations.save(wandered, path)
+    with h5py.File(path, "r+") as file:
+        data = file["data"]
+        for name in [n for n in data.attrs if n not in ("total", "env_args")]:
+            del data.attrs[name]
+        for demo in data.values():
+            states = demo["states"][:, :-1]
+            del demo["states"]
+            demo["states"] = states
+            del demo["actions_as_position"]
+        file["mask/better"] = np.array(["demo_2", "demo_0"], dtype="S8")
+    return path
+
+
+def test_what_is_written_is_read_again(wandered, tmp_path):
+    path = tmp_path / "own.hdf5"
+    demonstrations.save(wandered, path)
+    again = readers.read(path, plugins.task("lift"))
+    assert again.digest == wandered.digest
+    assert again.models == wandered.models
+    for name in ("obs", "last_obs", "actions_as", "notes"):
+        one, other = getattr(wandered, name), getattr(again, name)
+        assert one.keys() == other.keys()
+        for key in one:
+            np.testing.assert_array_equal(other[key], one[key])
+    one = wandered.select([2, 0])
+    assert one.models == (wandered.models[2], wandered.models[0])
+
+
+def test_files_are_laid_out_as_robomimic_lays_them_out(wandered, tmp_path):
+    path = tmp_path / "own.hdf5"
+    demonstrations.save(wandered, path)
+    with h5py.File(path) as file:
+        args = json.loads(file["data"].attrs["env_args"])
+        assert (args["env_name"], args["type"]) == ("Lift", 1)
+        assert args["env_kwargs"]["robots"] == ["Panda"]
+        demo = file["data/demo_1"]
+        assert demo.attrs["num_samples"] == 6
+        assert demo.attrs["model_file"].startswith("<mujoco")
+        widths = {name: demo[f"obs/{name}"].shape[1] for name in demo["obs"]}
+        assert widths == {
+            "object": 10,
+            "robot0_eef_pos": 3,
+            "robot0_eef_quat": 4,
+            "robot0_gripper_qpos": 2,
+        }
+        for name in demo["obs"]:
+            now, following = demo[f"obs/{name}"][:], demo[f"next_obs/{name}"][:]
+            np.testing.assert_array_equal(now[1:], following[:-1])
+        assert demo["dones"][:].tolist() == [False] * 5 + [True]
+
+
+def test_a_file_of_robomimic_is_read(wandered, foreign):
+    found = readers.read(foreign, plugins.task("lift"), "ph")
+    assert (found.task, found.source) == ("lift", "ph")
+    np.testing.assert_array_equal(found.obs["state"], wandered.obs["state"])
+    # how far the gripper was told to close is in no file, but follows from actions
+    np.testing.assert_allclose(found.states, wandered.states, atol=1e-12)
+    assert found.models == wandered.models
+    assert found.scores.tolist() == [1, 1, 1]
+    aims = plugins.task("lift").actions_of(found, "position")
+    np.testing.assert_allclose(aims, wandered.actions_as["position"], atol=1e-6)
+    some = readers.read(foreign, plugins.task("lift"), "ph", mask="better")
+    np.testing.assert_array_equal(some.actions, wandered.select([0, 2]).actions)
+
+
+def test_models_of_older_robosuite_are_not_taken(foreign):
+    with h5py.File(foreign, "r+") as file:
+        args = json.loads(file["data"].attrs["env_args"]) | {"env_version": "1.4.1"}
+        file["data"].attrs["env_args"] = json.dumps(args)
+    assert readers.read(foreign, plugins.task("lift"), "ph").models == ()
+
+
+def test_the_doctor_replays_a_foreign_file_in_its_models(foreign):
+    found = readers.read(foreign, plugins.task("lift"), "ph")
+    report = doctor.replay(found, plugins.task("lift"), num_processes=1)
+    assert report.drift.max() < 0.2  # speeds included; XML has six digits
+
+
+def test_files_that_cannot_be_used_are_refused(foreign, tmp_path):
+    lift, can = plugins.task("lift"), plugins.task("can")
+    with pytest.raises(BadInput, match="of Lift, and not of PickPlaceCan"):
+        readers.read(foreign, can, "ph")
+    with pytest.raises(BadInput, match="no mask 'worse'; it has better"):
+        readers.read(foreign, lift, "ph", mask="worse")
+    with pytest.raises(BadInput, match="say whose they are, as with `--source ph`"):
+        readers.read(foreign, lift)
+    with h5py.File(foreign, "r+") as file:
+        del file["data/demo_1/obs/object"]
+    with pytest.raises(BadInput, match="demo_1 has no 'obs/object'; it has robot0_eef"):
+        readers.read(foreign, lift, "ph")
+    cut = tmp_path / "cut.hdf5"
+    cut.write_bytes(foreign.read_bytes()[:20_000])
+    with pytest.raises(BadInput, match="is truncated or damaged"):
+        readers.read(cut, lift, "ph")
