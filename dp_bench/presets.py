@@ -1,8 +1,9 @@
 """The settings of every (method, task) pair in three tiers, with where they come from.
 
 `smoke` runs in seconds and shows that everything works; `laptop` is made for two
-processor cores; `paper` has the published settings, for a GPU. A row under "*" serves
-every task that has none of its own, those of other packages too.
+processor cores; `paper` has the published settings, for a GPU. A row under the name of a
+group serves its tasks that have none of their own, and one under "*" all others, those of
+other packages too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dp_bench.baselines.lstm_gmm import LstmGmmConfig
 from dp_bench.diffusion.policy import TransformerDiffusionConfig, UnetDiffusionConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.plugins import Method, load
+from dp_bench.plugins import Method, load, tasks
 from dp_bench.train import Training
 
 
@@ -495,9 +496,11 @@ def preset(method: Method, task: str, tier: str) -> Preset:
         BadInput: When there are none, with the tiers there are.
     """
     table = load(method.presets) if isinstance(method.presets, str) else method.presets
-    found = table.get((task, tier)) or table.get(("*", tier))
+    known = tasks().get(task)
+    rows = (task, known.group if known else "", "*")
+    found = next((table[row, tier] for row in rows if (row, tier) in table), None)
     if found is None:
-        tiers = sorted({t for name, t in table if name in (task, "*")})
+        tiers = sorted({t for name, t in table if name in rows})
         raise BadInput(
             f"no preset {tier!r} for {method.name} on {task}; "
             f"there is {', '.join(tiers) or 'none'}"

@@ -143,23 +143,6 @@ TASKS = {
             sensors="dp_bench.envs.kitchen:sensors",
             positions=30,
         ),
-        *(
-            _robomimic(*args)
-            for args in (
-                ("lift", "Lift", "lift a cube", 400, PEOPLE),
-                ("can", "Can", "put a can from a bin into its place", 400, PEOPLE),
-                ("square", "Square", "put a square nut over a peg", 400, PEOPLE),
-                (
-                    "transport",
-                    "Transport",
-                    "two arms hand a hammer over, and clear a bin",
-                    700,
-                    PAIRS,
-                    2,
-                ),
-                ("tool_hang", "ToolHang", "set up a frame, hang a tool", 700, None),
-            )
-        ),
         Task(
             name="pusht",
             env_id="dp_bench/PushT-v0",
@@ -198,6 +181,23 @@ TASKS = {
                 unit="px",
                 downwards=True,
             ),
+        ),
+        *(
+            _robomimic(*args)
+            for args in (
+                ("lift", "Lift", "lift a cube", 400, PEOPLE),
+                ("can", "Can", "put a can from a bin into its place", 400, PEOPLE),
+                ("square", "Square", "put a square nut over a peg", 400, PEOPLE),
+                (
+                    "transport",
+                    "Transport",
+                    "two arms hand a hammer over, and clear a bin",
+                    700,
+                    PAIRS,
+                    2,
+                ),
+                ("tool_hang", "ToolHang", "set up a frame, hang a tool", 700, None),
+            )
         ),
     )
 }

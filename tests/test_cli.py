@@ -55,7 +55,7 @@ def refused(words, capsys):
 
 
 WRONG = {
-    "demos nosuch": "no task 'nosuch'; there are blockpush, kitchen, pusht",
+    "demos nosuch": "no task 'nosuch'; there are blockpush, kitchen, pusht, lift",
     "demos check": "name the file",
     "demos pusht tiny.hdf5": "did you mean `dp-bench demos pusht --from tiny.hdf5`?",
     "demos check nowhere": "nowhere does not exist",

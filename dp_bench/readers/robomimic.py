@@ -17,16 +17,16 @@ ENV_ARGS, MODEL = "env_args", "model_file"  # attributes: of all, of a demonstra
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` looks like a file of robomimic, a cut one included."""
+    """Whether `path` is HDF5 with episodes that say what environment they are of."""
     if not starts_with(path, HDF5_SIGNATURE):
         return False
     import h5py
 
     try:
         with h5py.File(path) as file:
-            return "data" in file and any(_DEMO.fullmatch(k) for k in file["data"])
+            return "data" in file and ENV_ARGS in file["data"].attrs
     except OSError:
-        return True  # of the forms in HDF5 this is the last that is asked
+        return False
 
 
 def read_arrays(

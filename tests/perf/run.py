@@ -112,6 +112,44 @@ def _environment(task, wander):
     return {"state_steps_per_s_one_core": statistics.median(rates)}
 
 
+def robomimic():
+    """Steps and resets of each task of Robomimic, beside plain robosuite's own."""
+    names = [t.name for t in plugins.tasks().values() if t.group == "robomimic"]
+    return {name: _robomimic(name) for name in names}
+
+
+def _robomimic(name):
+    import robosuite
+    from dp_bench.envs import robomimic
+
+    task = plugins.task(name)
+    ours = plugins.load(task.entry_point)()
+    arguments = robomimic.suite_arguments(ours.suite_name, ours.arms)
+    plain = robosuite.make(**arguments)
+    hard = robosuite.make(**arguments | {"hard_reset": True})
+    ours.action_space.seed(0)
+    actions = [ours.action_space.sample() for _ in range(40)]
+
+    def play(env):
+        for action in actions:
+            env.step(action)
+
+    ours.reset(seed=0)
+    plain.reset()
+    mine, theirs = in_turn([lambda: play(ours), lambda: play(plain)], repeats=9, warm=1)
+    seeds = iter(range(10**6))
+    reset, hard_reset = in_turn(
+        [lambda: ours.reset(seed=next(seeds)), hard.reset], repeats=7, warm=1
+    )
+    return {
+        "steps_per_s_one_core": len(actions) / mine,
+        "of_plain_robosuite": theirs / mine,
+        "reset_s": reset,
+        "faster_than_hard_reset": hard_reset / reset,
+        "model_varies": ours.model_varies,
+    }
+
+
 def training():
     """The training loop against the bare network, and against a DataLoader loop."""
     found = {
@@ -400,6 +438,7 @@ def rollouts():
 
 PARTS = {
     "environment": environment,
+    "robomimic": robomimic,
     "training": training,
     "methods": methods,
     "latency": latency,
