@@ -120,6 +120,7 @@ def robomimic():
 
 def _robomimic(name):
     import robosuite
+
     from dp_bench.envs import robomimic
 
     task = plugins.task(name)
