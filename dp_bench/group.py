@@ -99,7 +99,8 @@ def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
         with whole(folder / name) as aside:
             aside.write_text(text)
     plots.save(plots.side_by_side(tables), folder / "success.png")
-    return _rich(folder.name, head, cells, notes)
+    short = [[name, *row[1:]] for name, row in zip(data["method"], cells, strict=True)]
+    return _rich(folder.name, head, short, notes)
 
 
 def _estimate(row: pd.Series) -> Estimate:
@@ -190,7 +191,10 @@ def _rich(name: str, head: Sequence[str], rows: Any, notes: Sequence[str]) -> Ri
         show_edge=False,
     )
     for heading in head:
-        shown.add_column(heading, justify="left" if heading == "method" else "right")
+        number = heading not in (*HEADINGS.values(), *ROW)
+        shown.add_column(
+            heading, justify="right" if number else "left", no_wrap=not number
+        )
     for row in rows:
         shown.add_row(*(cell.replace(" [", "\n[") for cell in row))
     return shown
