@@ -28,7 +28,7 @@ def _robomimic(
     sources = {
         "scripted": DemoSource(
             about="200 starts played by a script, made here in minutes",
-            script=f"{where}_script:{name}",
+            script=f"dp_bench.envs.{name}_script:demonstrate",
             env_seeds=range(400),
             most=200,
         ),

@@ -1,4 +1,4 @@
-"""Robomimic's tasks: scripted demonstrators, and the episodes they play."""
+"""Scripted demonstrators of Robomimic's tasks: what they have in common."""
 
 from __future__ import annotations
 
@@ -11,21 +11,37 @@ from scipy.spatial.transform import Rotation
 
 from dp_bench.demos import Demonstration
 
-from .robomimic import LARGEST, PART, Can, Lift, Robomimic, Square, shared
+from .robomimic import LARGEST, PART, Robomimic, shared
 
 STREAM = 1  # of a seed's generators, this one is the script's; the other is the start's
 OPEN, CLOSE = -1.0, 1.0  # actions of a gripper
 CLOSING = (14, 20)  # steps that it is given
+GRIPPING = (10, 15)  # and where the hand stands still
+OPENING = 4
 GAIN = 1.5  # share of the way to a place that is asked for in a step
 CATCH_UP = 0.1  # share of the way that is added to all later steps: a hand lags behind
 NEAR = 0.08  # where catching up begins [m]
 MOST_LAG = 0.04  # [m]
+FINE_GAIN = 1.2  # the same for fine ways, which need no catching up
+FINE_TURN = 0.9  # of the largest turn on these, at the largest speed
+SOFT = 0.02  # a hand is taken to be easier to move by this share: arms get straight
 TURN_SPEED = 0.6  # of the largest turn, at the largest speed
 REST = 20  # steps that are waited for success when all is done
 TABLE = 0.8  # height of tables [m]
+TRIES = 3  # times that something is taken
+PACE = (0.7, 1.0)  # speeds
+REACH = 70  # most steps of coming down
+OFF = 0.004  # a hand comes down when nearer than this [m]
+EASE = 0.004  # it is there when nearer than this more [m],
+LEVEL = 0.002  # and so high over its place [m]
+LEVER = 0.03  # distance that counts as much as an angle of 1 [m]
 DOWN = Rotation.from_matrix([[0, 1, 0], [1, 0, 0], [0, 0, -1]])  # a hand at yaw 0
 
-Plan = Callable[["Scene", np.random.Generator], Iterator["Go"]]
+Plan = Callable[
+    ["Scene", np.random.Generator],
+    "Iterator[Go] | tuple[Iterator[Go], ...]",  # one for each arm
+]
+Aim = Callable[[float], tuple[np.ndarray, float]]
 
 
 class Go(NamedTuple):
@@ -40,6 +56,10 @@ class Go(NamedTuple):
         speed: Largest action on the way.
         stay: Steps that it stays.
         most: Steps after which it goes on all the same.
+        until: What it waits for there before it stays, if anything.
+        catch: Where catching up begins [m]: nearer, and it overshoots less.
+        fine: Whether the hand takes into account how its controller mixes moves and
+            turns: it is quicker there, and does not overrun or lag.
     """
 
     to: np.ndarray
@@ -50,6 +70,9 @@ class Go(NamedTuple):
     speed: float = 1.0
     stay: int = 0
     most: int = 120
+    until: Callable[[], bool] | None = None
+    catch: float = NEAR
+    fine: bool = False
 
 
 class Scene:
@@ -77,6 +100,28 @@ class Scene:
         controller.update(force=True)
         return np.array(controller.ref_pos), _rotation(controller.ref_ori_mat)
 
+    def holds(self, model: Any, arm: int = 0) -> bool:
+        """Whether both fingers of a hand touch an object."""
+        return bool(self.suite._check_grasp(self.suite.robots[arm].gripper, model))
+
+    def coupling(self, arm: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """How a hand answers to targets: its controller mixes moves and turns.
+
+        Returns:
+            The target, seen from where the hand is, with which it goes on just as it
+            moves [m, rad], `(6,)`; and a matrix, `(6, 6)`: what is to be added to that
+            for what was meant to be added.
+        """
+        robot = self.suite.robots[arm]
+        controller = robot.composite_controller.part_controllers[PART]
+        moves = np.concatenate([controller.ref_pos_vel, controller.ref_ori_vel])
+        jacobian = controller.J_full
+        ease = jacobian @ np.linalg.solve(controller.mass_matrix, jacobian.T)
+        apart = np.zeros((6, 6))
+        apart[:3, :3], apart[3:, 3:] = ease[:3, :3], ease[3:, 3:]
+        weight = np.linalg.inv(ease + SOFT * np.diag(np.diag(ease)))
+        return moves * controller.kd / controller.kp, apart @ weight
+
 
 class Arm:
     """Follows the stretches of a plan with one arm."""
@@ -99,12 +144,15 @@ class Arm:
             go = self._go
             way, error = go.to - place, (go.turn * turn.inv()).as_rotvec()
             there = np.linalg.norm(way) < go.near and np.linalg.norm(error) < go.aligned
+            there = there and (go.until is None or go.until())
             if self._steps >= go.most or (there and self._stayed >= go.stay):
                 self._go = None
                 continue
             self._stayed += bool(there)
             self._steps += 1
             self._grip = go.grip
+            if go.fine:
+                return np.array([*self._fine(way, error, go), go.grip])
             return np.array([*self._move(way, go), *_turn(error, go), go.grip])
         return np.array([0.0] * 6 + [self._grip])
 
@@ -114,25 +162,25 @@ class Arm:
         self._lag *= 0.5
 
     def _move(self, way: np.ndarray, go: Go) -> np.ndarray:
-        if np.linalg.norm(way) < NEAR:
+        if np.linalg.norm(way) < go.catch:
             self._lag = np.clip(self._lag + CATCH_UP * way, -MOST_LAG, MOST_LAG)
         wanted = _at_most(GAIN * way / LARGEST[0], go.speed)
         return np.clip(wanted + self._lag / LARGEST[0], -1.0, 1.0)
 
-
-def lift(env_seed: int) -> Demonstration | None:
-    """Plays Lift from a start; None where it fails."""
-    return play(Lift, plan_lift, env_seed, 400)
-
-
-def can(env_seed: int) -> Demonstration | None:
-    """Plays Can from a start; None where it fails."""
-    return play(Can, plan_can, env_seed, 400)
-
-
-def square(env_seed: int) -> Demonstration | None:
-    """Plays Square from a start; None where it fails."""
-    return play(Square, plan_square, env_seed, 400)
+    def _fine(self, way: np.ndarray, error: np.ndarray, go: Go) -> np.ndarray:
+        """A move and a turn that take into account how each disturbs the other."""
+        coast, mixed = self._scene.coupling(self._arm)
+        wanted = [
+            *_at_most(FINE_GAIN * way[:2] / LARGEST[0], go.speed),
+            *_at_most(FINE_GAIN * way[2:] / LARGEST[0], go.speed),
+            *_at_most(FINE_GAIN * error / LARGEST[3], FINE_TURN * go.speed),
+        ]
+        rest = coast / LARGEST
+        push = mixed @ (wanted * np.array(LARGEST) - coast) / LARGEST
+        # a push that is too large is made smaller as a whole, or it would be mixed
+        side = np.where(push < 0, -1.0, 1.0)
+        share = ((side - rest) / np.where(push == 0, 1e-9, push)).min()
+        return np.clip(rest + push * np.clip(share, 0.0, 1.0), -1.0, 1.0)
 
 
 def play(
@@ -142,7 +190,7 @@ def play(
 
     Args:
         task: Class of the environment.
-        plan: What the arm does.
+        plan: What the arm does, or each of them.
         env_seed: Seed of the start, and of what the plan draws.
         max_steps: Steps of an episode.
     """
@@ -150,7 +198,10 @@ def play(
     obs, info = env.reset(seed=env_seed)
     scene = Scene(env)
     rng = np.random.default_rng([env_seed, STREAM])
-    arms = [Arm(scene, 0, plan(scene, rng))]
+    plans = plan(scene, rng)
+    if not isinstance(plans, tuple):
+        plans = (plans,)
+    arms = [Arm(scene, i, one) for i, one in enumerate(plans)]
     model = env.model()
     seen, states, rewards = [], [], []
     actions: list[np.ndarray] = []
@@ -180,83 +231,48 @@ def play(
     )
 
 
-def plan_lift(scene: Scene, rng: np.random.Generator) -> Iterator[Go]:
-    """Over the cube, down, close, up: across any two of its sides."""
-    cube, turn = scene.body("cube_main")
-    _, hand = scene.hand()
-    speed = rng.uniform(0.55, 1.0)
-    yaw = _alike(_yaw(turn) + rng.normal(0, 0.05), _hand_yaw(hand), math.pi / 2)
-    down = hand_at(yaw)
-    above = cube + [*rng.uniform(-0.02, 0.02, 2), rng.uniform(0.05, 0.1)]
-    yield Go(above, down, OPEN, 0.02, 0.2, speed)
-    grasp = cube + [*rng.uniform(-0.004, 0.004, 2), rng.uniform(-0.006, 0.004)]
-    yield Go(grasp, down, OPEN, 0.008, 0.1, rng.uniform(0.4, 0.7), _pause(rng))
-    yield _close(grasp, down, rng)
-    up = grasp + [*rng.uniform(-0.03, 0.03, 2), rng.uniform(0.1, 0.15)]
-    yield Go(up, down, CLOSE, 0.02, 0.5, speed)
+def come_down(
+    scene: Scene,
+    aim: Aim,
+    slope: float,
+    hover: float,
+    lean: np.ndarray,
+    pace: float,
+) -> Iterator[Go]:
+    """Comes down on a thing as the hand gets straight over it.
 
-
-def plan_can(scene: Scene, rng: np.random.Generator) -> Iterator[Go]:
-    """Over the can, down, close, up, over its place, down, open, away."""
-    obj, _ = scene.body("Can_main")
-    _, hand = scene.hand()
-    speed = rng.uniform(0.6, 1.0)
-    yaw = _hand_yaw(hand) + rng.uniform(-0.5, 0.5)
-    down = hand_at(yaw)
-    above = obj + [*rng.uniform(-0.02, 0.02, 2), rng.uniform(0.1, 0.15)]
-    yield Go(above, down, OPEN, 0.03, 0.2, speed)
-    obj, _ = scene.body("Can_main")  # it fell a little at first
-    grasp = obj + [*rng.uniform(-0.005, 0.005, 2), rng.uniform(-0.01, 0.03)]
-    yield Go(grasp, down, OPEN, 0.01, 0.1, rng.uniform(0.4, 0.8), _pause(rng))
-    yield _close(grasp, down, rng)
-    place = np.array(scene.suite.target_bin_placements[scene.suite.object_id])
-    height = TABLE + rng.uniform(0.18, 0.26)
-    yield Go(np.array([*grasp[:2], height]), down, CLOSE, 0.05, 0.5, speed)
-    down = hand_at(yaw + rng.uniform(-0.4, 0.4))
-    over = np.array([*(place[:2] + rng.uniform(-0.025, 0.025, 2)), height])
-    yield Go(over, down, CLOSE, 0.06, 0.4, speed, most=80)
-    low = np.array([*over[:2], TABLE + rng.uniform(0.07, 0.12)])
-    slowly = rng.uniform(0.4, 0.8)
-    yield Go(low, down, CLOSE, 0.05, 0.4, slowly, _pause(rng), most=40)
-    yield Go(low, down, OPEN, 0.05, 1.0, 0.3, int(rng.integers(3, 6)))
-    yield Go(low + [-0.03, -0.03, 0.2], down, OPEN, 0.03, 1.0, speed)
-
-
-def plan_square(scene: Scene, rng: np.random.Generator) -> Iterator[Go]:
-    """Takes the nut by its handle, brings it over the peg, lowers it, lets go."""
-    nut, _ = scene.body("SquareNut_main")
-    handle = scene.site("SquareNut_handle_site")
-    _, hand = scene.hand()
-    speed = rng.uniform(0.6, 1.0)
-    along = (handle - nut)[:2] / np.linalg.norm((handle - nut)[:2])
-    bearing = math.atan2(along[1], along[0]) + rng.normal(0, 0.03)
-    down = hand_at(_alike(bearing, _hand_yaw(hand), math.pi))
-    height = TABLE + 0.03 + rng.uniform(0.06, 0.12)
-    above = np.array([*(handle[:2] + rng.uniform(-0.015, 0.015, 2)), height])
-    yield Go(above, down, OPEN, 0.02, 0.15, speed)
-    # a little above its middle, or the fingers would be stuck on the table
-    grasp = scene.site("SquareNut_handle_site") + [0, 0, rng.uniform(0.005, 0.012)]
-    grasp[:2] += rng.uniform(-0.008, 0.008) * along
-    slowly = rng.uniform(0.4, 0.7)
-    yield Go(grasp, down, OPEN, 0.008, 0.08, slowly, _pause(rng), most=60)
-    yield _close(grasp, down, rng)
-    yield Go(grasp + [0, 0, rng.uniform(0.14, 0.2)], down, CLOSE, 0.03, 0.5, speed)
-    peg, _ = scene.body("peg1")
-    for height, near, pace, stay in (
-        (1.1, 0.01, speed, 0),
-        (1.1, 0.003, 0.3, 1),
-        (0.95, 0.01, 0.25, 0),
-    ):
-        nut, turn = scene.body("SquareNut_main")
+    Args:
+        scene: What is known.
+        aim: From a hand's yaw, where the hand is to go, and what it is to turn [rad].
+        slope: So many times as high above it as off to its sides,
+        hover: and no higher than this [m].
+        lean: How far to the sides it aims when so high, x, y [m].
+        pace: Largest action.
+    """
+    for _ in range(REACH):
         place, hand = scene.hand()
-        # the nut fits in four ways
-        straight = Rotation.from_euler("z", -_alike(_yaw(turn), 0.0, math.pi / 2))
-        to = [*peg[:2], height] + straight.apply(place - nut)
-        level = hand_at(_hand_yaw(straight * hand))
-        yield Go(to, level, CLOSE, near, 0.03, pace, stay, most=70)
+        to, left = aim(yaw_of_hand(hand))
+        off = distance(to, place) + LEVER * abs(left) - OFF
+        if off < EASE and abs(to[2] - place[2]) < LEVEL:
+            break
+        rise = min(hover, slope * max(0.0, off))
+        to = np.add(to, [*(lean * rise / hover), rise])
+        down = hand_at(yaw_of_hand(hand) + part(left))
+        yield Go(to, down, OPEN, 0.0, speed=pace, most=1, fine=True)
+
+
+def grip(scene: Scene, rng: np.random.Generator) -> Iterator[Go]:
+    """Closes where the hand is."""
     place, hand = scene.hand()
-    yield Go(place, hand, OPEN, 0.05, 1.0, 0.3, 4)
-    yield Go(place + [0, 0, 0.12], hand, OPEN, 0.03, 1.0, speed)
+    yield Go(place, hand, OPEN, 0.0, most=some_pause(rng), fine=True)
+    yield Go(place, hand, CLOSE, 0.0, most=int(rng.integers(*GRIPPING)), fine=True)
+
+
+def leave(scene: Scene) -> Iterator[Go]:
+    """Opens where the hand is, and goes up."""
+    place, hand = scene.hand()
+    yield Go(place, hand, OPEN, 0.0, most=OPENING)
+    yield Go(np.add(place, [0, 0, 0.1]), hand, OPEN, 0.03, 1.0, 0.9, most=20)
 
 
 def hand_at(yaw: float) -> Rotation:
@@ -264,11 +280,18 @@ def hand_at(yaw: float) -> Rotation:
     return Rotation.from_euler("z", yaw) * DOWN
 
 
-def _close(place: np.ndarray, turn: Rotation, rng: np.random.Generator) -> Go:
-    return Go(place, turn, CLOSE, 0.05, 1.0, 0.3, int(rng.integers(*CLOSING)))
+def closing(
+    place: np.ndarray,
+    turn: Rotation,
+    rng: np.random.Generator,
+    steps: tuple[int, int] = CLOSING,
+) -> Go:
+    """Closes at a place, in so many steps."""
+    return Go(place, turn, CLOSE, 0.05, 1.0, 0.3, int(rng.integers(*steps)))
 
 
-def _pause(rng: np.random.Generator) -> int:
+def some_pause(rng: np.random.Generator) -> int:
+    """No step, one or two."""
     return int(rng.integers(0, 3))
 
 
@@ -281,18 +304,30 @@ def _at_most(vector: np.ndarray, largest: float) -> np.ndarray:
     return vector * min(1.0, largest / max(np.abs(vector).max(), 1e-9))
 
 
-def _yaw(turn: Rotation) -> float:
+def yaw_of(turn: Rotation) -> float:
+    """Where the first axis of a rotation points, seen from above [rad]."""
     x = turn.as_matrix()[:, 0]
     return math.atan2(x[1], x[0])
 
 
-def _hand_yaw(turn: Rotation) -> float:
-    return _yaw(turn * DOWN.inv())
+def yaw_of_hand(turn: Rotation) -> float:
+    """The yaw of a hand that points down, as of `hand_at` [rad]."""
+    return yaw_of(turn * DOWN.inv())
 
 
-def _alike(angle: float, near: float, symmetry: float) -> float:
+def alike(angle: float, near: float, symmetry: float) -> float:
     """Of the angles that look like this one, the nearest to another [rad]."""
     return near + (angle - near + symmetry / 2) % symmetry - symmetry / 2
+
+
+def part(left: float) -> float:
+    """So much of a turn that the shortest way there leads the right way round."""
+    return float(np.clip(left, -1.0, 1.0))
+
+
+def distance(place: np.ndarray, other: np.ndarray) -> float:
+    """Seen from above [m]."""
+    return float(np.linalg.norm((place - other)[:2]))
 
 
 def _rotation(matrix: np.ndarray) -> Rotation:
