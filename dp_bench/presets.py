@@ -1,9 +1,9 @@
 """The settings of every (method, task) pair in three tiers, with where they come from.
 
 `smoke` runs in seconds and shows that everything works; `laptop` is made for two
-processor cores; `paper` has the published settings, for a GPU. A row under the name of a
-group serves its tasks that have none of their own, and one under "*" all others, those of
-other packages too.
+processor cores; `paper` has the published settings, for a GPU. A row under the name of
+a group serves its tasks that have none of their own, and one under "*" all others,
+those of other packages too.
 """
 
 from __future__ import annotations
