@@ -143,12 +143,13 @@ class Arm:
                 continue
             go = self._go
             way, error = go.to - place, (go.turn * turn.inv()).as_rotvec()
-            there = np.linalg.norm(way) < go.near and np.linalg.norm(error) < go.aligned
+            near, aligned = np.linalg.norm(way), np.linalg.norm(error)
+            there = bool(near < go.near and aligned < go.aligned)
             there = there and (go.until is None or go.until())
             if self._steps >= go.most or (there and self._stayed >= go.stay):
                 self._go = None
                 continue
-            self._stayed += bool(there)
+            self._stayed += there
             self._steps += 1
             self._grip = go.grip
             if go.fine:

@@ -25,7 +25,7 @@ from .robomimic_script import (
 )
 
 UP = np.array([0.0, 0.0, 1.0])
-# ToolHang: the frame is a bar with a tip below and an arm above that ends in a lip;
+# the frame is a bar with a tip below and an arm above that ends in a lip;
 # its own z leads up along the bar, and its arm away from its own x
 FRAME_TIP = np.array([0.04375, 0.0, -0.13445])  # in the frame's axes [m]
 FRAME_GRIP = np.array([0.04375, 0.0, 0.0525])  # in the frame's axes [m]
@@ -36,6 +36,8 @@ TOOL_REACH = 0.0936  # from the middle of the tool to the middle of its ring [m]
 IN_HAND = 0.1  # a body whose middle is nearer to the hand may be held [m]
 RING_IN = 0.002  # a ring that is less far out hangs when it is let go [m]
 RING_ASIDE = 0.004  # a ring that is less far aside goes over the lip [m]
+
+Manner = tuple[float, float, float, int, int]
 
 
 def demonstrate(env_seed: int) -> Demonstration | None:
@@ -99,16 +101,16 @@ def _take_tool(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator
 def _hang_tool(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Go]:
     """Its ring down over the lip from outside, its end lowered, lets go, away."""
     above = rng.uniform(0.035, 0.05)
-    # out, height, tilt, near, aligned, speed, stay, most
-    way = (
-        (0.004, 0.002, 22, 0.004, 0.08, 0.4, 0, 30),
-        (0.003, 0.0, 40, 0.004, 0.1, 0.5, 0, 20),
-        (-0.002, -0.003, 58, 0.005, 0.15, 0.5, 0, 15),
+    # out, height, tilt; near, aligned, speed, stay, most
+    way: tuple[tuple[float, float, float, Manner], ...] = (
+        (0.004, 0.002, 22, (0.004, 0.08, 0.4, 0, 30)),
+        (0.003, 0.0, 40, (0.004, 0.1, 0.5, 0, 20)),
+        (-0.002, -0.003, 58, (0.005, 0.15, 0.5, 0, 15)),
     )
-    yield _ring_to(scene, 0.05, above + 0.03, 15, 0.04, 0.25, speed, 0, 80)
+    yield _ring_to(scene, 0.05, above + 0.03, 15, (0.04, 0.25, speed, 0, 80))
     for _ in range(TRIES):
         for _ in range(TRIES):  # the frame may turn a little meanwhile
-            yield _ring_to(scene, 0.004, above, 22, 0.005, 0.05, 0.6, 2, 50)
+            yield _ring_to(scene, 0.004, above, 22, (0.005, 0.05, 0.6, 2, 50))
             if abs(_ring_from_lip(scene)[1]) < RING_ASIDE:
                 break
         for stretch in way:
@@ -165,7 +167,7 @@ def _let_go(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Go
 
 
 def _ring_to(
-    scene: Scene, out: float, height: float, tilt: float, *manner: float
+    scene: Scene, out: float, height: float, tilt: float, manner: Manner
 ) -> Go:
     """Brings the tool's ring to a place beside the lip, as the frame is now.
 
@@ -174,7 +176,7 @@ def _ring_to(
         out: Where, outwards along the frame's arm [m],
         height: and upwards [m].
         tilt: How far the tool's other end is lowered [deg].
-        manner: The rest of a stretch, from `near` on, without `grip`.
+        manner: `near`, `aligned`, `speed`, `stay` and `most` of the stretch.
     """
     frame, turn = scene.body("frame_root")
     outward = -turn.as_matrix()[:, 0]
@@ -185,9 +187,10 @@ def _ring_to(
         "tool_root",
         ring,
         level * Rotation.from_euler("y", tilt, degrees=True),
-        [-TOOL_REACH, 0, 0],
+        np.array([-TOOL_REACH, 0, 0]),
     )
-    return Go(to, hand, CLOSE, *manner)
+    near, aligned, speed, stay, most = manner
+    return Go(to, hand, CLOSE, near, aligned, speed, stay, most)
 
 
 def _ring_from_lip(scene: Scene) -> np.ndarray:
