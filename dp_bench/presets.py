@@ -93,6 +93,24 @@ DP_C = {
         ),
         control="position",
     ),
+    ("robomimic", "laptop"): Preset(
+        UnetDiffusionConfig(
+            horizons=Horizons(1, 8, 12),
+            predicts="sample",
+            channels=(64, 128),
+            step_dim=128,
+            sample_steps=10,
+            obs_noise=0.01,
+        ),
+        Training(
+            updates=6000,
+            batch_size=128,
+            lr=2e-3,
+            keep_every=1500,
+            precision=EVERYWHERE,
+        ),
+        control="position",
+    ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
         UnetDiffusionConfig(
@@ -190,6 +208,17 @@ DP_T = {
             updates=9000, batch_size=128, lr=3e-3, betas=(0.9, 0.95),
             weight_decay=1e-3, grad_clip=1.0, sensor_noise=KITCHEN_NOISE,
             keep_every=1500, precision=EVERYWHERE,
+        ),
+        control="position",
+    ),
+    ("robomimic", "laptop"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(1, 8, 8), predicts="sample", width=96, layers=3,
+            sample_steps=10, dropout=0.0, obs_noise=0.01,
+        ),
+        Training(
+            updates=7500, batch_size=128, lr=3e-3, betas=(0.9, 0.95),
+            weight_decay=1e-3, grad_clip=1.0, keep_every=2500, precision=EVERYWHERE,
         ),
         control="position",
     ),
@@ -296,6 +325,16 @@ LSTM_GMM = {
         ),
         control="velocity",
     ),
+    ("robomimic", "laptop"): Preset(
+        LstmGmmConfig(
+            horizons=Horizons(1, 1, 10), reset_every=10, hidden=256, obs_noise=0.01
+        ),
+        Training(
+            updates=6000, batch_size=128, lr=2e-3, weight_decay=0.0, keep_every=1500,
+            precision=EVERYWHERE,
+        ),
+        control="velocity",
+    ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
         LstmGmmConfig(hidden=256, obs_noise=0.02),
@@ -378,6 +417,28 @@ IBC = {
         ),
         control="velocity",
     ),
+    ("robomimic", "laptop"): Preset(
+        IbcConfig(
+            horizons=Horizons(1, 1, 1),
+            hidden=128,
+            layers=3,
+            negatives=128,
+            positive_noise=0.05,
+            candidates=512,
+            rounds=8,
+            round_noise=0.1,
+            dropout=0.0,
+            obs_noise=0.01,
+        ),
+        Training(
+            updates=9000,
+            batch_size=128,
+            lr=2e-3,
+            keep_every=1500,
+            precision=EVERYWHERE,
+        ),
+        control="velocity",
+    ),
     # chosen on validation starts of PushT: results/pusht/README.md
     ("*", "laptop"): Preset(
         IbcConfig(
@@ -438,6 +499,17 @@ BET = {
             updates=12_000, batch_size=128, lr=1e-3, betas=(0.9, 0.95),
             weight_decay=0.1, grad_clip=1.0, sensor_noise=KITCHEN_NOISE,
             keep_every=2000, precision=EVERYWHERE,
+        ),
+        control="velocity",
+    ),
+    ("robomimic", "laptop"): Preset(
+        BetConfig(
+            horizons=Horizons(4, 1, 4), width=96, heads=4, layers=4, dropout=0.0,
+            obs_noise=0.01,
+        ),
+        Training(
+            updates=10_000, batch_size=128, lr=1e-3, betas=(0.9, 0.95),
+            weight_decay=0.1, grad_clip=1.0, keep_every=2500, precision=EVERYWHERE,
         ),
         control="velocity",
     ),
