@@ -50,6 +50,12 @@ class List:
             sources = "; ".join(f"{n}: {s.about}" for n, s in task.sources.items())
             table.add_row(task.name, task.about, ", ".join(task.obs_kinds), sources)
         show(table)
+        groups: dict[str, list[str]] = {}
+        for task in plugins.tasks().values():
+            if task.group:
+                groups.setdefault(task.group, []).append(task.name)
+        for group, names in groups.items():
+            show(f"compare --task {group}: {', '.join(names)}, and a table of all")
         table = Table("method", "name", "what it does", title="Methods")
         for method in plugins.methods().values():
             table.add_row(method.name, method.title, method.about)
@@ -166,7 +172,8 @@ class Demos:
 @dataclass(frozen=True)
 class _Common:
     task: str = ""
-    """Task to work on; the first that `dp-bench list` names if left out."""
+    """Task to work on; the first that `dp-bench list` names if left out. For compare a
+    group of tasks, too: robomimic."""
     preset: Tier = "laptop"
     """Tier of the settings: seconds, two processor cores, or as published (a GPU)."""
     set: Annotated[tuple[str, ...], Words(metavar="NAME=VALUE")] = ()

@@ -93,6 +93,7 @@ DP_C = {
         ),
         control="position",
     ),
+    # from Kitchen, not chosen yet
     ("robomimic", "laptop"): Preset(
         UnetDiffusionConfig(
             horizons=Horizons(1, 8, 12),
@@ -211,6 +212,7 @@ DP_T = {
         ),
         control="position",
     ),
+    # from Kitchen, not chosen yet
     ("robomimic", "laptop"): Preset(
         TransformerDiffusionConfig(
             horizons=Horizons(1, 8, 8), predicts="sample", width=96, layers=3,
@@ -325,6 +327,7 @@ LSTM_GMM = {
         ),
         control="velocity",
     ),
+    # from Kitchen, not chosen yet
     ("robomimic", "laptop"): Preset(
         LstmGmmConfig(
             horizons=Horizons(1, 1, 10), reset_every=10, hidden=256, obs_noise=0.01
@@ -417,6 +420,7 @@ IBC = {
         ),
         control="velocity",
     ),
+    # from Kitchen, not chosen yet
     ("robomimic", "laptop"): Preset(
         IbcConfig(
             horizons=Horizons(1, 1, 1),
@@ -502,6 +506,7 @@ BET = {
         ),
         control="velocity",
     ),
+    # from Kitchen, not chosen yet
     ("robomimic", "laptop"): Preset(
         BetConfig(
             horizons=Horizons(4, 1, 4), width=96, heads=4, layers=4, dropout=0.0,
