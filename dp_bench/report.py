@@ -132,7 +132,12 @@ def make(folder: Path) -> Table:
     test = [r for r in found if r.starts == "test"]
     from dp_bench import plots, tables
 
-    table = tables.summary(test or found, published=published(folder))
+    table = tables.summary(
+        test or found,
+        published=published(folder),
+        # of Robomimic there are two tables; the one of `ph` belongs beside the others
+        published_demos="mh" if folder.name == "mh" else "ph",
+    )
     texts = {
         "table.md": tables.to_markdown(table),
         "table.tex": tables.to_latex(table),

@@ -1,5 +1,7 @@
 """Tables of several tasks: a column for each, and their mean."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -126,6 +128,20 @@ def test_a_report_writes_the_table_of_a_group(tmp_path, capsys):
         tmp_path / "robomimic" / "can",
         tmp_path / "robomimic" / "lift",
     ]
+
+
+@pytest.mark.parametrize(("source", "last10"), [("scripted", 0.96), ("mh", 0.93)])
+def test_published_numbers_are_those_of_the_same_demonstrations(
+    source, last10, tmp_path, shared
+):
+    shutil.copy(shared / "published.csv", tmp_path / "published.csv")
+    folder = tmp_path / report.folder_of("lift", source)
+    (folder / "records").mkdir(parents=True)
+    records.append(
+        folder / "records" / "lstm.jsonl", episodes("lift", "lstm_gmm", [1, 2])
+    )
+    table = report.make(folder)
+    assert table.data["score_published_last10"].tolist() == [last10]
 
 
 def test_a_group_is_named_like_a_task():
