@@ -1,16 +1,23 @@
 """The table of all tasks. Environments are named by strings and imported when made."""
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
 
 from dp_bench.task import Column, DemoSource, Fork, Task
 
-PEOPLE = "300 episodes of six people, of mixed quality"
-PAIRS = "300 episodes of pairs of people, of mixed quality"
+PROFICIENT = {"ph": "200 human episodes of practised people, from the hub"}
+MIXED = PROFICIENT | {"mh": "300 human episodes of mixed quality, from the hub"}
 
 
 def _robomimic(
-    name: str, cls: str, about: str, steps: int, mh: str | None, arms: int = 1
+    name: str,
+    cls: str,
+    about: str,
+    *,
+    positions: int,
+    steps: int = 400,
+    human: Mapping[str, str] = MIXED,
+    arms: int = 1,
 ) -> Task:
     """One of the five tasks of Robomimic.
 
@@ -18,45 +25,34 @@ def _robomimic(
         name: Of the task, here and in the published files.
         cls: Of the environment.
         about: One line for a person.
+        positions: How many numbers of a state are time and positions.
         steps: Limit of an episode.
-        mh: Which people showed it whose demonstrations are of mixed quality; None
-            where there are none.
+        human: Published demonstrations by name, with a line about each.
         arms: How many there are.
     """
     where = "dp_bench.envs.robomimic"
-    seen = ("eef_pos", "eef_quat", "gripper_qpos")
+    parts = ("eef_pos", "eef_quat", "gripper_qpos")
+    seen = ["object", *(f"robot{i}_{part}" for i in range(arms) for part in parts)]
+    rows = ("states", "actions", "rewards", *(f"obs/{key}" for key in seen))
     sources = {
         "scripted": DemoSource(
-            about="200 starts played by a script, made here in minutes",
+            about="200 episodes of a script, made here in minutes",
             script=f"dp_bench.envs.{name}_script:demonstrate",
             env_seeds=range(400),
             most=200,
-        ),
-        "ph": DemoSource(about="200 episodes of one practised person"),
-        "mh": DemoSource(about=f"{mh}", max_steps=500 if steps == 400 else None),
-    }
-    if mh is None:
-        del sources["mh"]
-    published = {
-        key: replace(
-            source,
+        )
+    } | {
+        key: DemoSource(
+            about=line,
             hub=(
                 "robomimic/robomimic_datasets",
                 f"v1.5/{name}/{key}/low_dim_v15.hdf5",
             ),
             convert=f"{where}:{cls}.demos_from_robomimic",
-            arrays=(
-                "states",
-                "actions",
-                "rewards",
-                "obs/object",
-                *(f"obs/robot{i}_{part}" for i in range(arms) for part in seen),
-                "model_file",
-                "env_args",
-            ),
+            arrays=(*rows, "model_file", "env_args"),
+            max_steps=500 if (key, steps) == ("mh", 400) else None,
         )
-        for key, source in sources.items()
-        if not source.script
+        for key, line in human.items()
     }
     return Task(
         name=name,
@@ -67,7 +63,8 @@ def _robomimic(
         score="dp_bench.envs.scores:solved",
         obs_kinds=("state", "image"),
         controls=("velocity", "position"),
-        sources=sources | published,
+        sources=sources,
+        positions=positions,
         layout=f"{where}:{cls}.layout",
         group="robomimic",
     )
@@ -182,22 +179,24 @@ TASKS = {
                 downwards=True,
             ),
         ),
-        *(
-            _robomimic(*args)
-            for args in (
-                ("lift", "Lift", "lift a cube", 400, PEOPLE),
-                ("can", "Can", "put a can from a bin into its place", 400, PEOPLE),
-                ("square", "Square", "put a square nut over a peg", 400, PEOPLE),
-                (
-                    "transport",
-                    "Transport",
-                    "two arms hand a hammer over, and clear a bin",
-                    700,
-                    PAIRS,
-                    2,
-                ),
-                ("tool_hang", "ToolHang", "set up a frame, hang a tool", 700, None),
-            )
+        _robomimic("lift", "Lift", "lift a cube", positions=17),
+        _robomimic("can", "Can", "put a can into its place", positions=38),
+        _robomimic("square", "Square", "put a square nut over a peg", positions=24),
+        _robomimic(
+            "transport",
+            "Transport",
+            "two arms hand a hammer over, and clear a bin",
+            positions=61,
+            steps=700,
+            arms=2,
+        ),
+        _robomimic(
+            "tool_hang",
+            "ToolHang",
+            "set up a frame, and hang a tool on it",
+            positions=31,
+            steps=700,
+            human=PROFICIENT,
         ),
     )
 }
