@@ -99,8 +99,8 @@ class Demos:
     from_: Annotated[Path | None, Words(name="from", metavar="PATH")] = None
     """A file or folder to import instead of downloading."""
     mask: str | None = None
-    """With --from, and a file of robomimic: the name of a list in it; only these
-    episodes are imported."""
+    """Of a file of robomimic: the name of a list in it; only these episodes are
+    imported or checked."""
     source: str | None = None
     """Which demonstrations of the task; the first that `dp-bench list` names if left
     out."""
@@ -142,12 +142,12 @@ class Demos:
 
         if self.file is None:
             raise BadInput("name the file: `dp-bench demos check FILE`")
-        if self.task is None and demonstrations.is_ours(self.file):
+        if self.task is None and not self.mask and demonstrations.is_ours(self.file):
             found = demonstrations.load(self.file)
             task = plugins.task(found.task)
         else:
             task = _task(self.task)
-            found = readers.read(self.file, task, self.source)
+            found = readers.read(self.file, task, self.source, self.mask)
         task.actions_of(found, self.control)  # refuses early
         print(_described(found))
         report = doctor.replay(found, task)
@@ -367,7 +367,7 @@ class Eval:
                     processes=self.processes,
                     device=device,
                 )
-        _show_records(found)
+        _show_records(found, RunFolder(self.run_folders[0]).info().demos_source)
         if self.video:
             from dp_bench.videos import film
 
@@ -434,11 +434,14 @@ class Compare(_Common):
         if len(each) == 1:
             each[0]._one_task()
             return
-        for one in each:
+        for one in each:  # what cannot work or be had, should fail at once
             one.cells(one.methods or tuple(plugins.methods()), one.seeds)
+        for one in each:
+            if not one.scripted():
+                one.obtain()
         names = ", ".join(task.name for task in tasks)
         print(f"{self.task}: {names}, one after the other", flush=True)
-        failed = []
+        failed, out = [], None
         for one in each:
             try:
                 out = one._one_task()
@@ -446,8 +449,8 @@ class Compare(_Common):
                 print(f"dp-bench: {one.task}: {error}", file=sys.stderr)
                 failed.append(f"{one.task}: {error}")
                 continue
-            for table in report.make_groups(out):
-                show(table)
+        for table in report.make_groups(out) if out else []:
+            show(table)
         if failed:
             raise BadInput(f"{len(failed)} of {len(each)} tasks failed; {failed[0]}")
 
@@ -482,6 +485,7 @@ class Compare(_Common):
         ends = bench.grid(cells, jobs=self.jobs, finished=finished)
         if folders:
             report.make(folder)
+            report.make_groups(out)
             _show_runs([end.folder for end in ends if end.folder])
             print(f"records, tables and figures: {folder}")
         failed = [end for end in ends if end.error]
@@ -599,15 +603,20 @@ def _show_runs(folders: Sequence[Path]) -> None:
     from dp_bench import records
     from dp_bench.checkpoint import RunFolder
 
-    found = [r for f in folders for r in records.read(RunFolder(f).records)]
-    _show_records([r for r in found if r.starts == "test"])
+    runs = [RunFolder(folder) for folder in folders]
+    found = [r for run in runs for r in records.read(run.records)]
+    source = runs[0].info().demos_source if runs else ""
+    _show_records([r for r in found if r.starts == "test"], source)
 
 
-def _show_records(found: Sequence[Any]) -> None:
+def _show_records(found: Sequence[Any], source: str) -> None:
     from dp_bench import report, tables
 
     table = tables.summary(
-        found, published=report.published(Path("results")), steps="all"
+        found,
+        published=report.published(Path("results")),
+        published_demos=report.published_of(source),
+        steps="all",
     )
     _print_table(tables, table)
 

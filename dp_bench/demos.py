@@ -103,8 +103,13 @@ class Demos:
             self._refuse(f"{len(ends)} episodes have {len(self.scores)} scores")
         if self.models and len(self.models) != len(ends):
             self._refuse(f"{len(ends)} episodes have {len(self.models)} models")
+        if self.last_obs and set(self.last_obs) != set(self.obs):
+            self._refuse(
+                f"last observations {', '.join(self.last_obs)} must be of the same "
+                f"kinds as observations {', '.join(self.obs)}"
+            )
         for kind, array in self.last_obs.items():
-            wanted = (len(ends), *self.obs[kind].shape[1:]) if kind in self.obs else ()
+            wanted = (len(ends), *self.obs[kind].shape[1:])
             if array.shape != wanted:
                 self._refuse(
                     f"last observations {kind!r} have shape {array.shape}, and must "
@@ -416,7 +421,7 @@ def load(path: str | Path) -> Demos:
             f"{path} is not a file of demonstrations that dp-bench wrote: import it "
             f"with `dp-bench demos TASK --from PATH`"
         )
-    remedy = "delete it and run `dp-bench demos TASK` again"
+    remedy = "get or make it again: `dp-bench demos TASK` does, once it is deleted"
     try:
         with h5py.File(path, "r") as file:
             demos, checksum = _read(file["data"])
@@ -440,7 +445,7 @@ def is_ours(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "data" in file and file["data"].attrs.get("format") == FORMAT
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, KeyError):
         return True
 
 

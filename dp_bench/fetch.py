@@ -153,7 +153,7 @@ def obtain(
     published = task.sources[source]
     url = published.url
     if published.minari or published.hub:
-        demos = readers.read(_through_client(published), task, source)
+        demos = readers.read(_through_client(published, source), task, source)
         _check_digest(demos, task)
         return _keep(demos)
     if url is None:
@@ -197,15 +197,15 @@ def _first_source(task: Task) -> str:
     return next(iter(task.sources))
 
 
-def _through_client(published: DemoSource) -> Path:
+def _through_client(published: DemoSource, source: str) -> Path:
     """What is published where a library knows how to get it."""
     if published.minari:
-        return _through_minari(published.minari)
+        return _through_minari(published.minari, source)
     assert published.hub
-    return _from_hub(*published.hub)
+    return _from_hub(*published.hub, source)
 
 
-def _from_hub(repository: str, name: str) -> Path:
+def _from_hub(repository: str, name: str, source: str) -> Path:
     """A file of a dataset on the Hugging Face hub; it goes on where it stopped.
 
     Raises:
@@ -217,16 +217,21 @@ def _from_hub(repository: str, name: str) -> Path:
     except ImportError as error:
         raise BadInput(
             f"{what} needs a client: pip install huggingface_hub, or get the file "
-            f"elsewhere and name it with `dp-bench demos TASK --from PATH`"
+            f"elsewhere and name it with `dp-bench demos TASK --source {source} --from "
+            f"PATH`"
         ) from error
+    print(f"Asking the Hugging Face hub for {name}", file=sys.stderr, flush=True)
+    logging.disable(logging.WARNING)  # else the client tells of every try
     try:
         found = huggingface_hub.hf_hub_download(repository, name, repo_type="dataset")
     except Exception as error:  # of whichever client fetches it
-        raise _unreachable(what, error) from error
+        raise _unreachable(what, error, f" --source {source}") from error
+    finally:
+        logging.disable(logging.NOTSET)
     return Path(found)
 
 
-def _through_minari(dataset: str) -> Path:
+def _through_minari(dataset: str, source: str) -> Path:
     """The folder of a dataset among the user's own of Minari, fetched if need be.
 
     Raises:
@@ -238,7 +243,8 @@ def _through_minari(dataset: str) -> Path:
     except ImportError as error:
         raise BadInput(
             f"{dataset} is published through Minari: pip install 'minari[hf]', or get "
-            f"the file elsewhere and name it with `dp-bench demos TASK --from PATH`"
+            f"the file elsewhere and name it with `dp-bench demos TASK --source "
+            f"{source} --from PATH`"
         ) from error
     folder = Path(get_dataset_path(dataset))
     if (folder / "data" / "main_data.hdf5").is_file():
@@ -249,7 +255,8 @@ def _through_minari(dataset: str) -> Path:
         with contextlib.redirect_stdout(sys.stderr):
             minari.download_dataset(dataset, force_download=True)  # parts may be there
     except Exception as error:  # of whichever client fetches it
-        raise _unreachable(f"{dataset} through Minari", error) from error
+        what = f"{dataset} through Minari"
+        raise _unreachable(what, error, f" --source {source}") from error
     finally:
         logging.disable(logging.NOTSET)
     return folder
@@ -320,10 +327,11 @@ def _range_start(response: Any) -> int:
     return int(match[1]) if match else 0
 
 
-def _unreachable(url: str, reason: object) -> BadInput:
+def _unreachable(url: str, reason: object, option: str = "") -> BadInput:
     reason = " ".join(str(getattr(reason, "reason", "") or reason).split())
     return BadInput(
         f"the download of {url} failed ({reason or 'no answer'}): try again, or get "
-        f"the file elsewhere and name it: `DEMOS=PATH` with make, `--demos PATH` "
-        f"to train and compare, or `dp-bench demos TASK --from PATH` to keep it"
+        f"the file elsewhere and name it: `DEMOS=PATH` with make, `--demos PATH"
+        f"{option}` to train and compare, or `dp-bench demos TASK{option} --from PATH` "
+        f"to keep it"
     )

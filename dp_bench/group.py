@@ -2,6 +2,7 @@
 
 results/<group>/<task>/             of each task, see report.py
 results/<group>/table.md .csv, success.png   remade from these
+results/<group>/<source>/table.md ...   the same for other demonstrations than the first
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def _cells(data: pd.DataFrame, tasks: Sequence[str]) -> tuple[list[str], list[An
 def _number(row: pd.Series, name: str) -> str:
     if pd.isna(row[name]):
         return NOTHING
-    return f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
+    value, low, high = (row[name + end] for end in ("", "_low", "_high"))
+    return f"{value:.2f}" + ("" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]")
 
 
 def _notes(data: pd.DataFrame, tables: Mapping[str, Table]) -> list[str]:

@@ -115,6 +115,12 @@ def task(name: str) -> Task:
     Raises:
         BadInput: When there is none, with the names there are.
     """
+    members = [task.name for task in tasks().values() if task.group == name]
+    if members and name not in tasks():
+        raise BadInput(
+            f"{name!r} is a group of tasks, which only compare takes; name one of "
+            f"{', '.join(members)}"
+        )
     return _find(tasks(), "task", name)
 
 

@@ -102,21 +102,27 @@ def make_groups(results: Path) -> list[Any]:
     """Remakes the tables of groups of tasks, where any of their tasks has records.
 
     Args:
-        results: Folder with a folder for each group.
+        results: Folder with a folder for each group, or one of these.
 
     Returns:
         Tables for the terminal.
     """
     from dp_bench import group, tables
 
-    found: dict[str, dict[str, Table]] = {}
+    found: dict[Path, dict[str, Table]] = {}
     for task in plugins.tasks().values():
-        folder = results / task.group / task.name
-        if task.group and (folder / "records").is_dir():
-            test = [r for r in records.read(folder / "records") if r.starts == "test"]
+        if not task.group:
+            continue
+        root = results if results.name == task.group else results / task.group
+        own = root / task.name
+        for place in sorted(own.rglob("records")) if own.is_dir() else []:
+            test = [r for r in records.read(place) if r.starts == "test"]
             if test:
-                found.setdefault(task.group, {})[task.name] = tables.summary(test, task)
-    return [group.make(results / name, of) for name, of in found.items()]
+                source = place.parent.relative_to(own)
+                found.setdefault(root / source, {})[task.name] = tables.summary(
+                    test, task
+                )
+    return [group.make(folder, of) for folder, of in found.items()]
 
 
 def make(folder: Path) -> Table:
@@ -135,8 +141,7 @@ def make(folder: Path) -> Table:
     table = tables.summary(
         test or found,
         published=published(folder),
-        # of Robomimic there are two tables; the one of `ph` belongs beside the others
-        published_demos="mh" if folder.name == "mh" else "ph",
+        published_demos=published_of(folder.name),
     )
     texts = {
         "table.md": tables.to_markdown(table),
@@ -189,6 +194,14 @@ def published(folder: Path) -> Any:
         if (place / "published.csv").is_file():
             return pd.read_csv(place / "published.csv")
     return None
+
+
+def published_of(source: str) -> str:
+    """Which published demonstrations results from a source belong beside.
+
+    Of Robomimic there are two tables: of those of mixed quality, and of the rest.
+    """
+    return "mh" if source == "mh" else "ph"
 
 
 def _with_several_steps(found: list[Record]) -> list[Record]:

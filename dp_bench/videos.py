@@ -38,8 +38,10 @@ class _Panel:
             obs_kind=info.obs_kind,
             control=info.control,
             variant=variant,
+            source=info.demos_source,
             render_mode="rgb_array",
         )
+        self.max_steps = self.task.max_steps_of(info.demos_source)
         self.score = plugins.load(self.task.score)
 
     def reset(self, env_seed: int) -> None:
@@ -108,13 +110,13 @@ def film(
     if len(names) > 1:
         raise BadInput(f"a video shows one task, these runs are of {', '.join(names)}")
     panels = [_Panel(folder, variant, changes or {}) for folder in folders]
-    task = panels[0].task
+    task, most = panels[0].task, max(panel.max_steps for panel in panels)
     variant = variant or next(iter(task.variants))
     rate = int(panels[0].env.metadata["render_fps"])
     written = []
     writer: Any  # imageio does not say that it can append
     try:
-        with progress.bar("Filming [steps]", task.max_steps * len(env_seeds)) as bar:
+        with progress.bar("Filming [steps]", most * len(env_seeds)) as bar:
             for env_seed in env_seeds:
                 path = Path(out) / f"{task.name}-{variant}-{env_seed}.mp4"
                 with (
@@ -135,7 +137,7 @@ def film(
                         bar.advance(1)
                     for _ in range(int(HOLD * rate)):
                         writer.append_data(_together(panels))
-                bar.advance(task.max_steps - steps)
+                bar.advance(most - steps)
                 written.append(path)
     finally:
         for panel in panels:

@@ -50,6 +50,7 @@ def _robomimic(
             ),
             convert=f"{where}:{cls}.demos_from_robomimic",
             arrays=(*rows, "model_file", "env_args"),
+            # as in Chi et al. (2023): Transport and ToolHang have 700 for all
             max_steps=500 if (key, steps) == ("mh", 400) else None,
         )
         for key, line in human.items()

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -53,6 +54,7 @@ SEEN_WIDTHS = {"eef_pos": 3, "eef_quat": 4, "gripper_qpos": 2}  # of an arm
 SEEN_PER_ARM = sum(SEEN_WIDTHS.values())
 WIDTH, HEIGHT = 480, 480  # of pictures [px]
 FARTHEST = 100.0  # limit of observations
+LARGEST_NUMBER = 1e6  # in files
 LEAST_AREA = 1e-9  # between two rows of a rotation, below which they have no direction
 
 # Of the published demonstrations in their form for robosuite 1.5: a velocity action
@@ -133,7 +135,12 @@ class Robomimic(gym.Env[Any, np.ndarray]):
     ## Differences from robosuite
     - Starts are functions of the seed alone; robosuite goes on drawing from one
       generator. Models are built anew only where starts differ in them.
-    - MuJoCo's solver starts each step afresh, so that equal states go on equally.
+    - MuJoCo's solver starts each step afresh, and arms lean towards the posture that
+      starts are drawn around, and not towards the one that was drawn, so that equal
+      states go on equally.
+    - Objects as seen from a hand are right after a reset, too: robosuite begins with
+      zeros there. After a step they are seen from where the hand was before its last
+      instant, as in robosuite.
     """
 
     metadata = {  # noqa: RUF012 (Gymnasium wants a dictionary)
@@ -168,6 +175,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         with _quietly():
             self._suite = robosuite.make(**suite_arguments(self.suite_name, self.arms))
         self._foreign = False  # whether the model is one that was given
+        self._remember_model()
         self._renderers: dict[tuple[int, int], Any] = {}
         self._window = Window(self._name, CONTROL_RATE)
         self._draw(0)
@@ -235,7 +243,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
 
     def model(self) -> str:
         """MuJoCo's XML of the model, as `reset(options={"model": ...})` takes it."""
-        return str(self._suite.sim.model.get_xml())
+        return self._xml
 
     @classmethod
     def targets(cls, states: np.ndarray, velocities: np.ndarray) -> np.ndarray:
@@ -269,7 +277,14 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         """Demonstrations of this task as files of robomimic have them."""
         names = object_and_arms(cls.arms)
         widths = {name: SEEN_WIDTHS[name.split("_", 1)[1]] for name in names[1:]}
-        whole = demos.obs["state"].shape[1]
+        state = demos.obs.get("state", np.empty(0))
+        whole = state.shape[1] if state.ndim == 2 else 0
+        if whole <= sum(widths.values()):
+            raise BadInput(
+                f"demonstrations of {cls.__name__} must hold 'state' observations, "
+                f"more than {sum(widths.values())} numbers a row; they hold "
+                f"{ {kind: seen.shape for kind, seen in demos.obs.items()} }"
+            )
         arguments = suite_arguments(cls.suite_name, cls.arms)
         name = arguments.pop("env_name")
         return Layout(
@@ -305,24 +320,19 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         if name not in (None, cls.suite_name):
             raise BadInput(f"they are of {name}, and not of {cls.suite_name}")
         env = shared(cls)
+        keys = object_and_arms(cls.arms)
         rows, size = int(episode_ends[-1]), len(env._state())
-        for what, widths in (
-            ("states", (size - cls.arms, size)),  # grippers may have been left out
-            ("actions", (7 * cls.arms,)),
-        ):
-            if arrays[what].shape not in [(rows, width) for width in widths]:
-                raise BadInput(
-                    f"{what} of {cls.__name__} have {widths[0]} numbers a row, and "
-                    f"these have shape {arrays[what].shape}"
-                )
-        seen = [arrays[f"obs/{key}"] for key in object_and_arms(cls.arms)]
-        obs = np.concatenate([part.reshape(rows, -1) for part in seen], axis=1)
-        wanted = env._state_of(env._seen).shape
-        if obs.shape[1:] != wanted:
-            raise BadInput(
-                f"observations of {cls.__name__} have {wanted[0]} numbers a row, and "
-                f"these have {obs.shape[1]}"
-            )
+        whole = len(env._state_of(env._seen))
+        widths = {
+            "states": (size - cls.arms, size),  # grippers may have been left out
+            "actions": (7 * cls.arms,),
+            "obs/object": (whole - SEEN_PER_ARM * cls.arms,),
+            **{f"obs/{key}": (SEEN_WIDTHS[key.split("_", 1)[1]],) for key in keys[1:]},
+        }
+        for what, wide in widths.items():
+            _check_numbers(what, arrays[what], [(rows, width) for width in wide])
+        _check_numbers("rewards", arrays["rewards"], [(rows,)])
+        obs = np.concatenate([arrays[f"obs/{key}"] for key in keys], axis=1)
         begins = np.array([0, *episode_ends[:-1]])
         states = arrays["states"]
         if states.shape[1] < size:
@@ -331,7 +341,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         return Demos(
             task=cls.__name__,
             source="ph",
-            obs={"state": obs.astype(np.float32)},
+            obs={"state": obs.astype(np.float32).clip(-FARTHEST, FARTHEST)},
             actions=arrays["actions"],
             states=states,
             rewards=arrays["rewards"],
@@ -349,23 +359,33 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         suite.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
         suite.hard_reset = self.model_varies or self._foreign
         with _quietly():
-            self._seen = suite.reset()
+            suite.reset()
         if suite.hard_reset:
             self._forget_renderers()
+            self._remember_model()
         self._foreign = False
         self._set_up_controllers()
+        self._look()
 
     def _take_model(self, xml: str) -> None:
         suite = self._suite
+        self._foreign = True  # whatever comes of it, the next start needs its own
+        self._forget_renderers()
         try:
             with _quietly():
                 suite.reset_from_xml_string(suite.edit_model_xml(xml))
         except Exception as error:  # of parsers, of MuJoCo, of robosuite
             said = " ".join(str(error).split())[:200]
             raise BadInput(f"model is not one of {self._name}: {said}") from error
-        self._foreign = True
-        self._forget_renderers()
+        finally:
+            suite.deterministic_reset = False
+        self._remember_model()
         self._set_up_controllers()
+        self._look()
+
+    def _remember_model(self) -> None:
+        """MuJoCo can write only what was loaded last in this process: so, at once."""
+        self._xml = str(self._suite.sim.model.get_xml())
 
     def _take(self, state: np.ndarray) -> None:
         suite = self._suite
@@ -375,7 +395,12 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         for robot, closed in zip(suite.robots, told, strict=True):
             robot.gripper[PART].current_action = closed * np.array([-1.0, 1.0])
         self._set_up_controllers()
-        self._seen = suite._get_observations(force_update=True)
+        self._look()
+
+    def _look(self) -> None:
+        """Observes; a second time, as objects are seen from where hands were before."""
+        for _ in range(2):
+            self._seen = self._suite._get_observations(force_update=True)
 
     def _controllers(self) -> list[Any]:
         return [
@@ -385,11 +410,14 @@ class Robomimic(gym.Env[Any, np.ndarray]):
 
     def _set_up_controllers(self) -> None:
         """They are made anew by each reset of robosuite."""
-        for controller in self._controllers():
+        for robot, controller in zip(
+            self._suite.robots, self._controllers(), strict=True
+        ):
             controller.input_type = (
                 "absolute" if self.control == "position" else "delta"
             )
             controller.update(force=True)
+            controller.initial_joint = np.array(robot.init_qpos, np.float64)
             controller.reset_goal()
 
     def _as_rotation_vectors(self, action: np.ndarray) -> np.ndarray:
@@ -639,10 +667,23 @@ def _environment_of(env_args: str) -> tuple[str | None, tuple[int, ...]]:
         name, version = args.get("env_name"), str(args.get("env_version") or "")
     except (ValueError, AttributeError) as error:
         raise BadInput("its attribute env_args is no JSON of robomimic") from error
-    numbers = version.split(".")
-    if not all(number.isdigit() for number in numbers):
-        return name, ()
-    return name, tuple(int(number) for number in numbers)
+    numbers = re.match(r"([0-9]+)\.([0-9]+)", version)
+    return name, tuple(int(number) for number in numbers.groups()) if numbers else ()
+
+
+def _check_numbers(what: str, array: np.ndarray, shapes: list[tuple[int, ...]]) -> None:
+    """Refuses what is no array of finite real numbers of one of these shapes."""
+    if array.dtype.kind not in "fiub" or array.shape not in shapes:
+        raise BadInput(
+            f"{what} must be numbers of shape {' or '.join(map(str, shapes))}, and are "
+            f"{array.dtype} {array.shape}"
+        )
+    bad = ~(np.abs(array.reshape(len(array), -1)) <= LARGEST_NUMBER).all(axis=1)
+    if bad.any():
+        raise BadInput(
+            f"{what} must be finite and no larger than {LARGEST_NUMBER:g}, and are not "
+            f"in row {int(bad.argmax())}"
+        )
 
 
 def _action_space(control: str, arms: int) -> spaces.Box:

@@ -130,6 +130,24 @@ def test_a_report_writes_the_table_of_a_group(tmp_path, capsys):
     ]
 
 
+def test_other_demonstrations_have_a_table_of_their_own(tmp_path):
+    for source, solved in (("scripted", range(10)), ("ph", range(3))):
+        folder = tmp_path / report.folder_of("can", source) / "records"
+        folder.mkdir(parents=True)
+        records.append(folder / "bet.jsonl", episodes("can", "bet", solved))
+    assert len(report.make_groups(tmp_path)) == 2
+    for place, share in ((".", "1.00"), ("ph", "0.30")):
+        text = (tmp_path / "robomimic" / place / "table.md").read_text()
+        assert f"| BET    | {share} " in text
+    assert len(report.make_groups(tmp_path / "robomimic")) == 2
+
+
+def test_one_number_has_no_interval():
+    one = tables.summary(episodes("can", "bet", [0])[:1], plugins.task("can"))
+    _, rows = group._cells(group.combine({"can": one}), ["can"])
+    assert rows[0][1:] == ["1.00 [0.21, 1.00]", "1.00 [0.21, 1.00]"]
+
+
 @pytest.mark.parametrize(("source", "last10"), [("scripted", 0.96), ("mh", 0.93)])
 def test_published_numbers_are_those_of_the_same_demonstrations(
     source, last10, tmp_path, shared
@@ -147,6 +165,8 @@ def test_published_numbers_are_those_of_the_same_demonstrations(
 def test_a_group_is_named_like_a_task():
     assert [t.name for t in group.named("robomimic")] == [t.name for t in GROUP]
     assert [t.name for t in group.named("pusht")] == ["pusht"]
+    with pytest.raises(BadInput, match="'robomimic' is a group of tasks, which only"):
+        plugins.task("robomimic")
     with pytest.raises(BadInput, match=r"no task 'robotic'.* groups robomimic"):
         group.named("robotic")
 

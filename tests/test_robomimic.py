@@ -118,11 +118,46 @@ def test_from_a_state_it_goes_on_as_if_nothing_had_happened(name):
         *_, info = env.step(action)
     state = info["state"]
     later = [env.step(action)[-1]["state"] for action in actions[5:]]
-    env.reset(seed=6)
-    _, info = env.reset(seed=5, options={"state": state})
-    np.testing.assert_array_equal(info["state"], state)
-    again = [env.step(action)[-1]["state"] for action in actions[5:]]
-    np.testing.assert_array_equal(again, later)
+    seeds = (5,) if TASKS[name].model_varies else (5, 6, None)  # another draws another
+    for seed in seeds:
+        obs, info = env.reset(seed=seed, options={"state": state})
+        np.testing.assert_array_equal(info["state"], state)
+        again = [env.step(action)[-1]["state"] for action in actions[5:]]
+        np.testing.assert_array_equal(again, later)
+        seen, _ = env.reset(seed=seed, options={"state": state})
+        np.testing.assert_array_equal(seen, obs)
+
+
+def test_objects_are_seen_from_where_the_hand_is_from_the_start():
+    env = env_of("can")
+    obs, info = env.reset(seed=1)
+    again, _ = env.reset(seed=2, options={"state": info["state"]})
+    np.testing.assert_allclose(again, obs, atol=1e-6)
+    # of `object`, the first seven numbers are the can's pose, the next from the hand
+    can, seen = obs[:3], obs[7:10]
+    hand, turn = obs[14:17], Rotation.from_quat(obs[17:21])
+    assert np.linalg.norm(seen) == pytest.approx(np.linalg.norm(can - hand), abs=0.02)
+    assert turn.magnitude() > 0
+
+
+def test_a_model_is_its_own_whatever_was_loaded_after_it():
+    can = Can()
+    model = can.model()
+    env_of("lift").reset(seed=0)  # builds another
+    assert can.model() == model
+    assert "can" in model
+    assert "VisualMilk" in model
+    can.close()
+
+
+def test_after_a_refused_model_it_goes_on():
+    env = Can()
+    _, first = env.reset(seed=7)
+    with pytest.raises(BadInput, match="model is not one of Can"):
+        env.reset(options={"model": env_of("lift").model()})
+    _, again = env.reset(seed=7)
+    np.testing.assert_array_equal(again["state"], first["state"])
+    env.close()
 
 
 def test_a_recorded_model_is_taken_and_forgotten_again():
@@ -345,6 +380,64 @@ def test_the_doctor_replays_a_foreign_file_in_its_models(foreign):
     found = readers.read(foreign, plugins.task("lift"), "ph")
     report = doctor.replay(found, plugins.task("lift"), num_processes=1)
     assert report.drift.max() < 0.01  # XML has six digits
+
+
+def replaced(name, change, episodes=(0, 1, 2)):
+    """Changes a dataset of some episodes of a file."""
+
+    def apply(file):
+        for k in episodes:
+            values = file[f"data/demo_{k}/{name}"][:]
+            del file[f"data/demo_{k}/{name}"]
+            file[f"data/demo_{k}/{name}"] = change(values)
+
+    return apply
+
+
+def twice(file):
+    del file["mask/better"]
+    file["mask/better"] = np.array(["demo_1", "demo_1"], dtype="S8")
+
+
+def described(**changes):
+    def apply(file):
+        for name, value in changes.items():
+            file["data"].attrs[name] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (replaced("states", lambda x: x[:-1]), "states of demo_0 have 5 rows, and its"),
+        (replaced("obs/object", lambda x: x[:, :9]), "obs/object must be numbers"),
+        (replaced("actions", lambda x: x[:, :6], [1]), "rows of actions must have one"),
+        (replaced("actions", lambda x: x * np.nan), "actions must be finite"),
+        (
+            replaced("states", lambda x: x * 1e300),
+            "states must be finite and no larger",
+        ),
+        (replaced("rewards", lambda x: x.astype("S3")), "rewards must be numbers"),
+        (replaced("actions", lambda x: x[:, :6]), r"actions must be .*\(18, 7\)"),
+        (described(env_args="{"), "env_args is no JSON"),
+        (described(env_args=5), "'env_args' of /data must be text, got int64"),
+        (twice, "mask 'better' names a demonstration twice"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(foreign, change, words):
+    with h5py.File(foreign, "r+") as file:
+        change(file)
+    mask = "better" if change is twice else None
+    with pytest.raises(BadInput, match=words):
+        readers.read(foreign, plugins.task("lift"), "ph", mask)
+
+
+def test_text_may_be_bytes(foreign):
+    with h5py.File(foreign, "r+") as file:
+        args = file["data"].attrs["env_args"]
+        file["data"].attrs["env_args"] = np.bytes_(args)
+    assert readers.read(foreign, plugins.task("lift"), "ph").num_episodes == 3
 
 
 def test_files_that_cannot_be_used_are_refused(foreign, tmp_path):

@@ -25,7 +25,7 @@ def matches(path: Path) -> bool:
     try:
         with h5py.File(path) as file:
             return "data" in file and ENV_ARGS in file["data"].attrs
-    except OSError:
+    except (OSError, RuntimeError, KeyError):
         return False
 
 
@@ -53,19 +53,13 @@ def read_arrays(
     try:
         with h5py.File(path) as file:
             episodes = [file["data"][name] for name in _chosen(file, mask)]
+            lengths = [_length(episode, names) for episode in episodes]
             arrays = {name: _read(file["data"], episodes, name) for name in names}
-            lengths = [len(episode["actions"]) for episode in episodes]
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     except Exception as error:  # h5py raises whatever its library says
         raise damaged(path, error) from error
-    ends = np.cumsum(lengths)
-    for name, array in arrays.items():
-        if name not in (ENV_ARGS, MODEL) and len(array) != ends[-1]:
-            raise BadInput(
-                f"{path}: {name} have {len(array)} rows in all, and actions {ends[-1]}"
-            )
-    return arrays, ends
+    return arrays, np.cumsum(lengths)
 
 
 _DEMO = re.compile(r"demo_(\d+)")
@@ -85,20 +79,51 @@ def _chosen(file: Any, mask: str | None) -> list[str]:
     for name in names:
         if not _DEMO.fullmatch(name) or name not in file["data"]:
             raise BadInput(f"mask {mask!r} names {name!r}, which is not in the file")
+    if len(set(names)) < len(names):
+        raise BadInput(f"mask {mask!r} names a demonstration twice")
     return sorted(names, key=lambda name: int(name.split("_")[1]))
+
+
+def _length(episode: Any, names: Sequence[str]) -> int:
+    """Rows of an episode, which all of its datasets have."""
+    which = episode.name.split("/")[-1]
+    found = {}
+    for name in ("actions", *names):
+        if name in (ENV_ARGS, MODEL):
+            continue
+        if name not in episode:
+            there = sorted(episode.get(name.rpartition("/")[0], episode))
+            raise BadInput(
+                f"{which} has no {name!r}; it has {', '.join(there) or 'nothing'}"
+            )
+        found[name] = len(episode[name])
+    for name, length in found.items():
+        if length != found["actions"] or not length:
+            raise BadInput(
+                f"{name} of {which} have {length} rows, and its actions "
+                f"{found['actions']}: there must be as many, and at least one"
+            )
+    return found["actions"]
 
 
 def _read(data: Any, episodes: Sequence[Any], name: str) -> np.ndarray:
     if name == ENV_ARGS:
-        return np.array(data.attrs.get(ENV_ARGS, "{}"))
+        return np.array(_text(data, ENV_ARGS, "{}"))
     if name == MODEL:
-        return np.array([e.attrs.get(MODEL, "") for e in episodes], dtype=object)
-    for episode in episodes:
-        if name not in episode:
-            group = name.rpartition("/")[0]
-            there = sorted(episode.get(group, episode))
-            raise BadInput(
-                f"{episode.name.split('/')[-1]} has no {name!r}; it has "
-                f"{', '.join(there) or 'nothing'}"
-            )
+        return np.array([_text(e, MODEL, "") for e in episodes], dtype=object)
+    shapes = {episode[name].shape[1:] for episode in episodes}
+    if len(shapes) > 1:
+        found = " and ".join(map(str, sorted(shapes)))
+        raise BadInput(f"rows of {name} must have one shape, and have {found}")
     return np.concatenate([episode[name][:] for episode in episodes])
+
+
+def _text(group: Any, name: str, missing: str) -> str:
+    """An attribute that is text, whichever way HDF5 has it."""
+    found = group.attrs.get(name, missing)
+    if isinstance(found, bytes):
+        return found.decode()
+    if not isinstance(found, str):
+        kind = type(found).__name__
+        raise BadInput(f"attribute {name!r} of {group.name} must be text, got {kind}")
+    return str(found)
