@@ -196,3 +196,26 @@ def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert fetch.data_folder() == tmp_path / "dp-bench" / "demos"
+
+
+def test_the_hub_is_asked_and_what_it_says_is_one_sentence(tmp_path, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub", reason="needs huggingface_hub")
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = []
+
+    def download(repository, name, repo_type):
+        asked.append((repository, name, repo_type))
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    with pytest.raises(BadInput) as caught:
+        fetch.obtain("can", "mh")
+    assert asked == [
+        ("robomimic/robomimic_datasets", "v1.5/can/mh/low_dim_v15.hdf5", "dataset")
+    ]
+    said = str(caught.value)
+    assert "(no route to host)" in said
+    assert "`dp-bench demos TASK --source mh --from PATH`" in said
+    assert "\n" not in said
+    assert not list(tmp_path.glob("*.hdf5"))

@@ -1,5 +1,6 @@
 """Lift, Can, Square, Transport, ToolHang: starts, control, states, files."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -224,6 +225,30 @@ def test_rows_without_a_rotation_leave_the_hand_as_it_is(rows):
         env.step(hold)
     turned = Rotation.from_matrix(env._controllers()[0].ref_ori_mat @ before.T)
     assert turned.magnitude() < 0.02
+
+
+# ---- What a task is
+
+
+def test_actions_that_were_recorded_for_a_control_are_preferred(wandered):
+    aims = wandered.actions_as["position"]
+    lift = plugins.task("lift")
+    np.testing.assert_array_equal(lift.actions_of(wandered, "position"), aims)
+    with pytest.raises(BadInput, match="cannot turn velocity actions into position"):
+        lift.actions_of(dataclasses.replace(wandered, actions_as={}), "position")
+
+
+def test_the_time_limit_is_that_of_the_demonstrations():
+    can, transport = plugins.task("can"), plugins.task("transport")
+    assert [can.max_steps_of(s) for s in (None, "scripted", "ph", "mh", "mine")] == [
+        *[400] * 3,
+        500,
+        400,
+    ]
+    assert transport.max_steps_of("mh") == 700
+    env = can.make_env(source="mh")
+    assert env.spec.max_episode_steps == 500
+    env.close()
 
 
 # ---- Bad input

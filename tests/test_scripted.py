@@ -38,6 +38,16 @@ def test_the_number_of_processes_moves_no_byte(tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_more_are_kept_than_wanted_and_those_of_the_first_starts(processes):
+    task = with_script("wander")
+    wanted = dataclasses.replace(task.sources["scripted"], most=9)
+    task = dataclasses.replace(task, sources={"scripted": wanted})
+    demos = scripted.make(task, "scripted", processes=processes)
+    kept = [seed for seed in range(25) if seed % 5 != 4][:9]
+    assert demos.notes["env_seed"].tolist() == kept
+
+
 def test_a_script_that_always_fails_is_an_error():
     with pytest.raises(BadInput, match="failed from all of its 3 starts"):
         scripted.make(with_script("stumble", 3), "scripted", processes=1)
