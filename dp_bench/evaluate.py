@@ -159,7 +159,9 @@ def load_actor(path: Path, step: int | None, info: RunInfo, device: str) -> Any:
     return RunFolder(path).load_policy(step, device, info)
 
 
-def make_env(task: str, obs_kind: str, control: str, variant: str, source: str) -> Any:
+def make_env(
+    task: str, obs_kind: str, control: str, variant: str, source: str | None = None
+) -> Any:
     """Makes the environment of a task by name."""
     found = plugins.task(task)
     return found.make_env(

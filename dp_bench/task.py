@@ -315,12 +315,10 @@ class Task:
                 entry_point=self.entry_point,
                 max_episode_steps=self.max_steps,
             )
-        return gym.make(
-            self.env_id,
-            max_episode_steps=self.max_steps_of(source),
-            disable_env_checker=True,
-            **options,
-        )
+        steps = self.max_steps_of(source)
+        if steps != self.max_steps:  # else as registered
+            options["max_episode_steps"] = steps
+        return gym.make(self.env_id, disable_env_checker=True, **options)
 
     def max_steps_of(self, source: str | None) -> int:
         """Steps after which an episode is cut off, of policies that learned from it."""

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -385,7 +386,9 @@ class Robomimic(gym.Env[Any, np.ndarray]):
 
     def _remember_model(self) -> None:
         """MuJoCo can write only what was loaded last in this process: so, at once."""
-        self._xml = str(self._suite.sim.model.get_xml())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of a file left open
+            self._xml = str(self._suite.sim.model.get_xml())
 
     def _take(self, state: np.ndarray) -> None:
         suite = self._suite

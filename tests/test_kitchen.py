@@ -466,7 +466,9 @@ def test_offline_one_sentence_says_what_else_to_do(minari_folder, monkeypatch):
         raise ConnectionError("Name or service not known")
 
     monkeypatch.setattr(minari, "download_dataset", fails)
-    with pytest.raises(BadInput, match=r"Name or service.*dp-bench demos TASK --from"):
+    with pytest.raises(
+        BadInput, match=r"Name or service.*TASK --source partial-v2 --from"
+    ):
         fetch.obtain("kitchen", "partial-v2")
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(BadInput, match=r"pip install 'minari\[hf\]', or get the file"):
