@@ -448,7 +448,6 @@ class Compare(_Common):
             except BadInput as error:  # the other tasks go on
                 print(f"dp-bench: {one.task}: {error}", file=sys.stderr)
                 failed.append(f"{one.task}: {error}")
-                continue
         for table in report.make_groups(out) if out else []:
             show(table)
         if failed:

@@ -10,17 +10,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dp_bench.errors import BadInput
 from dp_bench.files import whole
-from dp_bench.task import Layout
+
+if TYPE_CHECKING:
+    from dp_bench.task import Layout
 
 FORMAT, FORMAT_VERSION = "dp_bench.demos", 1
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NOTE = "note_"  # before the name of a note among a demonstration's attributes
+DEMO_NAME = re.compile(r"demo_(\d+)")
 AS = "actions_as_"  # before the name of a control mode
 
 
@@ -473,7 +476,7 @@ def _read(data: Any) -> tuple[Demos, str]:
     version = data.attrs["format_version"]
     if version != FORMAT_VERSION:
         raise BadInput(f"format version {version} is not {FORMAT_VERSION}")
-    episodes = [data[name] for name in sorted(data, key=_demo_number)]
+    episodes = [data[name] for name in sorted(data, key=demo_number)]
     first = episodes[0]
     if "obs_keys" in data.attrs:
         kinds = json.loads(data.attrs["obs_keys"])
@@ -521,8 +524,13 @@ def _read(data: Any) -> tuple[Demos, str]:
     return read, str(data.attrs["checksum"])
 
 
-def _demo_number(name: str) -> int:
-    match = re.fullmatch(r"demo_(\d+)", name)
+def demo_number(name: str) -> int:
+    """The number of a demonstration: its group in a file is called `demo_<number>`.
+
+    Raises:
+        ValueError: For another name.
+    """
+    match = DEMO_NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"group {name!r} is not called demo_<number>")
     return int(match[1])

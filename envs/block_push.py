@@ -15,7 +15,7 @@ from dp_bench.errors import BadInput
 
 from . import opengl
 from .checks import check_choice, check_reset
-from .window import Window, check_window, rendered
+from .window import Window, check_render_mode, rendered
 
 with opengl.loading("BlockPush", "MuJoCo", "'mujoco>=3.3,<3.9'"):
     import mujoco
@@ -157,12 +157,7 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
     ) -> None:
         check_choice("BlockPush", "observation", obs, ("state",))
         check_choice("BlockPush", "control mode", control, CONTROLS)
-        if render_mode is not None:
-            check_choice(
-                "BlockPush", "render mode", render_mode, self.metadata["render_modes"]
-            )
-        if render_mode == "human":
-            check_window()
+        check_render_mode("BlockPush", render_mode, self.metadata["render_modes"])
         self.control, self.render_mode = control, render_mode
         self.action_space = _action_space(control)
         self.observation_space = _observation_space()

@@ -18,7 +18,7 @@ from dp_bench.task import Sensors
 from . import opengl
 from .checks import check_choice, check_reset
 from .scores import ELEMENTS, ENOUGH, sequence
-from .window import Window, check_window, rendered
+from .window import Window, check_render_mode, rendered
 
 with (
     opengl.loading("Kitchen", "gymnasium-robotics", "'dp-bench[kitchen]'"),
@@ -170,12 +170,7 @@ class Kitchen(gym.Env[np.ndarray, np.ndarray]):
         check_choice("Kitchen", "control mode", control, CONTROLS)
         if not 0 <= noise < np.inf:
             raise BadInput(f"noise {noise} must be a ratio of at least 0")
-        if render_mode is not None:
-            check_choice(
-                "Kitchen", "render mode", render_mode, self.metadata["render_modes"]
-            )
-        if render_mode == "human":
-            check_window()
+        check_render_mode("Kitchen", render_mode, self.metadata["render_modes"])
         self.obs, self.control, self.noise = obs, control, noise
         self.render_mode = render_mode
         kitchen = franka_kitchen()

@@ -16,7 +16,7 @@ from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
 
 from .checks import check_choice, check_reset
-from .window import Window, check_window, rendered
+from .window import Window, check_render_mode, rendered
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -183,12 +183,7 @@ class PushT(gym.Env[Any, np.ndarray]):
     ) -> None:
         check_choice("PushT", "observation", obs, OBS_KINDS)
         check_choice("PushT", "control mode", control, CONTROLS)
-        if render_mode is not None:
-            check_choice(
-                "PushT", "render mode", render_mode, self.metadata["render_modes"]
-            )
-        if render_mode == "human":
-            check_window()
+        check_render_mode("PushT", render_mode, self.metadata["render_modes"])
         self.obs_kind, self.legacy, self.render_mode = obs, legacy, render_mode
         self.control = control
         least = 0.0 if control == "position" else -TABLE

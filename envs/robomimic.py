@@ -22,7 +22,7 @@ from dp_bench.task import Layout
 
 from . import opengl
 from .checks import check_choice, check_reset
-from .window import Window, check_window, rendered
+from .window import Window, check_render_mode, rendered
 
 
 @contextlib.contextmanager
@@ -166,12 +166,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         self._name = type(self).__name__
         check_choice(self._name, "observation", obs, OBS_KINDS)
         check_choice(self._name, "control mode", control, CONTROLS)
-        if render_mode is not None:
-            check_choice(
-                self._name, "render mode", render_mode, self.metadata["render_modes"]
-            )
-        if render_mode == "human":
-            check_window()
+        check_render_mode(self._name, render_mode, self.metadata["render_modes"])
         self.obs, self.control, self.render_mode = obs, control, render_mode
         with _quietly():
             self._suite = robosuite.make(**suite_arguments(self.suite_name, self.arms))
@@ -276,8 +271,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
     @classmethod
     def layout(cls, demos: Demos) -> Layout:
         """Demonstrations of this task as files of robomimic have them."""
-        names = object_and_arms(cls.arms)
-        widths = {name: SEEN_WIDTHS[name.split("_", 1)[1]] for name in names[1:]}
+        widths = seen_of_arms(cls.arms)
         state = demos.obs.get("state", np.empty(0))
         whole = state.shape[1] if state.ndim == 2 else 0
         if whole <= sum(widths.values()):
@@ -321,14 +315,15 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         if name not in (None, cls.suite_name):
             raise BadInput(f"they are of {name}, and not of {cls.suite_name}")
         env = shared(cls)
-        keys = object_and_arms(cls.arms)
+        of_arms = seen_of_arms(cls.arms)
+        keys = ["object", *of_arms]
         rows, size = int(episode_ends[-1]), len(env._state())
         whole = len(env._state_of(env._seen))
         widths = {
             "states": (size - cls.arms, size),  # grippers may have been left out
             "actions": (7 * cls.arms,),
             "obs/object": (whole - SEEN_PER_ARM * cls.arms,),
-            **{f"obs/{key}": (SEEN_WIDTHS[key.split("_", 1)[1]],) for key in keys[1:]},
+            **{f"obs/{key}": (width,) for key, width in of_arms.items()},
         }
         for what, wide in widths.items():
             _check_numbers(what, arrays[what], [(rows, width) for width in wide])
@@ -438,7 +433,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         return bool(self._suite._check_success())
 
     def _state_of(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
-        arms = [seen[name] for name in object_and_arms(self.arms)[1:]]
+        arms = [seen[name] for name in seen_of_arms(self.arms)]
         whole = np.concatenate([seen["object-state"], *arms]).astype(np.float32)
         return whole.clip(-FARTHEST, FARTHEST)
 
@@ -617,9 +612,17 @@ def suite_arguments(name: str, arms: int) -> dict[str, Any]:
     }
 
 
-def object_and_arms(arms: int) -> list[str]:
-    """Names of what `obs="state"` holds, in files of robomimic, in order."""
-    return ["object"] + [f"robot{i}_{key}" for i in range(arms) for key in SEEN_WIDTHS]
+def seen_of_arms(arms: int) -> dict[str, int]:
+    """What `obs="state"` holds behind `object`: names in files, and how many numbers.
+
+    Args:
+        arms: How many there are.
+    """
+    return {
+        f"robot{i}_{part}": width
+        for i in range(arms)
+        for part, width in SEEN_WIDTHS.items()
+    }
 
 
 def rotation_of(rows: np.ndarray) -> Rotation | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -10,10 +10,19 @@ import numpy as np
 
 from dp_bench.errors import BadInput
 
+from .checks import check_choice
 
-def check_window() -> None:
-    """Refuses `render_mode="human"` where pygame is missing."""
-    _pygame()
+
+def check_render_mode(task: str, mode: str | None, modes: Sequence[str]) -> None:
+    """Refuses a render mode that a task does not have, and a window without pygame.
+
+    Raises:
+        BadInput: With the task, the value and the choices; or what to install.
+    """
+    if mode is not None:
+        check_choice(task, "render mode", mode, modes)
+    if mode == "human":
+        _pygame()
 
 
 class Window:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dp_bench.demos import HDF5_SIGNATURE, starts_with
+from dp_bench.demos import DEMO_NAME, HDF5_SIGNATURE, demo_number, starts_with
 from dp_bench.errors import BadInput
 from dp_bench.readers.rows import damaged
 
@@ -62,13 +61,10 @@ def read_arrays(
     return arrays, np.cumsum(lengths)
 
 
-_DEMO = re.compile(r"demo_(\d+)")
-
-
 def _chosen(file: Any, mask: str | None) -> list[str]:
     """Names of demonstrations, by their numbers."""
     if mask is None:
-        names = [name for name in file["data"] if _DEMO.fullmatch(name)]
+        names = [name for name in file["data"] if DEMO_NAME.fullmatch(name)]
     else:
         masks = sorted(file["mask"]) if "mask" in file else []
         if mask not in masks:
@@ -77,11 +73,11 @@ def _chosen(file: Any, mask: str | None) -> list[str]:
     if not names:
         raise BadInput(f"no demonstrations{f' in mask {mask!r}' if mask else ''}")
     for name in names:
-        if not _DEMO.fullmatch(name) or name not in file["data"]:
+        if not DEMO_NAME.fullmatch(name) or name not in file["data"]:
             raise BadInput(f"mask {mask!r} names {name!r}, which is not in the file")
     if len(set(names)) < len(names):
         raise BadInput(f"mask {mask!r} names a demonstration twice")
-    return sorted(names, key=lambda name: int(name.split("_")[1]))
+    return sorted(names, key=demo_number)
 
 
 def _length(episode: Any, names: Sequence[str]) -> int:
