@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dp_bench import progress
 from dp_bench.errors import BadInput
+from dp_bench.task import IMAGE
 
 if TYPE_CHECKING:
     from dp_bench.demos import Demos
@@ -97,6 +98,12 @@ def settings_of(cell: Cell) -> Any:
     usual = found.control if found.control in task.controls else task.controls[0]
     control = cell.control or usual
     task.check(obs_kind=cell.obs_kind, control=control)
+    if cell.obs_kind == IMAGE:
+        numbers = ", ".join(kind for kind in task.obs_kinds if kind != IMAGE)
+        raise BadInput(
+            f"policies that are trained here see numbers, and {IMAGE!r} observations "
+            f"are pictures: choose of {numbers}"
+        )
     return dataclasses.replace(found, control=control)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dp_bench.errors import BadInput
 from dp_bench.files import whole
+from dp_bench.pictures import Pictures, is_pictures, of_file
 
 if TYPE_CHECKING:
     from dp_bench.task import Layout
@@ -36,7 +37,8 @@ class Demos:
     Attributes:
         task: Name of the task.
         source: Which demonstrations of the task: "human", "scripted", ...
-        obs: Observations by kind, each `(N, ...)`.
+        obs: Observations by kind, each `(N, ...)`; pictures that were read from a file
+            stay there until they are looked at.
         actions: `(N, Da)`, float32, in the units of the environment.
         states: What `reset(options={"state": ...})` takes, `(N, S)`, float64.
         rewards: Reward of each step, `(N,)`, float32.
@@ -58,7 +60,7 @@ class Demos:
 
     task: str
     source: str
-    obs: dict[str, np.ndarray]
+    obs: Mapping[str, np.ndarray | Pictures]
     actions: np.ndarray
     states: np.ndarray
     rewards: np.ndarray
@@ -88,7 +90,10 @@ class Demos:
             with np.errstate(over="ignore"):
                 object.__setattr__(self, name, array.astype(dtype, copy=False))
         for name in ("obs", "notes", "actions_as", "last_obs"):
-            arrays = {k: np.asarray(array) for k, array in getattr(self, name).items()}
+            arrays = {
+                k: array if isinstance(array, Pictures) else np.asarray(array)
+                for k, array in getattr(self, name).items()
+            }
             object.__setattr__(self, name, arrays)
         self._check_rows()
         self._check_finite()
@@ -126,11 +131,11 @@ class Demos:
                 )
         if not self.obs:
             self._refuse("there must be at least one kind of observation")
-        for name, array in self._step_arrays().items():
-            if array.dtype.kind not in "fiub" or array.ndim < 1:
-                self._refuse(f"{name} must be numbers, got {array.dtype}")
-            if len(array) != num_rows:
-                self._refuse(f"{name} has {len(array)} rows, and actions {num_rows}")
+        for name, column in self._step_arrays().items():
+            if column.dtype.kind not in "fiub" or column.ndim < 1:
+                self._refuse(f"{name} must be numbers, got {column.dtype}")
+            if len(column) != num_rows:
+                self._refuse(f"{name} has {len(column)} rows, and actions {num_rows}")
 
     def _check_finite(self) -> None:
         for name, array in self._step_arrays().items():
@@ -153,7 +158,7 @@ class Demos:
     def _refuse(self, fault: str) -> None:
         raise BadInput(f"demonstrations {self.task}/{self.source}: {fault}")
 
-    def _step_arrays(self) -> dict[str, np.ndarray]:
+    def _step_arrays(self) -> dict[str, np.ndarray | Pictures]:
         """The arrays with one row per step, by name."""
         return {
             "actions": self.actions,
@@ -204,7 +209,12 @@ class Demos:
         return Demos(
             task=self.task,
             source=self.source,
-            obs={kind: array[rows] for kind, array in self.obs.items()},
+            obs={
+                kind: array.select(chosen)
+                if isinstance(array, Pictures)
+                else array[rows]
+                for kind, array in self.obs.items()
+            },
             actions=self.actions[rows],
             states=self.states[rows],
             rewards=self.rewards[rows],
@@ -358,26 +368,39 @@ def save(demos: Demos, path: str | Path) -> None:
     from dp_bench import plugins
 
     layout = plugins.task(demos.task).layout_of(demos)
-    keys = {kind: list(layout.keys.get(kind, [kind])) for kind in demos.obs}
-    # Built in memory: a disk that fills up then fails in one plain write, and not in
-    # the middle of the HDF5 library.
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        data = file.create_group("data")
-        data.attrs["total"] = len(demos.actions)
-        data.attrs["env_args"] = json.dumps(dict(layout.env_args))
-        data.attrs["env_kwargs"] = json.dumps(demos.env_kwargs)
-        data.attrs["obs_keys"] = json.dumps(keys)
-        data.attrs["format"] = FORMAT
-        data.attrs["format_version"] = FORMAT_VERSION
-        data.attrs["task"] = demos.task
-        data.attrs["source"] = demos.source
-        data.attrs["digest"] = demos.digest
-        data.attrs["checksum"] = demos._checksum()
-        for k in range(demos.num_episodes):
-            _write_episode(data.create_group(f"demo_{k}"), demos, k, layout)
+
+    def write(to: Any) -> None:
+        with h5py.File(to, "w") as file:
+            _write(file.create_group("data"), demos, layout)
+
     with whole(Path(path)) as aside:
+        if any(isinstance(array, Pictures) for array in demos.obs.values()):
+            try:
+                write(aside)
+            except RuntimeError as error:  # of the HDF5 library, on a full disk say
+                raise OSError(_one_line(error)) from error
+            return
+        # Built in memory: a disk that fills up then fails in one plain write, and not
+        # in the middle of the HDF5 library.
+        image = io.BytesIO()
+        write(image)
         aside.write_bytes(image.getbuffer())
+
+
+def _write(data: Any, demos: Demos, layout: Layout) -> None:
+    keys = {kind: list(layout.keys.get(kind, [kind])) for kind in demos.obs}
+    data.attrs["total"] = len(demos.actions)
+    data.attrs["env_args"] = json.dumps(dict(layout.env_args))
+    data.attrs["env_kwargs"] = json.dumps(demos.env_kwargs)
+    data.attrs["obs_keys"] = json.dumps(keys)
+    data.attrs["format"] = FORMAT
+    data.attrs["format_version"] = FORMAT_VERSION
+    data.attrs["task"] = demos.task
+    data.attrs["source"] = demos.source
+    data.attrs["digest"] = demos.digest
+    data.attrs["checksum"] = demos._checksum()
+    for k in range(demos.num_episodes):
+        _write_episode(data.create_group(f"demo_{k}"), demos, k, layout)
 
 
 def _write_episode(demo: Any, demos: Demos, k: int, layout: Layout) -> None:
@@ -401,9 +424,8 @@ def _write_episode(demo: Any, demos: Demos, k: int, layout: Layout) -> None:
             ends = np.cumsum(list(split.values()))
             names = [f"{group}/{key}" for key in split]
             parts = dict(zip(names, np.split(array, ends[:-1], axis=1), strict=True))
-        is_image = array.dtype == np.uint8 and array.ndim > 2
         for part, numbers in parts.items():
-            compression = "gzip" if is_image else None
+            compression = "gzip" if is_pictures(array) else None
             demo.create_dataset(part, data=numbers, compression=compression)
 
 
@@ -427,14 +449,15 @@ def load(path: str | Path) -> Demos:
     remedy = "get or make it again: `dp-bench demos TASK` does, once it is deleted"
     try:
         with h5py.File(path, "r") as file:
-            demos, checksum = _read(file["data"])
+            demos, checksum = _read(file["data"], path)
+        intact = demos._checksum() == checksum
     except BadInput as error:
         raise BadInput(f"{path} cannot be used, {error}: {remedy}") from error
     except Exception as error:
         raise BadInput(
             f"{path} is truncated or damaged ({_one_line(error)}): {remedy}"
         ) from error
-    if demos._checksum() != checksum:
+    if not intact:
         raise BadInput(f"{path} holds other numbers than were written: {remedy}")
     return demos
 
@@ -467,8 +490,10 @@ def starts_with(path: Path, signature: bytes) -> bool:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _read(data: Any) -> tuple[Demos, str]:
+def _read(data: Any, path: Path) -> tuple[Demos, str]:
     """Puts the groups `demo_k` end to end, by number: demo_2 comes before demo_10.
+
+    Pictures stay where they are.
 
     Returns:
         The demonstrations, and the checksum that they had when written.
@@ -493,13 +518,15 @@ def _read(data: Any) -> tuple[Demos, str]:
         parts = [episode[which][name][:] for name in names]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
+    def column(names: Sequence[str]) -> np.ndarray | Pictures:
+        if len(names) == 1 and is_pictures(first["obs"][names[0]]):
+            return of_file(path, episodes, f"obs/{names[0]}")
+        return np.concatenate([seen("obs", names, e) for e in episodes])
+
     read = Demos(
         task=str(data.attrs["task"]),
         source=str(data.attrs["source"]),
-        obs={
-            kind: np.concatenate([seen("obs", names, e) for e in episodes])
-            for kind, names in kinds.items()
-        },
+        obs={kind: column(names) for kind, names in kinds.items()},
         actions=rows("actions"),
         states=rows("states"),
         rewards=rows("rewards"),
@@ -536,15 +563,16 @@ def demo_number(name: str) -> int:
     return int(match[1])
 
 
-def _sha256(words: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str:
+def _sha256(words: Sequence[str], arrays: Mapping[str, np.ndarray | Pictures]) -> str:
     """Hash of words and arrays, the same on every machine."""
     digest = hashlib.sha256(json.dumps(list(words)).encode())
     for name in sorted(arrays):
         array = arrays[name]
-        array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        header = json.dumps([name, array.dtype.str, list(array.shape)])
+        dtype = array.dtype.newbyteorder("<")
+        header = json.dumps([name, dtype.str, list(array.shape)])
         digest.update(header.encode())
-        digest.update(array.data)
+        for block in array.blocks() if isinstance(array, Pictures) else [array]:
+            digest.update(np.ascontiguousarray(block, dtype).data)
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dp_bench.demos import Demos
 
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
+IMAGE = "image"  # kind of observation that holds pictures
 GYM_TYPE = 2  # robomimic's number for a Gymnasium environment
 VALIDATION_STARTS = range(50_000, 50_200)  # env seeds that settings are chosen on
 
@@ -121,6 +122,8 @@ class DemoSource:
             `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`: gives
             foreign arrays the observation names of the environment.
         arrays: Names that a foreign file must hold; only these are read.
+        pictures: Names of pictures that are taken, too, where a file of robomimic holds
+            them.
         script: `"module:function"` with signature `(env_seed: int) -> Demonstration`
             or None where it fails: plays one episode, for demonstrations that are made
             and not fetched.
@@ -137,6 +140,7 @@ class DemoSource:
     digest: str | None = None
     convert: str | None = None
     arrays: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
     script: str | None = None
     env_seeds: Sequence[int] = ()
     most: int | None = None

@@ -1,12 +1,18 @@
 """The table of all tasks. Environments are named by strings and imported when made."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dp_bench.task import Column, DemoSource, Fork, Task
 
 PROFICIENT = {"ph": "200 human episodes of practised people, from the hub"}
 MIXED = PROFICIENT | {"mh": "300 human episodes of mixed quality, from the hub"}
+TRANSPORT_CAMERAS = (
+    "shouldercamera0",
+    "robot0_eye_in_hand",
+    "shouldercamera1",
+    "robot1_eye_in_hand",
+)
 
 
 def _robomimic(
@@ -18,6 +24,7 @@ def _robomimic(
     steps: int = 400,
     human: Mapping[str, str] = MIXED,
     arms: int = 1,
+    cameras: Sequence[str] = ("agentview", "robot0_eye_in_hand"),
 ) -> Task:
     """One of the five tasks of Robomimic.
 
@@ -29,6 +36,7 @@ def _robomimic(
         steps: Limit of an episode.
         human: Published demonstrations by name, with a line about each.
         arms: How many there are.
+        cameras: Those whose pictures files may hold.
     """
     where = "dp_bench.envs.robomimic"
     parts = ("eef_pos", "eef_quat", "gripper_qpos")
@@ -50,6 +58,7 @@ def _robomimic(
             ),
             convert=f"{where}:{cls}.demos_from_robomimic",
             arrays=(*rows, "model_file", "env_args"),
+            pictures=tuple(f"obs/{camera}_image" for camera in cameras),
             # as in Chi et al. (2023): Transport and ToolHang have 700 for all
             max_steps=500 if (key, steps) == ("mh", 400) else None,
         )
@@ -190,6 +199,7 @@ TASKS = {
             positions=61,
             steps=700,
             arms=2,
+            cameras=TRANSPORT_CAMERAS,
         ),
         _robomimic(
             "tool_hang",
@@ -198,6 +208,7 @@ TASKS = {
             positions=31,
             steps=700,
             human=PROFICIENT,
+            cameras=("sideview", "robot0_eye_in_hand"),
         ),
     )
 }

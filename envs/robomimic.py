@@ -282,6 +282,16 @@ class Robomimic(gym.Env[Any, np.ndarray]):
             )
         arguments = suite_arguments(cls.suite_name, cls.arms)
         name = arguments.pop("env_name")
+        shown = [n for n in cls.cameras if f"{n}_image" in demos.obs]
+        if shown:
+            height, width = demos.obs[f"{shown[0]}_image"].shape[1:3]
+            arguments |= {
+                "has_offscreen_renderer": True,
+                "use_camera_obs": True,
+                "camera_names": shown,
+                "camera_heights": height,
+                "camera_widths": width,
+            }
         return Layout(
             {
                 "env_name": name,
@@ -301,7 +311,8 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         Args:
             arrays: `states`, `(N, S)`; `actions` of velocity control, `(N, 7 * arms)`;
                 `rewards`, `(N,)`; each observation as "obs/object", "obs/robot0_..." ;
-                `model_file`, `(E,)`, "" for none; `env_args`, `()`, JSON.
+                `model_file`, `(E,)`, "" for none; `env_args`, `()`, JSON; and pictures
+                as "obs/<camera>_image", uint8 `(N, height, width, 3)`, if there are.
             episode_ends: `(E,)`.
 
         Returns:
@@ -337,7 +348,14 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         return Demos(
             task=cls.__name__,
             source="ph",
-            obs={"state": obs.astype(np.float32).clip(-FARTHEST, FARTHEST)},
+            obs={
+                "state": obs.astype(np.float32).clip(-FARTHEST, FARTHEST),
+                **{
+                    f"{name}_image": arrays[f"obs/{name}_image"]
+                    for name in cls.cameras
+                    if f"obs/{name}_image" in arrays
+                },
+            },
             actions=arrays["actions"],
             states=states,
             rewards=arrays["rewards"],

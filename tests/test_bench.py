@@ -152,7 +152,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(cell):
         ({"task": "pushed"}, "did you mean 'pusht'"),
         ({"method": "dp_cc"}, "did you mean 'dp_c'"),
         ({"obs_kind": "smell"}, "no observation 'smell'; it has keypoints"),
-        ({"obs_kind": "image"}, "hold no 'image' observations; they hold"),
+        ({"obs_kind": "image"}, "'image' observations are pictures: choose of keyp"),
         ({"control": "torque"}, "no control mode 'torque'"),
         ({"changes": (("episodes", "3"),)}, "no setting 'episodes'"),
         ({"changes": (("policy.channels", "9"),)}, "multiples of groups"),

@@ -92,7 +92,9 @@ WRONG = {
     "train --task pusht --demos other.zip": "holds no replay buffer",
     "train --task pusht --demos short.zip": "short.zip is truncated",
     "train --task pusht --demos tiny.hdf5 --source human": "holds 'made-up' demons",
-    "train --task pusht --demos tiny.hdf5 --obs image": "they hold keypoints, state",
+    "train --task pusht --demos tiny.hdf5 --obs image": "are pictures: choose of",
+    "compare --task pusht --obs image": "'image' observations are pictures",
+    "compare --task robomimic --obs image": "are pictures: choose of state",
     "train --task pusht --demos tiny.hdf5 --device abacus": "there is cpu",
 }
 

@@ -3,6 +3,7 @@
 import dataclasses
 import resource
 import shutil
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from dp_bench.demos import Demos, load, save, split
 from dp_bench.errors import BadInput
+from dp_bench.pictures import Pictures, of_file
 
 
 def some_demos(lengths=(3, 5, 4), **changes):
@@ -122,6 +124,56 @@ def test_selected_episodes_are_those_episodes():
     for absent in (3, -1):
         with pytest.raises(BadInput, match=r"0\.\.2"):
             demos.select([absent])
+
+
+def test_pictures_of_a_file_are_an_array_of_which_only_the_wanted_is_read(tmp_path):
+    demos = some_demos()
+    save(demos, tmp_path / "a.hdf5")
+    loaded = load(tmp_path / "a.hdf5")
+    seen, kept = demos.obs["image"], loaded.obs["image"]
+    assert isinstance(kept, Pictures)
+    assert (kept.shape, kept.dtype, kept.ndim, len(kept)) == (
+        seen.shape,
+        seen.dtype,
+        seen.ndim,
+        len(seen),
+    )
+    for rows in ([5, 0, 5, 11, 3], [-1], [], slice(2, 9), slice(None, None, -3), [4]):
+        np.testing.assert_array_equal(kept[rows], seen[rows])
+    for rows in ([12], [-13]):
+        with pytest.raises(IndexError, match="below 12"):
+            kept[rows]
+    some = loaded.select([2, 0])
+    assert isinstance(some.obs["image"], Pictures)
+    assert_same(some, demos.select([2, 0]))
+    assert some.digest == demos.select([2, 0]).digest
+    save(some, tmp_path / "b.hdf5")
+    assert_same(load(tmp_path / "b.hdf5"), demos.select([2, 0]))
+    (tmp_path / "a.hdf5").unlink()
+    with pytest.raises(BadInput, match=r"are in .*a\.hdf5, which cannot be read"):
+        kept[[0]]
+
+
+def test_pictures_are_copied_a_few_at_a_time(tmp_path):
+    shape = (200, 160, 160, 3)  # 15 MB an episode
+    path, lengths = tmp_path / "large.hdf5", (200,) * 8
+    with h5py.File(path, "w") as file:
+        for k in range(8):
+            file[f"data/demo_{k}/obs/image"] = np.full(shape, k, np.uint8)
+    with h5py.File(path) as file:
+        groups = [file[f"data/demo_{k}"] for k in range(8)]
+        pictures = of_file(path, groups, "obs/image")
+    demos = some_demos(lengths)
+    demos = dataclasses.replace(demos, obs={**demos.obs, "image": pictures})
+    tracemalloc.start()
+    try:
+        save(demos, tmp_path / "own.hdf5")
+        again = load(tmp_path / "own.hdf5")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert again.digest == demos.digest
+    assert most < 8 * np.prod(shape) / 2
 
 
 def test_a_saved_file_loads_as_what_was_saved(tmp_path):

@@ -17,6 +17,7 @@ from dp_bench import doctor, plugins, readers
 from dp_bench.envs import robomimic
 from dp_bench.envs.robomimic import Can, Lift, Robomimic, Square, ToolHang, Transport
 from dp_bench.errors import BadInput
+from dp_bench.pictures import Pictures
 
 TASKS = {
     "lift": Lift,
@@ -407,6 +408,50 @@ def test_the_doctor_replays_a_foreign_file_in_its_models(foreign):
     assert report.drift.max() < 0.01  # XML has six digits
 
 
+def some_pictures(k, name):
+    rng = np.random.default_rng([k, len(name)])
+    return rng.integers(0, 256, (6, 12, 12, 3), np.uint8)
+
+
+@pytest.fixture
+def photographed(foreign):
+    """The same with pictures of both cameras."""
+    with h5py.File(foreign, "r+") as file:
+        for k in range(3):
+            for name in ("agentview_image", "robot0_eye_in_hand_image"):
+                file[f"data/demo_{k}/obs/{name}"] = some_pictures(k, name)
+    return foreign
+
+
+def test_pictures_in_a_file_of_robomimic_stay_there_and_are_kept(
+    photographed, tmp_path
+):
+    task, name = plugins.task("lift"), "agentview_image"
+    found = readers.read(photographed, task, "ph", mask="better")
+    assert isinstance(found.obs[name], Pictures)
+    assert found.obs[name].path == photographed
+    wanted = np.concatenate([some_pictures(k, name) for k in (0, 2)])
+    np.testing.assert_array_equal(found.obs[name], wanted)
+    demonstrations.save(found, tmp_path / "own.hdf5")
+    again = readers.read(tmp_path / "own.hdf5", task)
+    assert again.digest == found.digest
+    assert again.obs[name].path == tmp_path / "own.hdf5"
+    np.testing.assert_array_equal(again.obs[name][[7, 3]], wanted[[7, 3]])
+    with h5py.File(tmp_path / "own.hdf5") as file:
+        made_of = json.loads(file["data"].attrs["env_args"])["env_kwargs"]
+        assert made_of["camera_names"] == ["agentview", "robot0_eye_in_hand"]
+        assert made_of["camera_heights"] == 12
+        assert file["data/demo_1/obs/robot0_eye_in_hand_image"].shape == (6, 12, 12, 3)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_files_may_hold_pictures_of_the_cameras_there_are(name):
+    task = plugins.task(name)
+    cls = plugins.load(task.entry_point)
+    wanted = tuple(f"obs/{camera}_image" for camera in cls.cameras)
+    assert task.sources["ph"].pictures == wanted
+
+
 def replaced(name, change, episodes=(0, 1, 2)):
     """Changes a dataset of some episodes of a file."""
 
@@ -430,6 +475,30 @@ def described(**changes):
             file["data"].attrs[name] = value
 
     return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            replaced("obs/agentview_image", lambda x: x / 255),
+            "agentview_image must be pictures, uint8",
+        ),
+        (
+            replaced("obs/agentview_image", lambda x: x[:, 1:], [1]),
+            "agentview_image must have one shape",
+        ),
+        (
+            replaced("obs/agentview_image", lambda x: x[1:], [2]),
+            "agentview_image of demo_2 have 5 rows",
+        ),
+    ],
+)
+def test_what_is_wrong_with_pictures_is_named(photographed, change, words):
+    with h5py.File(photographed, "r+") as file:
+        change(file)
+    with pytest.raises(BadInput, match=words):
+        readers.read(photographed, plugins.task("lift"), "ph")
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,15 @@ class Reader(NamedTuple):
     Attributes:
         about: What it is, for a person.
         matches: Whether a path looks like it.
-        read_arrays: `(path, names) -> (arrays by name (N, ...), episode_ends (E,))`;
-            with `mask`, a third argument, where the form has masks.
+        read_arrays: `(path, names) -> (arrays by name (N, ...), episode_ends (E,))`.
+        chooses: Whether `read_arrays` also takes `mask`, the name of a list of episodes
+            in the file, and `pictures`, names of what may be larger than memory.
     """
 
     about: str
     matches: Callable[[Path], bool]
     read_arrays: Callable[..., tuple[dict[str, np.ndarray], np.ndarray]]
+    chooses: bool = False
 
 
 READERS = (
@@ -52,6 +54,7 @@ READERS = (
         about="HDF5 of robomimic",
         matches=robomimic.matches,
         read_arrays=robomimic.read_arrays,
+        chooses=True,
     ),
 )
 
@@ -122,13 +125,12 @@ def _convert(
             f"{path} is {reader.about}, and task {task.name!r} has no converter for "
             f"its {source or 'missing'} demonstrations: {remedy}"
         )
-    wanted = (path, task.sources[source].arrays)
-    if mask is None:
-        arrays, ends = reader.read_arrays(*wanted)
-    elif reader.read_arrays is robomimic.read_arrays:
-        arrays, ends = reader.read_arrays(*wanted, mask)
-    else:
+    options = {}
+    if reader.chooses:
+        options = {"mask": mask, "pictures": task.sources[source].pictures}
+    elif mask is not None:
         raise _no_masks(path, reader.about)
+    arrays, ends = reader.read_arrays(path, task.sources[source].arrays, **options)
     try:
         demos = plugins.load(recipe)(arrays, ends)
         return dataclasses.replace(demos, task=task.name, source=source)

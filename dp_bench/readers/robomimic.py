@@ -10,6 +10,7 @@ import numpy as np
 
 from dp_bench.demos import DEMO_NAME, HDF5_SIGNATURE, demo_number, starts_with
 from dp_bench.errors import BadInput
+from dp_bench.pictures import Pictures, of_file
 from dp_bench.readers.rows import damaged
 
 ENV_ARGS, MODEL = "env_args", "model_file"  # attributes: of all, of a demonstration
@@ -29,19 +30,25 @@ def matches(path: Path) -> bool:
 
 
 def read_arrays(
-    path: str | Path, names: tuple[str, ...], mask: str | None = None
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Reads rows and attributes; pictures and other datasets are not touched.
+    path: str | Path,
+    names: tuple[str, ...],
+    mask: str | None = None,
+    pictures: tuple[str, ...] = (),
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Reads rows and attributes; other datasets are not touched.
 
     Args:
         path: The file.
         names: Datasets of a demonstration, "actions" or "obs/object" say; or the
             attributes "model_file", texts of MuJoCo's XML, and "env_args", JSON.
         mask: Name of a list of demonstrations under `mask`; None for all there are.
+        pictures: Datasets that are taken where there are such: they may be larger than
+            memory, and stay in the file.
 
     Returns:
         The arrays by name, datasets `(N, ...)`, "model_file" `(E,)` with "" where there
-        is none, and "env_args" `()`; and one past the last row of each episode, `(E,)`.
+        is none, "env_args" `()`, and pictures as `Pictures`; and one past the last row
+        of each episode, `(E,)`.
 
     Raises:
         BadInput: When the file is truncated or damaged, or lacks an array or the mask.
@@ -52,8 +59,12 @@ def read_arrays(
     try:
         with h5py.File(path) as file:
             episodes = [file["data"][name] for name in _chosen(file, mask)]
-            lengths = [_length(episode, names) for episode in episodes]
-            arrays = {name: _read(file["data"], episodes, name) for name in names}
+            shown = [name for name in pictures if name in episodes[0]]
+            lengths = [_length(episode, (*names, *shown)) for episode in episodes]
+            arrays: dict[str, np.ndarray | Pictures] = {
+                name: _read(file["data"], episodes, name) for name in names
+            }
+            arrays |= {name: of_file(path, episodes, name) for name in shown}
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     except Exception as error:  # h5py raises whatever its library says
