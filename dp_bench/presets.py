@@ -327,13 +327,13 @@ LSTM_GMM = {
         ),
         control="velocity",
     ),
-    # from Kitchen, not chosen yet
+    # chosen on validation starts of Can: results/robomimic/README.md
     ("robomimic", "laptop"): Preset(
         LstmGmmConfig(
-            horizons=Horizons(1, 1, 10), reset_every=10, hidden=256, obs_noise=0.01
+            horizons=Horizons(1, 1, 4), reset_every=4, hidden=256, obs_noise=0.01
         ),
         Training(
-            updates=6000, batch_size=128, lr=2e-3, weight_decay=0.0, keep_every=1500,
+            updates=4000, batch_size=256, lr=3e-3, weight_decay=0.0, keep_every=1000,
             precision=EVERYWHERE,
         ),
         control="velocity",
@@ -420,7 +420,7 @@ IBC = {
         ),
         control="velocity",
     ),
-    # from Kitchen, not chosen yet
+    # chosen on validation starts of Can: results/robomimic/README.md
     ("robomimic", "laptop"): Preset(
         IbcConfig(
             horizons=Horizons(1, 1, 1),
@@ -435,7 +435,7 @@ IBC = {
             obs_noise=0.01,
         ),
         Training(
-            updates=9000,
+            updates=6000,
             batch_size=128,
             lr=2e-3,
             keep_every=1500,
@@ -506,15 +506,15 @@ BET = {
         ),
         control="velocity",
     ),
-    # from Kitchen, not chosen yet
+    # chosen on validation starts of Can: results/robomimic/README.md
     ("robomimic", "laptop"): Preset(
         BetConfig(
-            horizons=Horizons(4, 1, 4), width=96, heads=4, layers=4, dropout=0.0,
+            horizons=Horizons(2, 1, 2), width=96, heads=4, layers=4, dropout=0.0,
             obs_noise=0.01,
         ),
         Training(
-            updates=10_000, batch_size=128, lr=1e-3, betas=(0.9, 0.95),
-            weight_decay=0.1, grad_clip=1.0, keep_every=2500, precision=EVERYWHERE,
+            updates=6000, batch_size=128, lr=1e-3, betas=(0.9, 0.95),
+            weight_decay=0.1, grad_clip=1.0, keep_every=1500, precision=EVERYWHERE,
         ),
         control="velocity",
     ),
