@@ -98,8 +98,8 @@ def settings_of(cell: Cell) -> Any:
     usual = found.control if found.control in task.controls else task.controls[0]
     control = cell.control or usual
     task.check(obs_kind=cell.obs_kind, control=control)
-    if cell.obs_kind == IMAGE:
-        numbers = ", ".join(kind for kind in task.obs_kinds if kind != IMAGE)
+    if (cell.obs_kind or task.obs_kinds[0]) == IMAGE:
+        numbers = ", ".join(kind for kind in task.obs_kinds if kind != IMAGE) or "none"
         raise BadInput(
             f"policies that are trained here see numbers, and {IMAGE!r} observations "
             f"are pictures: choose of {numbers}"

@@ -1,10 +1,10 @@
-"""Demonstrations: the one in-memory form, and its HDF5 file."""
+"""Demonstrations: the one form, in memory but for pictures, and its HDF5 file."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dp_bench.errors import BadInput
-from dp_bench.files import whole
+from dp_bench.files import Lasting, whole
 from dp_bench.pictures import Pictures, is_pictures, of_file
 
 if TYPE_CHECKING:
@@ -368,26 +368,13 @@ def save(demos: Demos, path: str | Path) -> None:
     from dp_bench import plugins
 
     layout = plugins.task(demos.task).layout_of(demos)
-
-    def write(to: Any) -> None:
-        with h5py.File(to, "w") as file:
-            _write(file.create_group("data"), demos, layout)
-
-    with whole(Path(path)) as aside:
-        if any(isinstance(array, Pictures) for array in demos.obs.values()):
-            try:
-                write(aside)
-            except RuntimeError as error:  # of the HDF5 library, on a full disk say
-                raise OSError(_one_line(error)) from error
-            return
-        # Built in memory: a disk that fills up then fails in one plain write, and not
-        # in the middle of the HDF5 library.
-        image = io.BytesIO()
-        write(image)
-        aside.write_bytes(image.getbuffer())
+    with whole(Path(path)) as aside, contextlib.closing(Lasting(aside)) as lasting:
+        with h5py.File(lasting, "w") as file:
+            _write(file.create_group("data"), demos, layout, lasting)
+        lasting.check()
 
 
-def _write(data: Any, demos: Demos, layout: Layout) -> None:
+def _write(data: Any, demos: Demos, layout: Layout, lasting: Lasting) -> None:
     keys = {kind: list(layout.keys.get(kind, [kind])) for kind in demos.obs}
     data.attrs["total"] = len(demos.actions)
     data.attrs["env_args"] = json.dumps(dict(layout.env_args))
@@ -401,6 +388,7 @@ def _write(data: Any, demos: Demos, layout: Layout) -> None:
     data.attrs["checksum"] = demos._checksum()
     for k in range(demos.num_episodes):
         _write_episode(data.create_group(f"demo_{k}"), demos, k, layout)
+        lasting.check()
 
 
 def _write_episode(demo: Any, demos: Demos, k: int, layout: Layout) -> None:
@@ -571,7 +559,7 @@ def _sha256(words: Sequence[str], arrays: Mapping[str, np.ndarray | Pictures]) -
         dtype = array.dtype.newbyteorder("<")
         header = json.dumps([name, dtype.str, list(array.shape)])
         digest.update(header.encode())
-        for block in array.blocks() if isinstance(array, Pictures) else [array]:
+        for block in array.episodes() if isinstance(array, Pictures) else [array]:
             digest.update(np.ascontiguousarray(block, dtype).data)
     return digest.hexdigest()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,27 +15,29 @@ from dp_bench.errors import BadInput
 
 
 class Part(NamedTuple):
-    """The pictures of one episode: a dataset of an HDF5 file."""
+    """The pictures of one episode: where a dataset is in an HDF5 file."""
 
-    name: str
+    where: str
     rows: int
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures of N steps, as an array would have them; of one kind, all episodes.
+    """Pictures of N steps, of one kind and all episodes.
 
-    Indexing by a slice or by row numbers reads those rows, and no others.
+    Indexing by a slice or by a list of row numbers reads those rows, and no others.
 
     Attributes:
         path: HDF5 file.
         parts: Of each episode.
         shape: `(N, height, width, channels)`.
+        stamp: What tells the file from another of its name.
     """
 
     path: Path
     parts: tuple[Part, ...]
     shape: tuple[int, ...]
+    stamp: tuple[int, ...]
 
     dtype = np.dtype(np.uint8)
 
@@ -45,29 +49,38 @@ class Pictures:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self.episodes():
+            yield from block
+
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
         """The pictures of some rows, uint8 `(n, height, width, channels)`.
 
         Raises:
-            BadInput: When the file is no longer there, or is damaged.
+            IndexError: When these are no row numbers.
+            BadInput: When the file is not there, is another one, or is damaged.
         """
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
-        wanted = np.asarray(rows, np.int64)
-        if wanted.ndim != 1 or ((wanted < -len(self)) | (wanted >= len(self))).any():
-            raise IndexError(f"rows must be a list of numbers below {len(self)}")
-        wanted = wanted % len(self) if len(self) else wanted
+        wanted = np.asarray(rows) if len(rows) else np.empty(0, np.int64)
+        if (
+            wanted.ndim != 1
+            or wanted.dtype.kind not in "iu"
+            or ((wanted < -len(self)) | (wanted >= len(self))).any()
+        ):
+            raise IndexError(f"rows must be a slice or numbers below {len(self)}")
+        wanted = wanted.astype(np.int64) % max(len(self), 1)
         found = np.empty((len(wanted), *self.shape[1:]), np.uint8)
         ends = np.cumsum([part.rows for part in self.parts])
         of = np.searchsorted(ends, wanted, side="right")
-        with _opened(self.path) as file:
+        with self._opened() as file:
             for k in np.unique(of):
                 places = np.flatnonzero(of == k)
                 within = wanted[places] - (ends[k] - self.parts[k].rows)
                 # HDF5 takes rows in their order, each once
                 each, back = np.unique(within, return_inverse=True)
                 first, last = int(each[0]), int(each[-1]) + 1
-                block = file[self.parts[k].name]
+                block = file[self.parts[k].where]
                 if len(within) == last - first and (np.diff(within) == 1).all():
                     found[places] = block[first:last]
                 elif 2 * len(each) > last - first:  # few are read in vain
@@ -75,6 +88,25 @@ class Pictures:
                 else:
                     found[places] = block[each][back]
         return found
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The file, if it is the one that was read."""
+        import h5py
+
+        what = f"the pictures of these demonstrations are in {self.path}, which"
+        try:
+            if _stamp(self.path) != self.stamp:
+                raise BadInput(f"{what} was changed meanwhile: load them again")
+            with h5py.File(self.path, "r") as file:
+                yield file
+        except BadInput:
+            raise
+        except FileNotFoundError as error:
+            raise BadInput(f"{what} is no longer there: put it there again") from error
+        except Exception as error:  # h5py raises whatever its library says
+            said = " ".join(str(error).split())
+            raise BadInput(f"{what} is damaged ({said}): get it again") from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """All of them, in memory."""
@@ -84,9 +116,9 @@ class Pictures:
         """Those of the named episodes, in the given order; nothing is read."""
         parts = tuple(self.parts[int(k)] for k in episodes)
         rows = sum(part.rows for part in parts)
-        return Pictures(self.path, parts, (rows, *self.shape[1:]))
+        return dataclasses.replace(self, parts=parts, shape=(rows, *self.shape[1:]))
 
-    def blocks(self) -> Iterator[np.ndarray]:
+    def episodes(self) -> Iterator[np.ndarray]:
         """Those of each episode, one after the other."""
         end = 0
         for part in self.parts:
@@ -105,36 +137,29 @@ def of_file(path: Path, groups: Sequence[Any], name: str) -> Pictures:
     Raises:
         BadInput: When they are no pictures, or of more than one size.
     """
-    parts = []
     for group in groups:
-        block = group[name]
-        if not is_pictures(block):
+        if not is_pictures(group[name]):
             raise BadInput(
-                f"{name} must be pictures, uint8 of shape (steps, height, width, "
-                f"channels), and are {block.dtype} {block.shape}"
+                f"{name} must be pictures, uint8 of shape (steps, height, width, 3), "
+                f"and are {group[name].dtype} {group[name].shape}"
             )
-        parts.append(Part(block.name, len(block)))
     shapes = {group[name].shape[1:] for group in groups}
     if len(shapes) > 1:
         found = " and ".join(map(str, sorted(shapes)))
         raise BadInput(f"rows of {name} must have one shape, and have {found}")
+    parts = tuple(Part(f"{group.name}/{name}", len(group[name])) for group in groups)
     rows = sum(part.rows for part in parts)
-    return Pictures(path, tuple(parts), (rows, *shapes.pop()))
+    return Pictures(path.absolute(), parts, (rows, *shapes.pop()), _stamp(path))
 
 
 def is_pictures(array: Any) -> bool:
-    """Whether an array, in memory or in a file, is pictures of steps."""
-    return bool(array.dtype == np.uint8 and array.ndim == 4)
+    """Whether an array, in memory or in a file, is pictures of steps, in colour."""
+    shape = array.shape
+    return bool(
+        array.dtype == np.uint8 and len(shape) == 4 and shape[3] == 3 and min(shape[1:])
+    )
 
 
-def _opened(path: Path) -> Any:
-    import h5py
-
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        said = " ".join(str(error).split())
-        raise BadInput(
-            f"the pictures of these demonstrations are in {path}, which cannot be "
-            f"read ({said}): put it there again"
-        ) from error
+def _stamp(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from dp_bench.demos import Demos
 from dp_bench.errors import BadInput
+from dp_bench.pictures import is_pictures
 from dp_bench.task import Layout
 
 from . import opengl
@@ -282,13 +283,13 @@ class Robomimic(gym.Env[Any, np.ndarray]):
             )
         arguments = suite_arguments(cls.suite_name, cls.arms)
         name = arguments.pop("env_name")
-        shown = [n for n in cls.cameras if f"{n}_image" in demos.obs]
-        if shown:
-            height, width = demos.obs[f"{shown[0]}_image"].shape[1:3]
+        pictures = cls._pictures_in(demos.obs, "{}_image")
+        if pictures:
+            height, width = next(iter(pictures.values())).shape[1:3]
             arguments |= {
                 "has_offscreen_renderer": True,
                 "use_camera_obs": True,
-                "camera_names": shown,
+                "camera_names": list(pictures),
                 "camera_heights": height,
                 "camera_widths": width,
             }
@@ -301,6 +302,28 @@ class Robomimic(gym.Env[Any, np.ndarray]):
             },
             {"state": {"object": whole - sum(widths.values()), **widths}},
         )
+
+    @classmethod
+    def _pictures_in(cls, arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Pictures by camera, all of one size.
+
+        Args:
+            arrays: Those and others, by name.
+            name: What pictures are called there, with {} for the camera.
+        """
+        found = {
+            camera: arrays[name.format(camera)]
+            for camera in cls.cameras
+            if name.format(camera) in arrays
+        }
+        shapes = {seen.shape[1:] for seen in found.values()}
+        if len(shapes) > 1 or not all(map(is_pictures, found.values())):
+            said = ", ".join(f"{k} {v.dtype} {v.shape}" for k, v in found.items())
+            raise BadInput(
+                f"pictures must be uint8 of shape (steps, height, width, 3), of one "
+                f"size for all cameras, and are {said}"
+            )
+        return found
 
     @classmethod
     def demos_from_robomimic(
@@ -339,6 +362,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
         for what, wide in widths.items():
             _check_numbers(what, arrays[what], [(rows, width) for width in wide])
         _check_numbers("rewards", arrays["rewards"], [(rows,)])
+        pictures = cls._pictures_in(arrays, "obs/{}_image")
         obs = np.concatenate([arrays[f"obs/{key}"] for key in keys], axis=1)
         begins = np.array([0, *episode_ends[:-1]])
         states = arrays["states"]
@@ -350,11 +374,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
             source="ph",
             obs={
                 "state": obs.astype(np.float32).clip(-FARTHEST, FARTHEST),
-                **{
-                    f"{name}_image": arrays[f"obs/{name}_image"]
-                    for name in cls.cameras
-                    if f"obs/{name}_image" in arrays
-                },
+                **{f"{camera}_image": seen for camera, seen in pictures.items()},
             },
             actions=arrays["actions"],
             states=states,

@@ -1,6 +1,7 @@
 """The in-memory form of demonstrations, its file and its split."""
 
 import dataclasses
+import pickle
 import resource
 import shutil
 import tracemalloc
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dp_bench import pictures
 from dp_bench.demos import Demos, load, save, split
 from dp_bench.errors import BadInput
 from dp_bench.pictures import Pictures, of_file
@@ -140,7 +142,8 @@ def test_pictures_of_a_file_are_an_array_of_which_only_the_wanted_is_read(tmp_pa
     )
     for rows in ([5, 0, 5, 11, 3], [-1], [], slice(2, 9), slice(None, None, -3), [4]):
         np.testing.assert_array_equal(kept[rows], seen[rows])
-    for rows in ([12], [-13]):
+    np.testing.assert_array_equal(list(kept), seen)
+    for rows in ([12], [-13], [True, False], [1.0], [[1]]):
         with pytest.raises(IndexError, match="below 12"):
             kept[rows]
     some = loaded.select([2, 0])
@@ -149,9 +152,46 @@ def test_pictures_of_a_file_are_an_array_of_which_only_the_wanted_is_read(tmp_pa
     assert some.digest == demos.select([2, 0]).digest
     save(some, tmp_path / "b.hdf5")
     assert_same(load(tmp_path / "b.hdf5"), demos.select([2, 0]))
-    (tmp_path / "a.hdf5").unlink()
-    with pytest.raises(BadInput, match=r"are in .*a\.hdf5, which cannot be read"):
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(kept))[[2]], seen[[2]])
+
+
+def test_pictures_of_a_file_that_is_another_one_now_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.hdf5"
+    save(some_demos(), path)
+    monkeypatch.chdir(tmp_path)
+    loaded = load("a.hdf5")
+    monkeypatch.chdir("/")
+    kept = loaded.obs["image"]
+    assert len(kept[[0]]) == 1
+    save(loaded.select([2, 0]), path)  # on itself: from what it was before
+    assert_same(load(path), some_demos().select([2, 0]))
+    for use in (lambda: kept[[0]], lambda: save(loaded, tmp_path / "b.hdf5")):
+        with pytest.raises(BadInput, match=r"a\.hdf5, which was changed meanwhile"):
+            use()
+    path.unlink()
+    with pytest.raises(BadInput, match=r"a\.hdf5, which is no longer there"):
         kept[[0]]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_pictures_are_one_sentence_that_names_their_file(tmp_path):
+    path = tmp_path / "a.hdf5"
+    save(some_demos(), path)
+    with h5py.File(path) as file:
+        where = file["data/demo_1/obs/image"].id.get_chunk_info(0)
+        groups = [file[f"data/demo_{k}"] for k in range(3)]
+        kept = of_file(path, groups, "obs/image")
+    whole = bytearray(path.read_bytes())
+    middle = where.byte_offset + where.size // 2
+    whole[middle : middle + 40] = bytes(40)
+    path.write_bytes(whole)
+    kept = dataclasses.replace(kept, stamp=pictures._stamp(path))
+    assert len(kept[[0]]) == 1
+    with pytest.raises(BadInput, match=r"a\.hdf5, which is damaged \(Can't") as caught:
+        kept[[4]]
+    assert "\n" not in str(caught.value)
+    with pytest.raises(BadInput, match=r"a\.hdf5 cannot be used, the pictures"):
+        load(path)
 
 
 def test_pictures_are_copied_a_few_at_a_time(tmp_path):
@@ -162,9 +202,9 @@ def test_pictures_are_copied_a_few_at_a_time(tmp_path):
             file[f"data/demo_{k}/obs/image"] = np.full(shape, k, np.uint8)
     with h5py.File(path) as file:
         groups = [file[f"data/demo_{k}"] for k in range(8)]
-        pictures = of_file(path, groups, "obs/image")
+        large = of_file(path, groups, "obs/image")
     demos = some_demos(lengths)
-    demos = dataclasses.replace(demos, obs={**demos.obs, "image": pictures})
+    demos = dataclasses.replace(demos, obs={**demos.obs, "image": large})
     tracemalloc.start()
     try:
         save(demos, tmp_path / "own.hdf5")
@@ -237,15 +277,16 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path):
             load(path)
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path):
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
+def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, share):
     path = tmp_path / "a.hdf5"
     save(some_demos(), path)
     before = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(len(before) * share), limits[1]))
     try:
         with pytest.raises(BadInput, match=r"cannot write .*a\.hdf5: "):
-            save(some_demos(lengths=(3, 9)), path)
+            save(some_demos(scores=np.zeros(3)), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [file.name for file in tmp_path.iterdir()] == ["a.hdf5"]

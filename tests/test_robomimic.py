@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -488,6 +489,10 @@ def described(**changes):
     return apply
 
 
+def without_pictures(file):
+    del file["data/demo_0/obs/agentview_image"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -503,12 +508,21 @@ def described(**changes):
             replaced("obs/agentview_image", lambda x: x[1:], [2]),
             "agentview_image of demo_2 have 5 rows",
         ),
+        (
+            replaced("obs/agentview_image", lambda x: x[..., :1]),
+            "agentview_image must be pictures, uint8",
+        ),
+        (
+            replaced("obs/agentview_image", lambda x: x[:, 1:, 1:]),
+            "of one size for all cameras, and are agentview uint8 (18, 11, 11, 3)",
+        ),
+        (without_pictures, "demo_0 has no 'obs/agentview_image'"),
     ],
 )
 def test_what_is_wrong_with_pictures_is_named(photographed, change, words):
     with h5py.File(photographed, "r+") as file:
         change(file)
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(BadInput, match=re.escape(words)):
         readers.read(photographed, plugins.task("lift"), "ph")
 
 

@@ -59,7 +59,7 @@ def read_arrays(
     try:
         with h5py.File(path) as file:
             episodes = [file["data"][name] for name in _chosen(file, mask)]
-            shown = [name for name in pictures if name in episodes[0]]
+            shown = [n for n in pictures if any(n in episode for episode in episodes)]
             lengths = [_length(episode, (*names, *shown)) for episode in episodes]
             arrays: dict[str, np.ndarray | Pictures] = {
                 name: _read(file["data"], episodes, name) for name in names
