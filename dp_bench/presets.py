@@ -327,7 +327,7 @@ LSTM_GMM = {
         ),
         control="velocity",
     ),
-    # chosen on validation starts of Can: results/robomimic/README.md
+    # chosen on validation starts of Can and others: results/robomimic/README.md
     ("robomimic", "laptop"): Preset(
         LstmGmmConfig(
             horizons=Horizons(1, 1, 4), reset_every=4, hidden=256, obs_noise=0.01
@@ -420,7 +420,7 @@ IBC = {
         ),
         control="velocity",
     ),
-    # chosen on validation starts of Can: results/robomimic/README.md
+    # chosen on validation starts of Can and others: results/robomimic/README.md
     ("robomimic", "laptop"): Preset(
         IbcConfig(
             horizons=Horizons(1, 1, 1),
@@ -506,11 +506,11 @@ BET = {
         ),
         control="velocity",
     ),
-    # chosen on validation starts of Can: results/robomimic/README.md
+    # chosen on validation starts of Can and others: results/robomimic/README.md
     ("robomimic", "laptop"): Preset(
         BetConfig(
             horizons=Horizons(2, 1, 2), width=96, heads=4, layers=4, dropout=0.0,
-            obs_noise=0.01,
+            obs_noise=0.003,
         ),
         Training(
             updates=6000, batch_size=128, lr=1e-3, betas=(0.9, 0.95),
