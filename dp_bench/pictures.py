@@ -143,13 +143,23 @@ def of_file(path: Path, groups: Sequence[Any], name: str) -> Pictures:
                 f"{name} must be pictures, uint8 of shape (steps, height, width, 3), "
                 f"and are {group[name].dtype} {group[name].shape}"
             )
-    shapes = {group[name].shape[1:] for group in groups}
-    if len(shapes) > 1:
-        found = " and ".join(map(str, sorted(shapes)))
-        raise BadInput(f"rows of {name} must have one shape, and have {found}")
+    shape = row_shape(groups, name)
     parts = tuple(Part(f"{group.name}/{name}", len(group[name])) for group in groups)
     rows = sum(part.rows for part in parts)
-    return Pictures(path.absolute(), parts, (rows, *shapes.pop()), _stamp(path))
+    return Pictures(path.absolute(), parts, (rows, *shape), _stamp(path))
+
+
+def row_shape(groups: Sequence[Any], name: str) -> tuple[int, ...]:
+    """The shape of each row of the datasets that groups of a file hold under a name.
+
+    Raises:
+        BadInput: When there is more than one.
+    """
+    shapes = sorted({group[name].shape[1:] for group in groups})
+    if len(shapes) > 1:
+        found = " and ".join(map(str, shapes))
+        raise BadInput(f"rows of {name} must have one shape, and have {found}")
+    return tuple(shapes[0])
 
 
 def is_pictures(array: Any) -> bool:

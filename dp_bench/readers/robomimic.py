@@ -10,7 +10,7 @@ import numpy as np
 
 from dp_bench.demos import DEMO_NAME, HDF5_SIGNATURE, demo_number, starts_with
 from dp_bench.errors import BadInput
-from dp_bench.pictures import Pictures, of_file
+from dp_bench.pictures import Pictures, of_file, row_shape
 from dp_bench.readers.rows import damaged
 
 ENV_ARGS, MODEL = "env_args", "model_file"  # attributes: of all, of a demonstration
@@ -118,10 +118,7 @@ def _read(data: Any, episodes: Sequence[Any], name: str) -> np.ndarray:
         return np.array(_text(data, ENV_ARGS, "{}"))
     if name == MODEL:
         return np.array([_text(e, MODEL, "") for e in episodes], dtype=object)
-    shapes = {episode[name].shape[1:] for episode in episodes}
-    if len(shapes) > 1:
-        found = " and ".join(map(str, sorted(shapes)))
-        raise BadInput(f"rows of {name} must have one shape, and have {found}")
+    row_shape(episodes, name)  # refuses more than one
     return np.concatenate([episode[name][:] for episode in episodes])
 
 
