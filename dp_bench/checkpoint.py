@@ -47,6 +47,7 @@ NUMBER_MOVERS = (
     "pymunk",
     "mujoco",
     "gymnasium-robotics",
+    "robosuite",
 )
 
 
