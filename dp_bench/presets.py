@@ -215,12 +215,12 @@ DP_T = {
     # chosen on validation starts of Can and others: results/robomimic/README.md
     ("robomimic", "laptop"): Preset(
         TransformerDiffusionConfig(
-            horizons=Horizons(1, 8, 8), predicts="sample", width=96, layers=3,
+            horizons=Horizons(1, 8, 12), predicts="sample", width=96, layers=3,
             sample_steps=10, dropout=0.0, obs_noise=0.01,
         ),
         Training(
-            updates=5000, batch_size=128, lr=3e-3, betas=(0.9, 0.95),
-            weight_decay=1e-3, grad_clip=1.0, keep_every=1000, precision=EVERYWHERE,
+            updates=8000, batch_size=128, lr=2e-3, betas=(0.9, 0.95),
+            weight_decay=1e-3, grad_clip=1.0, keep_every=2000, precision=EVERYWHERE,
         ),
         control="position",
     ),
