@@ -150,7 +150,7 @@ def of_file(path: Path, groups: Sequence[Any], name: str) -> Pictures:
 
 
 def row_shape(groups: Sequence[Any], name: str) -> tuple[int, ...]:
-    """The shape of each row of the datasets that groups of a file hold under a name.
+    """The shape of a row, `(...)`, of the datasets `(N, ...)` of this name in each group.
 
     Raises:
         BadInput: When there is more than one.
