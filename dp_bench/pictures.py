@@ -150,7 +150,7 @@ def of_file(path: Path, groups: Sequence[Any], name: str) -> Pictures:
 
 
 def row_shape(groups: Sequence[Any], name: str) -> tuple[int, ...]:
-    """The shape of a row, `(...)`, of the datasets `(N, ...)` of this name in each group.
+    """The shape of a row, `(...)`, of datasets `(N, ...)` of this name in the groups.
 
     Raises:
         BadInput: When there is more than one.
