@@ -15,7 +15,7 @@ TORCH   ?=
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench compare test test-all check lint type format report perf clean
+.PHONY: help setup bench compare test test-all check lint type imports format report perf clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' $(MAKEFILE_LIST) | awk -F' - ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -53,17 +53,25 @@ test: $(READY)  ## The quick tests
 test-all: $(READY)  ## All tests
 	@$(BIN)/pytest
 
-check: lint type  ## Style and types
+check: lint type imports  ## Style, types and the order of imports
 
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-# the mapped folders confuse mypy in place, so it reads the tree as it is installed
-type: $(READY)
+# The mapped folders confuse mypy and import-linter in place, so both read the tree as it
+# is installed.
+build/type: $(READY) FORCE
 	@rm -rf build
 	@$(BIN)/pip install -q --no-deps --target build/type .
+
+type: build/type
 	@MYPYPATH=build/type $(BIN)/mypy -p dp_bench
+
+imports: build/type
+	@cd build/type && PYTHONPATH=. ../../$(BIN)/lint-imports --no-cache --config ../../pyproject.toml
+
+FORCE:
 
 format: $(READY)  ## Rewrite files in the house style
 	@$(BIN)/ruff check --fix .

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.layers import (
+from dp_bench.policies.base import ObsConfig, Policy
+from dp_bench.policies.layers import (
     TransformerLayer,
     check_transformer,
     decay_matrices,
@@ -23,7 +24,6 @@ from dp_bench.layers import (
     initialise_as_gpt,
     masked,
 )
-from dp_bench.policy import ObsConfig, Policy
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.layers import Linear, dropout
-from dp_bench.policy import ObsConfig, Policy
+from dp_bench.policies.base import ObsConfig, Policy
+from dp_bench.policies.layers import Linear, dropout
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from torch.distributions import (
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.policy import ObsConfig, Policy
+from dp_bench.policies.base import ObsConfig, Policy
 
 SMALLEST_STD = 1e-4  # of a mode, in normalised actions
 

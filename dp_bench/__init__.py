@@ -26,7 +26,7 @@ for _task in _TASKS.values():
 def __getattr__(name: str) -> _Any:
     """Finds `load_agent` and `Agent` when asked; the former loads torch when called."""
     if name in ("Agent", "load_agent"):
-        from dp_bench import agent
+        from dp_bench.policies import agent
 
         return getattr(agent, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

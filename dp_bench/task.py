@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import gymnasium as gym
     import numpy as np
 
-    from dp_bench.demos import Demos
+    from dp_bench.data.demos import Demos
 
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
 IMAGE = "image"  # kind of observation that holds pictures
@@ -54,7 +54,7 @@ class Column(NamedTuple):
     options: int | None = None
 
 
-class Sensors(NamedTuple):
+class ObsNoise(NamedTuple):
     """How far what is seen in tests is off, and how actions must change with it.
 
     Attributes:
@@ -173,9 +173,9 @@ class Task:
         lanes: Episodes rolled out side by side with one policy.
         fork: Where `dp-bench modes` lets policies choose; None where there is no such
             start.
-        traits: `"module:function"`, `demos -> [Trait]`: what two sets of demonstrations
+        features: `"module:function"`, `demos -> [Feature]`: what two sets of demos
             are compared by, beside the lengths of their episodes.
-        sensors: `"module:function"`, `(obs_kind, control) -> Sensors`: the noise of
+        obs_noise: `"module:function"`, `(obs_kind, control) -> ObsNoise`: the noise of
             what is seen in tests; None where there is none, or it is not known.
         positions: How many numbers of a state, from its first, are positions: a replay
             is compared with the recording in these; None for all.
@@ -202,8 +202,8 @@ class Task:
     validation_share: float = 0.02
     lanes: int = 25
     fork: Fork | None = None
-    traits: str | None = None
-    sensors: str | None = None
+    features: str | None = None
+    obs_noise: str | None = None
     positions: int | None = None
     layout: str | None = None
     group: str = ""
@@ -244,7 +244,7 @@ class Task:
         Raises:
             BadInput: When there is no such mode, or no way to it from the recorded one.
         """
-        from dp_bench import plugins
+        from dp_bench import references
 
         self.check(control=control)
         recorded = demos.env_kwargs.get("control", self.controls[0])
@@ -258,12 +258,12 @@ class Task:
                 f"actions; from {self.controls[0]} it can make "
                 f"{', '.join(self.actions_as) or 'none'}"
             )
-        actions: np.ndarray = plugins.load(self.actions_as[control])(demos)
+        actions: np.ndarray = references.load(self.actions_as[control])(demos)
         return actions
 
     def layout_of(self, demos: Demos) -> Layout:
         """How the file of demonstrations of this task is laid out."""
-        from dp_bench import plugins
+        from dp_bench import references
 
         if self.layout is None:
             args = {
@@ -272,17 +272,17 @@ class Task:
                 "env_kwargs": demos.env_kwargs,
             }
             return Layout(args)
-        layout: Layout = plugins.load(self.layout)(demos)
+        layout: Layout = references.load(self.layout)(demos)
         return layout
 
-    def sensors_of(self, obs_kind: str, control: str) -> Sensors | None:
+    def obs_noise_of(self, obs_kind: str, control: str) -> ObsNoise | None:
         """The noise of what is seen in tests; None where it is not known."""
-        from dp_bench import plugins
+        from dp_bench import references
 
-        if self.sensors is None:
+        if self.obs_noise is None:
             return None
-        sensors: Sensors = plugins.load(self.sensors)(obs_kind, control)
-        return sensors
+        obs_noise: ObsNoise = references.load(self.obs_noise)(obs_kind, control)
+        return obs_noise
 
     def make_env(
         self,

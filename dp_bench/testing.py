@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from dp_bench import plugins
+from dp_bench import references, registry
 from dp_bench.errors import BadInput
 
 OBS_DIM, ACTION_DIM = 6, 2
@@ -41,7 +41,7 @@ def task_is_a_gymnasium_environment(name: str) -> None:
     """
     from gymnasium.utils.env_checker import check_env
 
-    task = plugins.task(name)
+    task = registry.task(name)
     for obs_kind in task.obs_kinds:
         env = task.make_env(obs_kind=obs_kind)
         try:
@@ -62,7 +62,7 @@ def task_is_a_gymnasium_environment(name: str) -> None:
 
 def task_repeats_itself(name: str) -> None:
     """Same seed and same actions give the same episode; other seeds another start."""
-    task = plugins.task(name)
+    task = registry.task(name)
     env = task.make_env()
     starts = [np.asarray(env.reset(seed=seed)[0]) for seed in (3, 3, 4)]
     assert np.array_equal(starts[0], starts[1]), "the same seed gave two starts"
@@ -81,7 +81,7 @@ def task_repeats_itself(name: str) -> None:
 
 def task_gives_fresh_observations(name: str) -> None:
     """An observation is not a view that the next step overwrites."""
-    env = plugins.task(name).make_env()
+    env = registry.task(name).make_env()
     first, _ = env.reset(seed=0)
     kept = np.array(first)
     env.action_space.seed(0)
@@ -96,10 +96,10 @@ def task_scores_an_episode(name: str) -> None:
 
     All but those of choices: nothing may have been chosen.
     """
-    from dp_bench.policy import Horizons
-    from dp_bench.rollout import play_group
+    from dp_bench.evaluation.rollout import play_group
+    from dp_bench.policies.base import Horizons
 
-    task = plugins.task(name)
+    task = registry.task(name)
     env = task.make_env()
 
     class Still:
@@ -111,7 +111,7 @@ def task_scores_an_episode(name: str) -> None:
         def act(self, obs: np.ndarray) -> np.ndarray:
             return np.tile(self.action, (len(obs), 1, 1))
 
-    (episode,) = play_group(Still(), [env], [0], plugins.load(task.score))
+    (episode,) = play_group(Still(), [env], [0], references.load(task.score))
     assert 0 <= episode.outcome.score <= 1, f"score {episode.outcome.score}"
     wanted = {c.key for c in task.columns if c.statistic == "mean"}
     missing = wanted - set(episode.outcome.sub_scores)
@@ -122,21 +122,23 @@ def task_scores_an_episode(name: str) -> None:
 
 def task_knows_the_noise_of_all_it_shows(name: str) -> None:
     """What its sensors are said to do fits its observations and actions."""
-    task = plugins.task(name)
+    task = registry.task(name)
     for kind in task.obs_kinds:
         for control in task.controls:
-            sensors = task.sensors_of(kind, control)
-            if sensors is None:
+            obs_noise = task.obs_noise_of(kind, control)
+            if obs_noise is None:
                 continue
             env = task.make_env(obs_kind=kind, control=control)
             seen, done = env.observation_space.shape, env.action_space.shape
             env.close()
             assert seen is not None
             assert done is not None
-            assert np.shape(sensors.noise) == seen, f"noise of {kind!r}"
-            assert np.shape(sensors.follows) == (*done, *seen), f"follows of {kind!r}"
-            assert (np.asarray(sensors.noise) >= 0).all(), f"noise of {kind!r} below 0"
-            assert np.isfinite(sensors.follows).all(), f"follows of {kind!r}"
+            assert np.shape(obs_noise.noise) == seen, f"noise of {kind!r}"
+            assert np.shape(obs_noise.follows) == (*done, *seen), f"follows of {kind!r}"
+            assert (np.asarray(obs_noise.noise) >= 0).all(), (
+                f"noise of {kind!r} below 0"
+            )
+            assert np.isfinite(obs_noise.follows).all(), f"follows of {kind!r}"
 
 
 TASK_CHECKS = (
@@ -162,11 +164,11 @@ def _fresh(name: str, seed: int = 0) -> Any:
 
     from dp_bench.presets import preset
 
-    method = plugins.method(name)
+    method = registry.method(name)
     settings = preset(method, "*", "smoke").policy
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        cls = plugins.load(method.policy)
+        cls = references.load(method.policy)
         return cls(settings, obs_dim=OBS_DIM, action_dim=ACTION_DIM).eval()
 
 
@@ -204,7 +206,7 @@ def policy_actions_have_the_executed_shape(name: str, folder: Path) -> None:
 
 def policy_checkpoint_carries_everything(name: str, folder: Path) -> None:
     """A fresh policy with the loaded state acts identically."""
-    from dp_bench.checkpoint import load_tensors, save_tensors
+    from dp_bench.runs.folder import load_tensors, save_tensors
 
     policy, other = _fitted(name), _fresh(name, seed=1)
     save_tensors(folder / "policy.safetensors", policy.state_dict(), {})
@@ -293,7 +295,7 @@ def policy_learns_one_batch_by_heart(name: str, folder: Path) -> None:
 
 def policy_settings_survive_json(name: str, folder: Path) -> None:
     """Settings are plain data: to JSON and back they are the same."""
-    from dp_bench import settings
+    from dp_bench.util import settings
 
     config = _fresh(name).config
     assert dataclasses.is_dataclass(config)
@@ -315,7 +317,7 @@ def _one_loss(policy: Any) -> Any:
 def _loss_of_one_batch(policy: Any) -> Any:
     import torch
 
-    from dp_bench.train import Batches
+    from dp_bench.training.loop import Batches
 
     data = _made_up()
     batches = Batches(

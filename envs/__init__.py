@@ -38,14 +38,14 @@ def _robomimic(
         arms: How many there are.
         cameras: Those whose pictures files may hold.
     """
-    where = "dp_bench.envs.robomimic"
+    where = "dp_bench.envs.robomimic.env"
     parts = ("eef_pos", "eef_quat", "gripper_qpos")
     seen = ["object", *(f"robot{i}_{part}" for i in range(arms) for part in parts)]
     rows = ("states", "actions", "rewards", *(f"obs/{key}" for key in seen))
     sources = {
         "scripted": DemoSource(
             about="200 episodes of a script, made here in minutes",
-            script=f"dp_bench.envs.{name}_script:demonstrate",
+            script=f"dp_bench.envs.robomimic.{name}:demonstrate",
             env_seeds=range(400),
             most=200,
         )
@@ -86,21 +86,21 @@ TASKS = {
         Task(
             name="blockpush",
             env_id="dp_bench/BlockPush-v0",
-            entry_point="dp_bench.envs.block_push:BlockPush",
+            entry_point="dp_bench.envs.block_push.env:BlockPush",
             about="push two blocks into two targets, in any order",
             max_steps=350,
             score="dp_bench.envs.scores:different_rewards",
             controls=("velocity", "position"),
-            actions_as={"position": "dp_bench.envs.block_push:targets"},
+            actions_as={"position": "dp_bench.envs.block_push.env:targets"},
             sources={
                 "scripted": DemoSource(
                     about="1000 starts played by a script, made here in a minute",
-                    script="dp_bench.envs.block_push_script:demonstrate",
+                    script="dp_bench.envs.block_push.script:demonstrate",
                     env_seeds=range(1000),
                 ),
                 "published": DemoSource(
                     about="1000 episodes of the published simulator, as .npz",
-                    convert="dp_bench.envs.block_push:demos_from_published",
+                    convert="dp_bench.envs.block_push.env:demos_from_published",
                     arrays=("obs", "action"),
                 ),
             },
@@ -109,22 +109,22 @@ TASKS = {
                 Column("p2", "p2", curve=True),
                 Column("order", "order entropy", statistic="entropy", options=4),
             ),
-            traits="dp_bench.envs.block_push_traits:traits",
+            features="dp_bench.envs.block_push.features:features",
         ),
         Task(
             name="kitchen",
             env_id="dp_bench/Kitchen-v0",
-            entry_point="dp_bench.envs.kitchen:Kitchen",
+            entry_point="dp_bench.envs.kitchen.env:Kitchen",
             about="do any four of seven things in a kitchen, in any order",
             max_steps=280,
             score="dp_bench.envs.scores:elements_done",
             obs_kinds=("qpos", "full"),
             controls=("velocity", "position"),
-            actions_as={"position": "dp_bench.envs.kitchen:targets"},
+            actions_as={"position": "dp_bench.envs.kitchen.env:targets"},
             sources={
                 "scripted": DemoSource(
                     about="566 episodes in 24 orders, made here in two minutes",
-                    script="dp_bench.envs.kitchen_script:demonstrate",
+                    script="dp_bench.envs.kitchen.script:demonstrate",
                     env_seeds=range(566),
                 ),
             }
@@ -132,7 +132,7 @@ TASKS = {
                 f"{name}-v2": DemoSource(
                     about=about,
                     minari=f"D4RL/kitchen/{name}-v2",
-                    convert="dp_bench.envs.kitchen:demos_from_arrays",
+                    convert="dp_bench.envs.kitchen.env:demos_from_arrays",
                     arrays=("state", "action"),
                 )
                 for name, about in (
@@ -146,20 +146,20 @@ TASKS = {
                 Column("elements", "elements done"),
                 Column("order", "order entropy", statistic="entropy"),
             ),
-            traits="dp_bench.envs.kitchen_traits:traits",
-            sensors="dp_bench.envs.kitchen:sensors",
+            features="dp_bench.envs.kitchen.features:features",
+            obs_noise="dp_bench.envs.kitchen.env:obs_noise",
             positions=30,
         ),
         Task(
             name="pusht",
             env_id="dp_bench/PushT-v0",
-            entry_point="dp_bench.envs.push_t:PushT",
+            entry_point="dp_bench.envs.push_t.env:PushT",
             about="push a T-shaped block onto its outline",
             max_steps=300,
             score="dp_bench.envs.scores:best_reward",
             obs_kinds=("keypoints", "state", "image"),
             controls=("position", "velocity"),
-            actions_as={"velocity": "dp_bench.envs.push_t:displacements"},
+            actions_as={"velocity": "dp_bench.envs.push_t.env:displacements"},
             variants={
                 "default": {"legacy": False},
                 "legacy": {"legacy": True},
@@ -169,7 +169,7 @@ TASKS = {
                     about="206 human episodes, 25,650 steps (31 MB, MIT licence)",
                     url="https://diffusion-policy.cs.columbia.edu/data/training/pusht.zip",
                     digest="07d28df33db0c6bbbad3dd2e37278962b301e6311f6f91b4266711d0472a9a62",
-                    convert="dp_bench.envs.push_t:demos_from_replay",
+                    convert="dp_bench.envs.push_t.env:demos_from_replay",
                     arrays=("action", "state", "keypoint"),
                 ),
             },
@@ -183,8 +183,8 @@ TASKS = {
             fork=Fork(
                 start=(178.0, 334.0, 320.0, 192.0, math.pi / 4),
                 steps=40,
-                judge="dp_bench.envs.push_t:way_round",
-                scene="dp_bench.envs.push_t:outlines",
+                judge="dp_bench.envs.push_t.env:way_round",
+                scene="dp_bench.envs.push_t.env:outlines",
                 unit="px",
                 downwards=True,
             ),

@@ -37,7 +37,7 @@ def demos_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made-up demonstrations of PushT: four short random walks."""
     import numpy as np
 
-    from dp_bench import demos
+    from dp_bench.data import demos
 
     rng = np.random.default_rng(0)
     ends = np.array([24, 44, 70, 95])

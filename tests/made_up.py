@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dp_bench.checkpoint import RunFolder, RunInfo, build_policy, save_tensors
-from dp_bench.demos import Demonstration, Demos
+from dp_bench.data.demos import Demonstration, Demos
+from dp_bench.runs.folder import RunFolder, RunInfo, build_policy, save_tensors
 
 
 def run_info(**changes: Any) -> RunInfo:

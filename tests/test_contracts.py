@@ -2,13 +2,13 @@
 
 import pytest
 
-from dp_bench import plugins, testing
+from dp_bench import registry, testing
 
 NEEDS = {  # what comes with an extra, and the extra
     "kitchen": ("gymnasium_robotics", "kitchen"),
     **{
         task.name: ("robosuite", "robomimic")
-        for task in plugins.tasks().values()
+        for task in registry.tasks().values()
         if task.group == "robomimic"
     },
 }
@@ -18,7 +18,7 @@ def named(check):
     return check.__name__
 
 
-@pytest.mark.parametrize("task", plugins.tasks())
+@pytest.mark.parametrize("task", registry.tasks())
 @pytest.mark.parametrize("check", testing.TASK_CHECKS, ids=named)
 def test_every_task(check, task):
     if task in NEEDS:
@@ -27,7 +27,7 @@ def test_every_task(check, task):
     check(task)
 
 
-@pytest.mark.parametrize("method", plugins.methods())
+@pytest.mark.parametrize("method", registry.methods())
 @pytest.mark.parametrize("check", testing.POLICY_CHECKS, ids=named)
 def test_every_method(check, method, tmp_path):
     check(method, tmp_path)

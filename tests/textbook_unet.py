@@ -43,7 +43,7 @@ class Residual(nn.Module):
 
 
 class TextbookUnet(nn.Module):
-    """The same network as `dp_bench.diffusion.unet.Unet`, with the same arguments."""
+    """The same network as our `Unet`, with the same arguments."""
 
     def __init__(
         self, action_dim, obs_features, *, channels, kernel_size, groups, step_dim

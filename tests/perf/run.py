@@ -21,8 +21,12 @@ import torch
 import torch.utils._python_dispatch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-from dp_bench import plugins, rollout
-from dp_bench.checkpoint import (
+from dp_bench import references, registry
+from dp_bench.evaluation import rollout
+from dp_bench.evaluation.evaluate import load_actor, make_env
+from dp_bench.policies.base import threads_for
+from dp_bench.presets import preset
+from dp_bench.runs.folder import (
     RunFolder,
     RunInfo,
     build_policy,
@@ -31,12 +35,9 @@ from dp_bench.checkpoint import (
     save_tensors,
     versions,
 )
-from dp_bench.evaluate import load_actor, make_env
-from dp_bench.files import whole
-from dp_bench.policy import threads_for
-from dp_bench.presets import preset
-from dp_bench.settings import to_json
-from dp_bench.train import Batches, _Loop, resolve_precision
+from dp_bench.training.loop import Batches, _Loop, resolve_precision
+from dp_bench.util.files import atomic_write
+from dp_bench.util.settings import to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -59,8 +60,8 @@ def in_turn(functions, *, repeats, warm=3, inner=1):
 
 
 def laptop_policy(tier="laptop", method=METHOD):
-    settings = preset(plugins.method(method), TASK, tier)
-    cls = plugins.load(plugins.method(method).policy)
+    settings = preset(registry.method(method), TASK, tier)
+    cls = references.load(registry.method(method).policy)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         policy = cls(settings.policy, obs_dim=20, action_dim=2)
@@ -92,7 +93,7 @@ def _around_the_blocks(state, displacement, rng):
 
 
 def _environment(task, wander):
-    env = plugins.task(task).make_env(obs_kind="state").unwrapped
+    env = registry.task(task).make_env(obs_kind="state").unwrapped
     rng = np.random.default_rng(0)
     rates = []
     for repeat in range(5):
@@ -114,17 +115,17 @@ def _environment(task, wander):
 
 def robomimic():
     """Steps and resets of each task of Robomimic, beside plain robosuite's own."""
-    names = [t.name for t in plugins.tasks().values() if t.group == "robomimic"]
+    names = [t.name for t in registry.tasks().values() if t.group == "robomimic"]
     return {name: _robomimic(name) for name in names}
 
 
 def _robomimic(name):
     import robosuite
 
-    from dp_bench.envs import robomimic
+    from dp_bench.envs.robomimic import env as robomimic
 
-    task = plugins.task(name)
-    ours = plugins.load(task.entry_point)()
+    task = registry.task(name)
+    ours = references.load(task.entry_point)()
     arguments = robomimic.suite_arguments(ours.suite_name, ours.arms)
     plain = robosuite.make(**arguments)
     hard = robosuite.make(**arguments | {"hard_reset": True})
@@ -297,7 +298,7 @@ class _Recorded(torch.utils._python_dispatch.TorchDispatchMode):
 
 def methods():
     """Updates of every method beside their arithmetic alone, and one-lane decisions."""
-    found = {name: _method(name) for name in plugins.methods()}
+    found = {name: _method(name) for name in registry.methods()}
     return {**found, "goal": {"overhead": 0.5}}
 
 
@@ -392,7 +393,7 @@ def _latency(policy, book, steps, lanes):
 def rollouts():
     """50 episodes: one process and one lane, against two processes, against lanes."""
     _, settings = laptop_policy()
-    task = plugins.task(TASK)
+    task = registry.task(TASK)
     seeds = list(range(70_000, 70_050))
     cores = os.cpu_count() or 1
     seconds = {}
@@ -464,7 +465,7 @@ def main():
         found = PARTS[name]()
         print(json.dumps(found, indent=2, default=float))
         target = ROOT / "results" / "perf" / f"{name}.json"
-        with whole(target) as aside:
+        with atomic_write(target) as aside:
             text = json.dumps({**facts, name: found}, indent=2, default=float)
             aside.write_text(text + "\n")
 

@@ -1,6 +1,6 @@
 """What dp-bench finds: two rows of data, which name their code and do not load it."""
 
-from dp_bench.plugins import Method
+from dp_bench.method import Method
 from dp_bench.task import Column, DemoSource, Task
 
 REACH = Task(

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dp_bench.horizons import Horizons
-from dp_bench.policy import Policy
+from dp_bench.policies.base import Policy
 from dp_bench.presets import Preset
-from dp_bench.train import Training
+from dp_bench.training.loop import Training
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from dp_bench.demos import Demos
+from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome
 

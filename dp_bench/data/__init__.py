@@ -1,0 +1,1 @@
+"""Demonstrations: files, storage, splits, windows, replay."""

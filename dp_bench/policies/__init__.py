@@ -1,0 +1,1 @@
+"""Policies: what they share, Diffusion Policy, and playing one in a loop."""

@@ -1,0 +1,137 @@
+"""The tables of tasks and methods: ours, and those of installed packages.
+
+A package adds its own through the entry-point groups `dp_bench.tasks` (an object that
+is a `Task`) and `dp_bench.policies` (an object that is a `Method`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Protocol, TypeVar
+
+from dp_bench import references
+from dp_bench.errors import BadInput
+from dp_bench.method import Method
+from dp_bench.task import Task
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            name="dp_c",
+            title="Diffusion Policy, CNN (DP-C)",
+            policy="dp_bench.policies.diffusion.policy:UnetDiffusion",
+            about="denoises a chunk of actions with a temporal U-Net",
+            presets="dp_bench.presets:DP_C",
+        ),
+        Method(
+            name="dp_t",
+            title="Diffusion Policy, transformer (DP-T)",
+            policy="dp_bench.policies.diffusion.policy:TransformerDiffusion",
+            about="denoises a chunk of actions with a transformer",
+            presets="dp_bench.presets:DP_T",
+        ),
+        Method(
+            name="lstm_gmm",
+            title="LSTM-GMM",
+            policy="dp_bench.baselines.lstm_gmm:LstmGmm",
+            about="remembers, and draws from a mixture of Gaussians",
+            presets="dp_bench.presets:LSTM_GMM",
+        ),
+        Method(
+            name="ibc",
+            title="IBC",
+            policy="dp_bench.baselines.ibc:Ibc",
+            about="searches an action that a learned energy likes",
+            presets="dp_bench.presets:IBC",
+        ),
+        Method(
+            name="bet",
+            title="BET",
+            policy="dp_bench.baselines.bet:Bet",
+            about="draws a cluster of actions with a transformer, and corrects it",
+            presets="dp_bench.presets:BET",
+        ),
+    )
+}
+
+
+@functools.cache
+def tasks() -> Mapping[str, Task]:
+    """All tasks by name, ours first."""
+    ours = references.load("dp_bench.envs:TASKS")
+    return _with_installed(ours, "dp_bench.tasks", Task)
+
+
+@functools.cache
+def methods() -> Mapping[str, Method]:
+    """All methods by name, ours first."""
+    return _with_installed(METHODS, "dp_bench.policies", Method)
+
+
+def task(name: str) -> Task:
+    """Finds a task by name.
+
+    Raises:
+        BadInput: When there is none, with the names there are.
+    """
+    members = [task.name for task in tasks().values() if task.group == name]
+    if members and name not in tasks():
+        raise BadInput(
+            f"{name!r} is a group of tasks, which only compare takes; name one of "
+            f"{', '.join(members)}"
+        )
+    return _find(tasks(), "task", name)
+
+
+def method(name: str) -> Method:
+    """Finds a method by name.
+
+    Raises:
+        BadInput: When there is none, with the names there are.
+    """
+    return _find(methods(), "method", name)
+
+
+def _with_installed(ours: Mapping[str, N], group: str, kind: type[N]) -> dict[str, N]:
+    table = dict(ours)
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        try:
+            member = point.load()
+        except Exception as error:
+            raise BadInput(
+                f"entry point {point.name!r} of group {group!r} ({point.value}) "
+                f"cannot be loaded: {error}"
+            ) from error
+        if not isinstance(member, kind):
+            raise BadInput(
+                f"entry point {point.name!r} of group {group!r} must be a "
+                f"{kind.__name__}, and is a {type(member).__name__}"
+            )
+        if member.name != point.name or member.name in table:
+            raise BadInput(
+                f"entry point {point.name!r} of group {group!r} names "
+                f"{member.name!r}: it must carry its own name, and a new one"
+            )
+        table[member.name] = member
+    return table
+
+
+def _find(table: Mapping[str, N], what: str, name: str) -> N:
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise BadInput(f"no {what} {name!r}{hint}; there are {', '.join(table)}")

@@ -1,0 +1,1 @@
+"""BlockPush: push two blocks into two targets."""

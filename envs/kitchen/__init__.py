@@ -1,0 +1,1 @@
+"""Kitchen: four elements of a kitchen, in any order."""

@@ -1,0 +1,240 @@
+"""The command line, as a newcomer meets it: one sentence for what is wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from dp_bench.cli import COMMANDS, main
+from dp_bench.evaluation import records
+from dp_bench.policies.diffusion.policy import UnetDiffusion
+from dp_bench.runs.folder import RunFolder, load_tensors
+
+TINY = [
+    *("--task", "pusht"),
+    *("--set", "policy.channels=8,16", "policy.step_dim=8", "policy.sample_steps=2"),
+    *("training.updates=6", "training.batch_size=8", "training.log_every=2"),
+    *("training.keep_every=2", "--preset", "smoke", "--episodes", "2"),
+]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch, demos_file):
+    """A folder with made-up demonstrations, and files that are none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
+    whole = demos_file.read_bytes()
+    (tmp_path / "tiny.hdf5").write_bytes(whole)
+    (tmp_path / "short.hdf5").write_bytes(whole[:20_000])
+    (tmp_path / "nan.hdf5").write_bytes(whole)
+    with h5py.File(tmp_path / "nan.hdf5", "r+") as file:
+        file["data/demo_1/actions"][3, 0] = np.nan
+    (tmp_path / "text.hdf5").write_text("hello")
+    with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
+        file["data/demo_0/actions"] = np.zeros((4, 7))
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
+        file.writestr("a/b", "1")
+    (tmp_path / "short.zip").write_bytes((tmp_path / "other.zip").read_bytes()[:30])
+
+
+def refused(words, capsys):
+    """What a command says that exits with 2: one line, and nothing on stdout."""
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2
+    assert out == ""
+    assert err.startswith("dp-bench: ")
+    assert err.count("\n") == 1
+    return err
+
+
+WRONG = {
+    "demos nosuch": "no task 'nosuch'; there are blockpush, kitchen, pusht, lift",
+    "demos check": "name the file",
+    "demos pusht tiny.hdf5": "did you mean `dp-bench demos pusht --from tiny.hdf5`?",
+    "demos check nowhere": "nowhere does not exist",
+    "demos check short.hdf5": "short.hdf5 is truncated",
+    "demos pusht --from other.zip": "holds no replay buffer",
+    "list --method dp_cc": "did you mean 'dp_c'?",
+    "report nowhere": "nowhere has no <task>/records/*.jsonl",
+    "eval": "name a run folder",
+    "eval nowhere": "nowhere is not a run folder",
+    "eval nowhere --processes 0": "--processes must be at least 1",
+    "eval nowhere --steps some": "--steps must be a number, last or all; got 'some'",
+    "compare --task pushd": "did you mean 'pusht'?",
+    "compare --methods dp_x": "there are dp_c, dp_t",
+    "compare --methods dp_c dp_c": "named twice",
+    "compare --seeds 0 1 0": "named twice",
+    "compare --seeds 0 -1": "0 or above, got [0, -1]",
+    "compare --seeds": "at least one seed",
+    "compare --jobs 0": "--jobs must be at least 1",
+    "compare --episodes 51": "1..50, got 51",
+    "compare --set dp_x:training.lr=1": "names 'dp_x'",
+    "train --method dp_cc": "did you mean 'dp_c'?",
+    "train --set training.lr": "takes NAME=VALUE, got 'training.lr'",
+    "train --set lr=1": "no setting 'lr' of dp_c; there are policy.obs_scale",
+    "train --set training.updtes=1": "did you mean 'updates'?",
+    "train --set training.lr=fast": "training.lr must be a number, got 'fast'",
+    "train --set policy.sampler=euler": "one of ddim, ddpm; got 'euler'",
+    "train --set policy.sample_steps=0": "sample_steps must be in 1..",
+    "train --control torque": "no control mode 'torque'; it has",
+    "train --demos nowhere.hdf5": "nowhere.hdf5 does not exist",
+    "train --demos short.hdf5": "short.hdf5 is truncated or damaged",
+    "train --demos nan.hdf5": "actions must be finite, and is not in episode 1 at st",
+    "train --demos text.hdf5": "is in no form that can be read",
+    "train --demos foreign.hdf5": "is in no form that can be read",
+    "train --task pusht --demos other.zip": "holds no replay buffer",
+    "train --task pusht --demos short.zip": "short.zip is truncated",
+    "train --task pusht --demos tiny.hdf5 --source human": "holds 'made-up' demons",
+    "train --task pusht --demos tiny.hdf5 --obs image": "are pictures: choose of",
+    "compare --task pusht --obs image": "'image' observations are pictures",
+    "compare --task robomimic --obs image": "are pictures: choose of state",
+    "train --task pusht --demos tiny.hdf5 --device abacus": "there is cpu",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_what_is_wrong_is_said_in_one_sentence(words, capsys):
+    assert WRONG[words] in refused(words, capsys)
+
+
+@pytest.mark.parametrize(
+    "words", ["trian", "train --sead 3", "train --seed x", "train --preset huge"]
+)
+def test_words_that_do_not_parse_are_named(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert words.split()[-1] in err or "--sead" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_shows_how_it_is_typed(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert not caught.value.code
+    out = capsys.readouterr().out
+    assert "Example" in out
+    assert f"dp-bench {command}" in " ".join(out.split())
+
+
+def test_every_setting_that_list_shows_can_be_set(capsys):
+    main(["list", "--method", "dp_c", "--task", "pusht"])
+    assert "policy.horizons.action" in capsys.readouterr().out
+
+
+def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
+    main(["compare", "--methods", "dp_c", "--demos", "tiny.hdf5", *TINY])
+    out, err = capsys.readouterr()
+    assert "[1/1] pusht dp_c seed 0: done" in err
+    assert "this will take about" in out.splitlines()[0]
+    assert "Diffusion Policy" in out
+    # demonstrations of another source than the task's have a folder of their own
+    results = tmp_path / "runs" / "results" / "pusht" / "made-up"
+    assert str(results.relative_to(tmp_path)) in "".join(out.split())
+    found = records.read(results / "records")
+    assert [(r.variant, r.preset) for r in found] == [
+        *[("default", "custom")] * 2,
+        *[("legacy", "custom")] * 2,
+    ]
+    made = ["table.md", "table.tex", "table.csv", "success.png", "loss.png"]
+    before = {name: (results / name).read_bytes() for name in made}
+    for name in made:
+        (results / name).unlink()
+    main(["report", "runs/results"])
+    assert {name: (results / name).read_bytes() for name in made} == before
+    assert "Diffusion Policy" in capsys.readouterr().out
+
+    (run,) = (tmp_path / "runs" / "pusht").iterdir()
+    steps = ["--steps", "all", "--episodes", "1", "--variants", "legacy"]
+    main(["eval", str(run), *steps])
+    assert {r.step for r in records.read(run / "records.jsonl")} == {2, 4, 6}
+    capsys.readouterr()
+    said = refused(f"eval {run} --steps 3", capsys)
+    assert "kept on the way: 2, 4, 6" in said
+
+    main(["report", "runs/results/pusht/made-up", "--runs", str(run)])  # its own folder
+    assert not (results / "pusht").exists()
+    assert {r.step for r in records.read(results / "records")} == {2, 4, 6}
+    (tmp_path / "runs" / "results" / "reach" / "records").mkdir(parents=True)
+    capsys.readouterr()
+    said = refused(f"report runs/results/reach --runs {run}", capsys)
+    assert "is a run of pusht" in said
+
+    said = refused(f"compare --task pusht --out {results}", capsys)
+    assert "--out names the folder above it" in said
+
+    (results / "logs" / f"{run.name}.jsonl").write_text("{")
+    assert "are no log and its run" in refused("report runs/results", capsys)
+
+
+def test_what_was_imported_under_a_name_of_its_own_is_a_source(tmp_path, capsys):
+    main(["demos", "pusht", "--from", "tiny.hdf5"])
+    main(["train", "--source", "made-up", *TINY])
+    (run,) = (tmp_path / "runs" / "pusht").iterdir()
+    assert RunFolder(run).info().demos_source == "made-up"
+    capsys.readouterr()
+    assert "it has human" in refused("train --task pusht --source mode-up", capsys)
+
+
+def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(
+    tmp_path, capsys, monkeypatch
+):
+    command = ["train", "--demos", "tiny.hdf5", *TINY]
+    loss, times = UnetDiffusion.loss, []
+
+    def interrupted(policy, *given):
+        times.append(policy.training)
+        if sum(times) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return loss(policy, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnetDiffusion, "loss", interrupted)
+        with pytest.raises(SystemExit) as caught:
+            main(command)
+    assert caught.value.code == 130
+    err = capsys.readouterr().err
+    assert err.strip() == "dp-bench: stopped; the same command goes on from here"
+    (run,) = (tmp_path / "runs" / "pusht").iterdir()
+    assert load_tensors(RunFolder(run).resume)[1]["update"] == 4
+
+    main(command)
+    assert "run folder" in capsys.readouterr().out
+    main([*command, "--runs", "others"])
+    (other,) = (tmp_path / "others" / "pusht").iterdir()
+    one, again = (load_tensors(RunFolder(f).weights)[0] for f in (run, other))
+    assert all((one[name] == again[name]).all() for name in one)
+
+
+HEAVY = {"torch", "pymunk", "mujoco", "matplotlib", "pandas", "h5py", "zarr"}
+
+
+def loaded_by(code):
+    """The heavy packages that a fresh interpreter has after some code."""
+    words = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return HEAVY & set(done.stdout.split())
+
+
+def test_importing_loads_nothing_heavy():
+    assert not loaded_by("import dp_bench")
+    assert not loaded_by("import dp_bench.cli")
+
+
+@pytest.mark.parametrize("wish", [None, "7"])
+def test_threads_do_not_wait_busily_unless_the_user_says_so(wish, monkeypatch, capsys):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if wish:
+        monkeypatch.setenv("GOMP_SPINCOUNT", wish)
+    main(["list"])
+    assert int(os.environ["GOMP_SPINCOUNT"]) == int(wish or 10_000)
+    capsys.readouterr()

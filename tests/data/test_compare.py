@@ -1,0 +1,76 @@
+"""Comparing two sets of demonstrations, against sums done by hand."""
+
+import numpy as np
+import pytest
+
+from dp_bench import cli, registry
+from dp_bench.data import compare as likeness
+from dp_bench.data import demos
+from dp_bench.data.compare import Feature, distance
+from dp_bench.errors import BadInput
+from made_up import demonstrations
+
+TITLE = "length of an episode [steps]"
+
+
+def numbers(*values):
+    return Feature("numbers", np.array(values, float))
+
+
+def choices(*values):
+    return Feature("choices", np.array(values), ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (numbers(1, 2, 3, 4), numbers(1, 2, 3, 4), 0.0),
+        (numbers(1, 2), numbers(3, 4), 1.0),
+        # below 3 lie 2 of 4 and 1 of 4
+        (numbers(1, 2, 3, 4), numbers(2, 3, 4, 5), 0.25),
+        (choices(0, 0, 1, 2), choices(0, 1, 1, 2), 0.25),
+        (choices(0, 0), choices(1, 2), 1.0),
+    ],
+)
+def test_the_distance_is_the_one_done_by_hand(one, other, expected):
+    assert distance(one, other) == pytest.approx(expected)
+    assert distance(other, one) == pytest.approx(expected)
+
+
+def test_a_trait_without_values_has_no_distance_and_says_so():
+    assert np.isnan(distance(numbers(), numbers(1.0)))
+    assert numbers().summary() == "none"
+
+
+def test_shares_count_each_choice():
+    assert choices(0, 0, 1, 0).summary() == "0.75, 0.25, 0.00"
+
+
+def test_equal_demonstrations_are_refused():
+    task = registry.task("blockpush")
+    found = demonstrations("blockpush", lengths=(4, 6))
+    with pytest.raises(BadInput, match="the same demonstrations"):
+        likeness.compare(task, found, found)
+
+
+def test_lengths_are_compared_for_every_task():
+    task = registry.task("pusht")
+    one = demonstrations("pusht", lengths=(4, 6))
+    other = demonstrations("pusht", lengths=(6, 8), seed=1)
+    found = likeness.compare(task, one, other)
+    assert found.pairs[0].one.title == TITLE
+    assert found.pairs[0].distance == pytest.approx(0.5)
+
+
+def test_the_command_writes_table_and_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
+    one = demonstrations("blockpush", lengths=(5, 9))
+    other = demonstrations("blockpush", lengths=(7, 8), seed=1)
+    demos.save(one, tmp_path / "one.hdf5")
+    demos.save(other, tmp_path / "other.hdf5")
+    words = ["demos", "blockpush", "--from", str(tmp_path / "one.hdf5")]
+    words += ["--against", str(tmp_path / "other.hdf5"), "--out", str(tmp_path / "out")]
+    cli.main(words)
+    assert TITLE in capsys.readouterr().out
+    written = {path.name for path in (tmp_path / "out" / "blockpush").iterdir()}
+    assert written == {"demos.md", "demos.png"}

@@ -1,0 +1,232 @@
+"""Foreign recordings, and the ways in which they arrive broken."""
+
+import dataclasses
+import json
+import shutil
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+from dp_bench import registry
+from dp_bench.data import demos as demos_module
+from dp_bench.data import readers
+from dp_bench.data.readers.replay_zarr import read_arrays
+from dp_bench.errors import BadInput
+
+NAMES = ("action", "state", "keypoint")
+
+
+def arrays_of(num_rows=10):
+    rng = np.random.default_rng(0)
+    sizes = {"action": (2,), "state": (5,), "keypoint": (9, 2)}
+    return {
+        name: rng.uniform(100, 400, (num_rows, *size)).astype(np.float32)
+        for name, size in sizes.items()
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A replay buffer of two episodes, in chunks of three rows."""
+    root = tmp_path / "replay.zarr"
+    group = zarr.open_group(str(root), mode="w")
+    for name, array in arrays_of().items():
+        group.create_dataset(f"data/{name}", data=array, chunks=(3, *array.shape[1:]))
+    group.create_dataset("data/img", shape=(10, 9), dtype="f4", chunks=(1, 9))
+    group.create_dataset("meta/episode_ends", data=np.array([4, 10]))
+    return root
+
+
+def zipped(folder, path, inside=""):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, inside + file.relative_to(folder).as_posix())
+    return path
+
+
+@pytest.fixture(params=["folder", "outer folder", "zip", "nested zip"])
+def replay(request, folder, tmp_path):
+    if request.param == "folder":
+        return folder
+    if request.param == "outer folder":
+        return tmp_path
+    inside = "pusht/replay.zarr/" if request.param == "nested zip" else ""
+    return zipped(folder, tmp_path / "pusht.zip", inside)
+
+
+def test_a_replay_buffer_reads_alike_however_it_is_packed(replay):
+    # `img` has no chunk at all: whoever touched it would be refused.
+    arrays, ends = read_arrays(replay, NAMES)
+    for name, array in arrays_of().items():
+        np.testing.assert_array_equal(arrays[name], array)
+    assert ends.tolist() == [4, 10]
+
+
+def test_chunks_in_folders_of_their_own_are_found(folder):
+    shutil.rmtree(folder / "data" / "action")
+    array, group = arrays_of()["action"], zarr.open_group(str(folder), mode="a")
+    group.create_dataset(
+        "data/action", data=array, chunks=(3, 1), dimension_separator="/"
+    )
+    assert (folder / "data" / "action" / "1" / "0").is_file()
+    arrays, _ = read_arrays(folder, ("action",))
+    np.testing.assert_array_equal(arrays["action"], array)
+
+
+def test_a_missing_chunk_is_not_taken_for_zeros(folder, tmp_path):
+    (folder / "data" / "state" / "2.0").unlink()
+    for path in (folder, zipped(folder, tmp_path / "a.zip", "x/")):
+        with pytest.raises(BadInput, match=r"chunk 2\.0 of array 'data/state'"):
+            read_arrays(path, NAMES)
+
+
+@pytest.mark.parametrize("size", [0, 10, 20, -1])
+def test_a_cut_chunk_is_not_taken_for_noise(folder, size):
+    chunk = folder / "data" / "state" / "1.0"
+    chunk.write_bytes(chunk.read_bytes()[:size])
+    with pytest.raises(BadInput, match="truncated"):
+        read_arrays(folder, NAMES)
+
+
+def test_a_changed_byte_in_a_zip_is_noticed(folder, tmp_path):
+    path = zipped(folder, tmp_path / "a.zip")
+    chunk = (folder / "data" / "action" / "1.0").read_bytes()
+    content = bytearray(path.read_bytes())
+    content[content.index(chunk) + len(chunk) - 1] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.zip is truncated or damaged"):
+        read_arrays(path, NAMES)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.99])
+def test_a_zip_cut_anywhere_is_refused(folder, tmp_path, share):
+    path = zipped(folder, tmp_path / "a.zip")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(BadInput, match=r"a\.zip"):
+        readers.read(path, registry.task("pusht"))
+
+
+def test_a_missing_array_is_named(folder):
+    with pytest.raises(BadInput, match="no array 'data/velocity'"):
+        read_arrays(folder, ("velocity",))
+
+
+def test_arrays_of_unequal_length_are_refused(folder):
+    ends = zarr.open_group(str(folder), mode="a")["meta/episode_ends"]
+    ends[1] = 9
+    with pytest.raises(BadInput, match="has 10 rows, and the last episode ends at 9"):
+        read_arrays(folder, NAMES)
+
+
+@pytest.mark.parametrize("place", ["compressor", "filters", "dtype"])
+def test_nothing_is_unpickled(folder, place):
+    about = folder / "data" / "action" / ".zarray"
+    described = json.loads(about.read_text())
+    codec = {"id": "pickle", "protocol": 5}
+    described[place] = {"compressor": codec, "filters": [codec], "dtype": "|O"}[place]
+    about.write_text(json.dumps(described))
+    with pytest.raises(BadInput, match="pickled"):
+        read_arrays(folder, NAMES)
+
+
+def test_any_known_form_gives_the_same_demonstrations(replay, tmp_path):
+    task = registry.task("pusht")
+    foreign = readers.read(replay, task)
+    demos_module.save(foreign, tmp_path / "ours.hdf5")
+    ours = readers.read(tmp_path / "ours.hdf5", task, "human")
+    assert foreign.digest == ours.digest
+    assert (ours.task, ours.source) == ("pusht", "human")
+
+
+def test_demonstrations_of_another_task_or_source_are_refused(folder, tmp_path):
+    task = registry.task("pusht")
+    demos_module.save(readers.read(folder, task), tmp_path / "a.hdf5")
+    with pytest.raises(BadInput, match="of 'pusht', not of 'other'"):
+        readers.read(tmp_path / "a.hdf5", dataclasses.replace(task, name="other"))
+    with pytest.raises(BadInput, match="'human' demonstrations, not 'scripted'"):
+        readers.read(tmp_path / "a.hdf5", task, "scripted")
+
+
+def test_a_bad_number_in_a_foreign_file_is_placed(folder):
+    zarr.open_group(str(folder), mode="a")["data/action"][6, 1] = np.nan
+    with pytest.raises(BadInput, match=r"replay\.zarr.*actions.*episode 1 at step 2"):
+        readers.read(folder, registry.task("pusht"))
+
+
+def test_unknown_forms_are_told_the_known_ones(tmp_path):
+    with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
+        file["data/demo_0/actions"] = np.zeros((3, 2))
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    for name in ("foreign.hdf5", "text", "empty"):
+        with pytest.raises(BadInput, match=f"{name}.*HDF5 that dp-bench wrote.*zarr"):
+            readers.read(tmp_path / name, registry.task("pusht"))
+
+
+def test_a_task_without_a_converter_says_so(folder):
+    task = dataclasses.replace(registry.task("pusht"), sources={})
+    with pytest.raises(BadInput, match="no converter"):
+        readers.read(folder, task)
+
+
+def test_the_published_file_reads_whole(shared):
+    path = shared / "data" / "pusht" / "pusht_cchi_v7_replay.zarr.zip"
+    demos = readers.read(path, registry.task("pusht"))
+    assert (demos.num_episodes, len(demos.actions)) == (206, 25_650)
+    assert demos.digest == registry.task("pusht").sources["human"].digest
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """The same two episodes as one file of numpy."""
+    path = tmp_path / "replay.npz"
+    np.savez_compressed(path, **arrays_of(), episode_ends=np.array([4, 10]))
+    return path
+
+
+def test_arrays_in_a_file_of_numpy_read_like_a_replay_buffer(saved, folder):
+    task = registry.task("pusht")
+    assert readers.read(saved, task).digest == readers.read(folder, task).digest
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.99])
+def test_a_cut_file_of_numpy_is_refused(saved, share):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(BadInput, match="truncated or damaged"):
+        readers.read(saved, registry.task("pusht"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"episode_ends": np.array([4, 9])}, "has 10 rows, and the last episode ends"),
+        ({"episode_ends": np.array(10)}, "must list at least one row number"),
+        ({"action": np.array([{}] * 10)}, "damaged"),  # would have to be unpickled
+    ],
+)
+def test_a_file_of_numpy_that_does_not_fit_is_refused(tmp_path, changes, words):
+    path = tmp_path / "replay.npz"
+    np.savez(path, **(arrays_of() | {"episode_ends": np.array([4, 10])} | changes))
+    with pytest.raises(BadInput, match=words):
+        readers.read(path, registry.task("pusht"))
+
+
+def test_a_file_of_numpy_without_an_array_names_it(tmp_path):
+    path = tmp_path / "replay.npz"
+    np.savez(path, action=np.zeros((3, 2)), episode_ends=np.array([3]))
+    with pytest.raises(BadInput, match="no array 'state'; it must hold action, state"):
+        readers.read(path, registry.task("pusht"))
+
+
+def test_published_demonstrations_of_blockpush_score_as_they_succeeded(shared):
+    path = shared / "data" / "blockpush" / "blockpush_regen_closedloop.npz"
+    demos = readers.read(path, registry.task("blockpush"), "published")
+    with np.load(path) as file:
+        np.testing.assert_array_equal(demos.scores > 0.9, file["success"])
+        np.testing.assert_array_equal(demos.states[:, :16], file["obs"])

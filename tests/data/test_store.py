@@ -1,0 +1,222 @@
+"""Getting demonstrations: downloads that break, and files at hand."""
+
+import dataclasses
+import functools
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from dp_bench import registry
+from dp_bench.data import store as fetch
+from dp_bench.data.demos import Demos, load, save
+from dp_bench.errors import BadInput
+
+
+def some_demos(source="human", scale=1.0):
+    return Demos(
+        task="pusht",
+        source=source,
+        obs={"state": np.ones((40, 5), np.float32)},
+        actions=np.full((40, 2), scale),
+        states=np.random.default_rng(0).random((40, 5)),
+        rewards=np.zeros(40),
+        scores=np.zeros(2),
+        episode_ends=np.array([15, 40]),
+    )
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "data"
+
+
+class Server:
+    """Sends `content`; breaks off `drops` times; knows ranges or not."""
+
+    def __init__(self, content):
+        self.content, self.drops, self.ranges = content, 0, True
+        self.started_at = []
+
+    def answer(self, handler):
+        start, total = 0, len(self.content)
+        asked = handler.headers.get("Range")
+        if asked and self.ranges:
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
+        self.started_at.append(start)
+        if start >= total:
+            handler.send_error(416)
+            return
+        body = self.content[start:]
+        handler.send_response(206 if start else 200)
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        if self.drops:
+            self.drops -= 1
+            body = body[: len(body) // 2]
+        handler.wfile.write(body)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Publishes some demonstrations as pusht/human on this machine."""
+    save(some_demos(), tmp_path / "published.hdf5")
+    serves = Server((tmp_path / "published.hdf5").read_bytes())
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            serves.answer(self)
+
+        def log_message(self, *args):
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{listening.server_port}/pusht.zip"
+    publish(monkeypatch, url=url, digest=some_demos().digest)
+    yield serves
+    listening.shutdown()
+    listening.server_close()
+
+
+def publish(monkeypatch, **changes):
+    task = registry.task("pusht")
+    source = dataclasses.replace(task.sources["human"], **changes)
+    changed = dataclasses.replace(task, sources={"human": source})
+    monkeypatch.setattr(registry, "tasks", functools.cache(lambda: {"pusht": changed}))
+
+
+def test_a_download_is_kept_and_made_once(server, home):
+    path = fetch.obtain("pusht")
+    assert path == fetch.find("pusht") == home / "pusht-human.hdf5"
+    assert fetch.obtain("pusht") == path
+    assert fetch.load_demos("pusht").digest == some_demos().digest
+    assert server.started_at == [0]
+    assert [file.name for file in home.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_broken_download_goes_on(server, home, ranges):
+    server.drops, server.ranges = 1, ranges
+    with pytest.raises(BadInput, match="ended after"):
+        fetch.obtain("pusht")
+    assert fetch.find("pusht") is None
+    fetch.obtain("pusht")
+    assert (server.started_at[1] > 0) == ranges
+    assert load(fetch.find("pusht")).digest == some_demos().digest
+
+
+def test_an_old_part_that_is_too_long_is_dropped(server, home):
+    home.mkdir()
+    (home / "pusht-human.part").write_bytes(bytes(len(server.content) + 5))
+    fetch.obtain("pusht")
+    assert server.started_at[-1] == 0
+
+
+def test_a_download_that_is_not_the_published_one_is_refused(
+    server, home, tmp_path, monkeypatch
+):
+    save(some_demos(scale=2.0), tmp_path / "other.hdf5")
+    for content in (b"<html>log in</html>", (tmp_path / "other.hdf5").read_bytes()):
+        server.content = content
+        with pytest.raises(BadInput, match="not as expected"):
+            fetch.obtain("pusht")
+        assert list(home.iterdir()) == []
+
+
+def test_without_a_network_the_message_says_what_to_do(monkeypatch, server):
+    url = "http://127.0.0.1:9/pusht.zip"  # nobody listens there
+    publish(monkeypatch, url=url)
+    with pytest.raises(BadInput, match="DEMOS=PATH") as caught:
+        fetch.obtain("pusht")
+    message = str(caught.value)
+    assert url in message
+    assert "DEMOS=PATH" in message
+    assert "\n" not in message
+
+
+def test_a_refusal_of_the_server_is_told(monkeypatch, server):
+    server.answer = lambda handler: handler.send_error(404)
+    with pytest.raises(BadInput, match="Not Found"):
+        fetch.obtain("pusht")
+
+
+def test_what_is_not_published_must_be_a_file(monkeypatch):
+    publish(monkeypatch, url=None)
+    with pytest.raises(BadInput, match="--from PATH"):
+        fetch.obtain("pusht")
+
+
+def test_a_file_at_hand_needs_no_network(monkeypatch, tmp_path, home):
+    publish(monkeypatch, url=None, digest=some_demos().digest)
+    save(some_demos(), tmp_path / "a.hdf5")
+    path = fetch.obtain("pusht", from_path=tmp_path / "a.hdf5")
+    assert path == home / "pusht-human.hdf5"
+    save(some_demos(scale=2.0), tmp_path / "b.hdf5")
+    with pytest.raises(BadInput, match="not the published human"):
+        fetch.obtain("pusht", from_path=tmp_path / "b.hdf5")
+    assert fetch.load_demos("pusht").digest == some_demos().digest
+
+
+def test_demonstrations_of_ones_own_are_kept_under_their_own_name(tmp_path, home):
+    mine = some_demos(source="mine", scale=2.0)
+    save(mine, tmp_path / "a.hdf5")
+    path = fetch.obtain("pusht", from_path=tmp_path / "a.hdf5")
+    assert path == home / "pusht-mine.hdf5"
+    assert fetch.load_demos("pusht", "mine").digest == mine.digest
+    assert fetch.find("pusht") is None
+
+
+def test_a_source_cannot_name_a_file_elsewhere(tmp_path, home):
+    save(some_demos(source="../../mine"), tmp_path / "a.hdf5")
+    with pytest.raises(BadInput, match="cannot name a file"):
+        fetch.obtain("pusht", from_path=tmp_path / "a.hdf5")
+
+
+def test_a_named_file_is_read_without_importing(tmp_path, home):
+    save(some_demos(scale=3.0), tmp_path / "a.hdf5")
+    demos = fetch.load_demos("pusht", path=tmp_path / "a.hdf5")
+    assert demos.digest == some_demos(scale=3.0).digest
+    assert not home.exists()
+
+
+def test_missing_demonstrations_name_the_command_that_gets_them():
+    with pytest.raises(BadInput, match="`dp-bench demos pusht`"):
+        fetch.load_demos("pusht")
+    with pytest.raises(BadInput, match="it has human"):
+        fetch.load_demos("pusht", "humann")
+
+
+def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("DP_BENCH_DATA")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert fetch.data_folder() == tmp_path / "dp-bench" / "demos"
+
+
+def test_the_hub_is_asked_and_what_it_says_is_one_sentence(tmp_path, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub", reason="needs huggingface_hub")
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = []
+
+    def download(repository, name, repo_type):
+        asked.append((repository, name, repo_type))
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    with pytest.raises(BadInput) as caught:
+        fetch.obtain("can", "mh")
+    assert asked == [
+        ("robomimic/robomimic_datasets", "v1.5/can/mh/low_dim_v15.hdf5", "dataset")
+    ]
+    said = str(caught.value)
+    assert "(no route to host)" in said
+    assert "`dp-bench demos TASK --source mh --from PATH`" in said
+    assert "\n" not in said
+    assert not list(tmp_path.glob("*.hdf5"))

@@ -1,0 +1,144 @@
+"""A trained policy in anybody's loop does what the benchmark's own rollout does."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import dp_bench
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.rollout import play_group
+from dp_bench.horizons import Horizons
+from dp_bench.policies.agent import Agent
+from dp_bench.runs.folder import RunFolder
+from dp_bench.task import Outcome
+from made_up import written_run
+
+CHANGES = {
+    "obs_kind": "state",
+    "policy": {
+        "channels": [8, 16], "step_dim": 8, "sample_steps": 2, "sampler": "ddpm",
+    },
+    "obs_dim": 5,
+}  # fmt: skip
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    return written_run(tmp_path_factory.mktemp("run"), **CHANGES).path
+
+
+def make():
+    return gym.make("dp_bench/PushT-v0", obs="state", max_episode_steps=STEPS)
+
+
+class Spy(gym.Wrapper):
+    """Remembers the actions that it is given."""
+
+    def reset(self, **options):
+        self.actions = []
+        return super().reset(**options)
+
+    def step(self, action):
+        self.actions.append(np.array(action))
+        return super().step(action)
+
+
+def in_a_plain_loop(agent, seed):
+    env, actions = make(), []
+    obs, _ = env.reset(seed=seed)
+    agent.reset(seed)
+    ended = False
+    while not ended:
+        actions.append(agent.act(obs))
+        obs, _, terminated, truncated, _ = env.step(actions[-1])
+        ended = terminated or truncated
+    return np.array(actions)
+
+
+def test_a_plain_loop_gives_the_actions_of_a_rollout(run_folder):
+    agent = dp_bench.load_agent(run_folder)
+    env = Spy(make())
+    score = lambda rewards, infos: Outcome(0.0, False, {})  # noqa: E731
+    play_group(RunFolder(run_folder).load_policy(), [env], [7], score)
+    actions = in_a_plain_loop(agent, 7)
+    assert actions.shape == (STEPS, 2)
+    assert np.array_equal(actions, env.actions)
+    assert np.array_equal(actions, in_a_plain_loop(agent, 7))  # no leftovers
+    assert not np.array_equal(actions, in_a_plain_loop(agent, 8))
+
+
+def test_a_vector_environment_gives_each_lane_its_own_episode(run_folder):
+    agent = dp_bench.load_agent(run_folder)
+    seeds = [7, 8, 9]
+    alone = np.stack([in_a_plain_loop(agent, seed) for seed in seeds], axis=1)
+    envs = gym.vector.SyncVectorEnv([make] * 3)
+    obs, _ = envs.reset(seed=seeds)
+    agent.reset(seeds)
+    for step in range(STEPS):
+        actions = agent.act(obs)
+        np.testing.assert_allclose(actions, alone[step], atol=1e-2)  # of 512
+        obs = envs.step(actions)[0]
+    envs.close()
+
+
+class Counter:
+    """Counts on from the latest observation, a thousand for every new episode."""
+
+    horizons = Horizons(2, 3, 6)
+
+    def reset(self, env_seeds):
+        self.base = np.array(env_seeds, float) * 1000
+
+    def restart(self, lane, env_seed):
+        self.base[lane] = env_seed * 1000
+
+    def act(self, obs, lanes=None):
+        lanes = range(len(self.base)) if lanes is None else lanes
+        first = self.base[list(lanes)] + obs[:, :, 0].sum(1)
+        return first[:, None, None] + np.arange(3)[:, None]
+
+
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_restarting_one_lane_leaves_the_others_as_they_were(when):
+    def decisions(restart):
+        agent = Agent(Counter())
+        agent.reset([1, 2])
+        made = []
+        for step in range(8):
+            if restart and step == when:
+                agent.restart(1, 5)
+            made.append(agent.act(np.full((2, 1), float(step)))[:, 0])
+        return np.array(made)
+
+    plain, restarted = decisions(False), decisions(True)
+    assert np.array_equal(plain[:, 0], restarted[:, 0])
+    assert np.array_equal(plain[:when, 1], restarted[:when, 1])
+    # the new episode sees its first observation twice, and nothing of the old one
+    assert restarted[when, 1] == 5000 + 2 * when
+    assert restarted[when + 3, 1] == 5000 + (when + 2) + (when + 3)
+
+
+def test_a_decision_is_not_a_view_that_its_caller_could_spoil():
+    agent = Agent(Counter())
+    agent.reset(1)
+    obs = np.zeros(1)
+    first = agent.act(obs)
+    first += 99
+    obs += 99
+    assert agent.act(np.zeros(1))[0] == 1001
+
+
+def test_misuse_is_answered_with_what_to_do():
+    agent = Agent(Counter())
+    with pytest.raises(BadInput, match=r"call agent\.reset"):
+        agent.act(np.zeros(1))
+    with pytest.raises(BadInput, match="no lane 0"):
+        agent.restart(0, 1)
+    agent.reset([1, 2])
+    with pytest.raises(BadInput, match="observations of 3 lanes"):
+        agent.act(np.zeros((3, 1)))
+    with pytest.raises(BadInput, match="no lane 2"):
+        agent.restart(2, 1)
+    with pytest.raises(AttributeError):
+        dp_bench.load_agents  # noqa: B018

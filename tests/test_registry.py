@@ -1,0 +1,196 @@
+"""A package of another author is installed, found, checked, and compared with ours."""
+
+import os
+import shutil
+import subprocess
+import sys
+import types
+from importlib.metadata import EntryPoint
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from dp_bench import cli, registry
+from dp_bench.envs import TASKS
+from dp_bench.errors import BadInput
+from dp_bench.method import Method
+from dp_bench.registry import METHODS
+from dp_bench.task import Task
+
+PACKAGE = Path(__file__).parent / "plugin_package"
+TASK = Task(
+    name="stack",
+    env_id="someones/Stack-v0",
+    entry_point="someones:Stack",
+    about="",
+    max_steps=1,
+    score="someones:score",
+)
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """Runs Python where the package is installed; gives what was printed."""
+    missing = [name for name in ("pip", "setuptools") if not find_spec(name)]
+    if missing:
+        pytest.skip(f"installing needs {' and '.join(missing)}: install the dev extra")
+    folder = tmp_path_factory.mktemp("plugin")
+    site = folder / "site"
+    # built from a copy: setuptools writes beside the sources
+    shutil.copytree(PACKAGE, folder / "source")
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--no-cache-dir"]
+    pip = [sys.executable, "-m", "pip", "install", "-q", *offline]
+    run([*pip, "--target", str(site), str(folder / "source")], folder)
+
+    def python(*words, cwd=folder):
+        environment = {
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(site), os.environ.get("PYTHONPATH")])
+            ),
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "200",
+        }
+        return run([sys.executable, *map(str, words)], cwd, environment)
+
+    return python
+
+
+def run(words, folder, environment=None):
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_an_installed_task_and_policy_are_listed(python):
+    shown = python("-m", "dp_bench", "list")
+    for name in ("reach", "mean_action", "Mean action", *TASKS, *METHODS):
+        assert name in shown
+
+
+def test_listing_an_installed_policy_does_not_load_it(python):
+    code = (
+        "import sys; from dp_bench import registry; "
+        "assert 'reach' in registry.tasks() and 'mean_action' in registry.methods(); "
+        "print(sorted({'torch', 'reach_plugin.mean_action'} & set(sys.modules)))"
+    )
+    assert python("-c", code).strip() == "[]"
+
+
+def test_an_installed_task_and_policy_keep_the_contracts(python):
+    code = """
+import tempfile
+from pathlib import Path
+from dp_bench import testing
+
+for check in testing.TASK_CHECKS:
+    check("reach")
+for check in testing.POLICY_CHECKS:
+    with tempfile.TemporaryDirectory() as folder:
+        check("mean_action", Path(folder))
+print(len(testing.TASK_CHECKS) + len(testing.POLICY_CHECKS), "passed")
+"""
+    assert "12 passed" in python("-W", "error::UserWarning", "-c", code)
+
+
+@pytest.mark.slow
+def test_an_installed_policy_is_compared_with_ours_on_an_installed_task(
+    python, tmp_path
+):
+    demos = tmp_path / "reach.hdf5"
+    python(
+        "-c",
+        "from dp_bench.data import demos; from reach_plugin.reach import demonstrate; "
+        f"demos.save(demonstrate(20), {str(demos)!r})",
+    )
+    checked = python("-m", "dp_bench", "demos", "check", demos, "--task", "reach")
+    assert "20 reach their recorded score" in checked
+    words = ["--task", "reach", "--methods", "mean_action", "dp_c", "--preset", "smoke"]
+    words += ["--demos", demos, "--device", "cpu", "--runs", "runs"]
+    shown = python("-m", "dp_bench", "compare", *words, cwd=tmp_path)
+    for part in ("Mean action", "(DP-C)", "final distance"):
+        assert part in shown
+    assert (tmp_path / "runs/results/reach/table.md").read_text().count("Mean action")
+    assert len(list((tmp_path / "runs/results/reach/records").iterdir())) == 2
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Pretends that entry points are installed; the tables are read anew."""
+    module = types.ModuleType("someones")
+    monkeypatch.setitem(sys.modules, "someones", module)
+
+    def installed(group, name, value, member=None):
+        module.MEMBER = member
+        points = [EntryPoint(name, value, group)]
+        found = lambda *, group: [p for p in points if p.group == group]  # noqa: E731
+        monkeypatch.setattr(registry, "entry_points", found)
+        forget()
+
+    yield installed
+    forget()
+
+
+def forget():
+    registry.tasks.cache_clear()
+    registry.methods.cache_clear()
+
+
+def test_an_installed_task_comes_after_ours(installed):
+    installed("dp_bench.tasks", "stack", "someones:MEMBER", TASK)
+    assert [*registry.tasks()] == [*TASKS, "stack"]
+    assert registry.task("stack") is TASK
+    with pytest.raises(BadInput, match="did you mean 'stack'"):
+        registry.task("stakc")
+
+
+@pytest.mark.parametrize("value", ["no_such_package:TASK", "someones:NO_SUCH_NAME"])
+def test_a_broken_entry_point_is_named(installed, value):
+    installed("dp_bench.tasks", "stack", value)
+    with pytest.raises(BadInput, match=r"'stack' of group 'dp_bench\.tasks'") as caught:
+        registry.tasks()
+    assert value in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "member", "wanted"),
+    [
+        ("dp_bench.tasks", Task, "must be a Task, and is a type"),
+        ("dp_bench.tasks", METHODS["dp_c"], "must be a Task, and is a Method"),
+        ("dp_bench.policies", TASK, "must be a Method, and is a Task"),
+    ],
+)
+def test_an_entry_point_of_a_wrong_type_is_named(installed, group, member, wanted):
+    installed(group, "stack", "someones:MEMBER", member)
+    with pytest.raises(BadInput, match=f"'stack' of group '{group}' {wanted}"):
+        (registry.tasks if group == "dp_bench.tasks" else registry.methods)()
+
+
+@pytest.mark.parametrize("name", ["pusht", "reach"])
+def test_an_entry_point_cannot_take_or_change_a_name(installed, name):
+    installed("dp_bench.tasks", name, "someones:MEMBER", TASKS["pusht"])
+    with pytest.raises(BadInput, match=f"entry point '{name}' .* names 'pusht'"):
+        registry.tasks()
+
+
+def test_a_method_cannot_take_the_name_of_ours(installed):
+    other = Method(name="dp_c", title="Another", policy="someones:Policy")
+    installed("dp_bench.policies", "dp_c", "someones:MEMBER", other)
+    with pytest.raises(BadInput, match="entry point 'dp_c'"):
+        registry.methods()
+
+
+def test_the_command_line_says_which_entry_point_is_broken(installed, capsys):
+    installed("dp_bench.tasks", "stack", "no_such_package:TASK")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["list"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("dp-bench: entry point 'stack'")
+    assert said.count("\n") == 1
