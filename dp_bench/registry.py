@@ -33,35 +33,35 @@ METHODS = {
             name="dp_c",
             title="Diffusion Policy, CNN (DP-C)",
             policy="dp_bench.policies.diffusion.policy:UnetDiffusion",
-            about="denoises a chunk of actions with a temporal U-Net",
+            about="denoises a sequence of actions with a temporal U-Net",
             presets="dp_bench.presets:DP_C",
         ),
         Method(
             name="dp_t",
             title="Diffusion Policy, transformer (DP-T)",
             policy="dp_bench.policies.diffusion.policy:TransformerDiffusion",
-            about="denoises a chunk of actions with a transformer",
+            about="denoises a sequence of actions with a transformer",
             presets="dp_bench.presets:DP_T",
         ),
         Method(
             name="lstm_gmm",
             title="LSTM-GMM",
             policy="dp_bench.baselines.lstm_gmm:LstmGmm",
-            about="remembers, and draws from a mixture of Gaussians",
+            about="recurrent network with a Gaussian-mixture output",
             presets="dp_bench.presets:LSTM_GMM",
         ),
         Method(
             name="ibc",
             title="IBC",
             policy="dp_bench.baselines.ibc:Ibc",
-            about="searches an action that a learned energy likes",
+            about="picks the action that minimises a learned energy",
             presets="dp_bench.presets:IBC",
         ),
         Method(
             name="bet",
             title="BET",
             policy="dp_bench.baselines.bet:Bet",
-            about="draws a cluster of actions with a transformer, and corrects it",
+            about="predicts an action cluster, then an offset",
             presets="dp_bench.presets:BET",
         ),
     )
@@ -103,6 +103,21 @@ def method(name: str) -> Method:
         BadInput: When there is none, with the names there are.
     """
     return _find(methods(), "method", name)
+
+
+def title_of(name: str) -> str:
+    """Returns a method's label in tables; the name itself for an unknown method.
+
+    Records may come from a machine that had other packages installed.
+    """
+    known = methods().get(name)
+    return known.title if known else name
+
+
+def position_of(name: str) -> int:
+    """Returns a method's place in tables and plots; unknown methods come last."""
+    names = list(methods())
+    return names.index(name) if name in names else len(names)
 
 
 def _with_installed(ours: Mapping[str, N], group: str, kind: type[N]) -> dict[str, N]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import numpy as np
 
 from dp_bench import references, registry
 from dp_bench.errors import BadInput
+from dp_bench.horizons import Horizons
 
 OBS_DIM, ACTION_DIM = 6, 2
 
@@ -97,7 +99,6 @@ def task_scores_an_episode(name: str) -> None:
     All but those of choices: nothing may have been chosen.
     """
     from dp_bench.evaluation.rollout import play_group
-    from dp_bench.policies.base import Horizons
 
     task = registry.task(name)
     env = task.make_env()
@@ -105,10 +106,15 @@ def task_scores_an_episode(name: str) -> None:
     class Still:
         horizons = Horizons(1, 1, 1)
 
-        def reset(self, env_seeds: Any) -> None:
+        def reset(self, env_seeds: Sequence[int]) -> None:
             self.action = np.zeros(env.action_space.shape or (), np.float32)
 
-        def act(self, obs: np.ndarray) -> np.ndarray:
+        def restart(self, lane: int, env_seed: int) -> None:
+            raise AssertionError("one episode in one lane needs no restart")
+
+        def act(
+            self, obs: np.ndarray, lanes: Sequence[int] | None = None
+        ) -> np.ndarray:
             return np.tile(self.action, (len(obs), 1, 1))
 
     (episode,) = play_group(Still(), [env], [0], references.load(task.score))

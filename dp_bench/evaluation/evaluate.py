@@ -12,6 +12,7 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.records import Record
+from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import (
     RunFolder,
     RunInfo,
@@ -156,7 +157,7 @@ def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
     return dataclasses.replace(info, policy=data, preset="custom")
 
 
-def load_actor(path: Path, step: int | None, info: RunInfo, device: str) -> Any:
+def load_actor(path: Path, step: int | None, info: RunInfo, device: str) -> Actor:
     """Builds the policy of `info` with the weights of a run."""
     return RunFolder(path).load_policy(step, device, info)
 

@@ -23,6 +23,7 @@ from dp_bench import references, registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import rollout
 from dp_bench.evaluation.evaluate import load_actor
+from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import RunFolder, RunInfo, commit, versions
 from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.task import Fork, Task
@@ -133,7 +134,7 @@ class _AtFork(gym.Wrapper[Any, Any, Any, Any]):
 
 def play(
     task: Task,
-    actor: Any,
+    actor: Actor,
     env_seeds: Sequence[int],
     title: str = "Rollouts",
     **env: Any,
@@ -142,7 +143,7 @@ def play(
 
     Args:
         task: Has a fork.
-        actor: An `Actor`.
+        actor: What is asked for actions.
         env_seeds: One rollout each; seeds what the actor draws, and not the start.
         title: What the progress bar says.
         **env: Arguments of `Task.make_env`.
@@ -325,8 +326,7 @@ def _titled(run: Rollout, runs: Sequence[Rollout]) -> str:
         for name, words in RUN.items()
         if len({getattr(rival, name) for rival in rivals}) > 1
     ]
-    known = registry.methods().get(run.method)
-    return ", ".join([known.title if known else run.method, *apart])
+    return ", ".join([registry.title_of(run.method), *apart])
 
 
 HEADINGS = (

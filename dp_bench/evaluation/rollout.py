@@ -17,6 +17,7 @@ import numpy as np
 
 from dp_bench import references
 from dp_bench.errors import BadInput
+from dp_bench.policies.actor import Actor
 from dp_bench.policies.agent import Agent
 from dp_bench.task import Outcome
 from dp_bench.util import progress, workers
@@ -43,12 +44,12 @@ class Play(NamedTuple):
     """What is played; everything in it can be sent to another process.
 
     Attributes:
-        make_actor: Gives an `Actor`.
+        make_actor: Makes the actor; called once per process.
         make_env: Gives an environment; called once per lane.
         score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
     """
 
-    make_actor: Callable[[], Any]
+    make_actor: Callable[[], Actor]
     make_env: Callable[[], Any]
     score: str
 
@@ -104,7 +105,7 @@ def play(
 
 
 def play_group(
-    actor: Any,
+    actor: Actor,
     envs: Sequence[Any],
     env_seeds: Sequence[int],
     score: Callable[[np.ndarray, list[dict[str, Any]]], Outcome],
@@ -115,7 +116,7 @@ def play_group(
     A lane that is done keeps its place in the batch, with its last observation.
 
     Args:
-        actor: An `Actor`.
+        actor: What is asked for actions.
         envs: At least as many as seeds.
         env_seeds: One per lane.
         score: Of a whole episode.

@@ -31,8 +31,7 @@ class _Panel:
     ) -> None:
         info = changed(folder.info(), changes)
         self.task = registry.task(info.task)
-        known = registry.methods().get(info.method)
-        self.title = known.title if known else info.method
+        self.title = registry.title_of(info.method)
         self.note = f"seed {info.train_seed}"
         self.agent = Agent(folder.load_policy(None, "cpu", info))
         self.env = self.task.make_env(

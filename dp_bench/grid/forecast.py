@@ -293,7 +293,7 @@ def in_words(found: Plan, cells: Sequence[Cell], out: str) -> str:
         lines.append(f"  demonstrations: made by a script, {took}")
     for name in dict.fromkeys(cell.method for cell in found.cells):
         mine = [cell for cell in found.cells if cell.method == name]
-        title = registry.method(name).title
+        title = registry.title_of(name)
         seconds = sum(cell.seconds for cell in mine)
         if seconds < 1:
             lines.append(f"  {title}: is there already")

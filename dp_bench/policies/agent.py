@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dp_bench.errors import BadInput
+from dp_bench.policies.actor import Actor
 
 
 class Agent:
@@ -29,10 +29,10 @@ class Agent:
     new episode in one lane: call it before the first observation of that episode.
 
     Args:
-        actor: Any `dp_bench.policies.base.Actor`.
+        actor: Any `dp_bench.policies.actor.Actor`.
     """
 
-    def __init__(self, actor: Any) -> None:
+    def __init__(self, actor: Actor) -> None:
         self.actor = actor
         self.decision_seconds: list[float] = []
         self._lanes = 0

@@ -1,4 +1,4 @@
-"""What a rollout needs (Actor), and the base of everything that is trained (Policy)."""
+"""The base class of every trained policy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,22 +17,6 @@ from dp_bench.horizons import Horizons
 from dp_bench.seeds import Purpose, derive
 
 FEW_LANES = 4  # up to here a second thread costs more than it brings
-
-
-class Actor(Protocol):
-    """Anything that can be asked for actions; a policy written in anything.
-
-    Attributes:
-        horizons: Which observations it wants, and how many actions it gives.
-    """
-
-    horizons: Horizons
-
-    def reset(self, env_seeds: Sequence[int]) -> None:
-        """Begins one episode in each lane; lane i plays the start of `env_seeds[i]`."""
-
-    def act(self, obs: np.ndarray) -> np.ndarray:
-        """Gives the next Ta actions `(B, Ta, Da)` for observations `(B, To, Do)`."""
 
 
 @dataclass(frozen=True)

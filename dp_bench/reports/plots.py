@@ -136,8 +136,7 @@ def side_by_side(tables: Mapping[str, Table]) -> Figure:
     rows = pd.concat([table.data for table in tables.values()])
     both = rows.groupby("method")["control"].nunique()
     found = list(dict.fromkeys(zip(rows["method"], rows["control"], strict=True)))
-    known = [*registry.methods()]
-    found.sort(key=lambda k: (known.index(k[0]) if k[0] in known else len(known), k))
+    found.sort(key=lambda key: (registry.position_of(key[0]), key))
     titles = dict(zip(rows["method"], rows["title"], strict=True))
     names = [titles[m] + (f", {c}" if both[m] > 1 else "") for m, c in found]
     figure = Figure(
@@ -164,8 +163,8 @@ def side_by_side(tables: Mapping[str, Table]) -> Figure:
                 [place],
                 xerr=np.nan_to_num(ends),
                 fmt="o",
-                color=PALETTE[known.index(method) % len(PALETTE)]
-                if method in known
+                color=PALETTE[registry.position_of(method) % len(PALETTE)]
+                if method in registry.methods()
                 else INK,
                 markersize=5.5,
                 elinewidth=1.8,
@@ -273,9 +272,8 @@ def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]
 def both_controls(table: Table) -> list[str]:
     """Methods that have rows with position and with velocity control, as listed."""
     kinds = table.data.groupby("method", sort=False)["control"].nunique()
-    methods = list(registry.methods())
     found = [str(method) for method, number in kinds.items() if number > 1]
-    return sorted(found, key=lambda m: methods.index(m) if m in methods else 99)
+    return sorted(found, key=registry.position_of)
 
 
 def learning_curves(
@@ -689,8 +687,7 @@ def _row_names(data: pd.DataFrame) -> list[str]:
 
 
 def _named(method: str, apart: list[str]) -> str:
-    known = registry.methods().get(method)
-    title = known.title if known else method
+    title = registry.title_of(method)
     return f"{title}\n{', '.join(apart)}" if apart else title
 
 

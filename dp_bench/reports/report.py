@@ -248,11 +248,10 @@ def _rows(
         members.setdefault((r.method, r.settings, r.demos_digest), []).append(r)
     rows = {}
     for method, settings, demos in sorted(
-        members, key=lambda key: (_place(key[0]), key)
+        members, key=lambda key: (registry.position_of(key[0]), key)
     ):
         rivals = [key for key in members if key[0] == method]
-        known = registry.methods().get(method)
-        label = known.title if known else method
+        label = registry.title_of(method)
         if len({key[1] for key in rivals}) > 1:
             label += f", settings {settings}"
         if len({key[2] for key in rivals}) > 1:
@@ -292,22 +291,17 @@ def _by_method(
 ) -> dict[str, list[list[Any]]]:
     """Logs by label, methods in the order of the table."""
     found: dict[str, list[list[Any]]] = {}
-    for info, lines in sorted(logs.values(), key=lambda run: _place(run[0]["method"])):
+    for info, lines in sorted(
+        logs.values(), key=lambda run: registry.position_of(run[0]["method"])
+    ):
         found.setdefault(_label(info), []).append(lines)
     return found
 
 
-def _place(method: str) -> int:
-    """Where a method stands in tables and plots; unknown ones come last."""
-    names = list(registry.methods())
-    return names.index(method) if method in names else len(names)
-
-
 def _label(info: Mapping[str, Any]) -> str:
     """Method and tier of one training."""
-    known = registry.methods().get(info["method"])
     tier = "" if info["preset"] == "laptop" else f", {info['preset']}"
-    return (known.title if known else info["method"]) + tier
+    return registry.title_of(info["method"]) + tier
 
 
 def _figure(ax: Any) -> Any:

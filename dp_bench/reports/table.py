@@ -265,11 +265,10 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> _Row:
             f"{first['method']!r} has no start that all its train seeds met "
             f"({_numbers(sorted(set(frame['train_seed'])))}); finish its evaluation"
         )
-    known = registry.methods().get(first["method"])
     values: dict[str, Any] = {
         "task": first["task"],
         "method": first["method"],
-        "title": known.title if known else first["method"],
+        "title": registry.title_of(first["method"]),
         **{name: first[name] for name in CIRCUMSTANCES},
     }
     for column in (Column("score", ""), Column("success", ""), *columns):

@@ -1,0 +1,38 @@
+"""What a rollout asks of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from dp_bench.horizons import Horizons
+
+
+class Actor(Protocol):
+    """Anything that can be asked for actions, whatever library computes them.
+
+    Attributes:
+        horizons: How many observations `act` takes, and how many actions it returns.
+    """
+
+    horizons: Horizons
+
+    def reset(self, env_seeds: Sequence[int]) -> None:
+        """Begins one episode in each lane; lane i plays the start of `env_seeds[i]`."""
+
+    def restart(self, lane: int, env_seed: int) -> None:
+        """Begins a new episode in one lane and leaves the other lanes alone."""
+
+    def act(self, obs: np.ndarray, lanes: Sequence[int] | None = None) -> np.ndarray:
+        """Returns the next actions.
+
+        Args:
+            obs: The latest observations of each lane, oldest first, `(B, To, Do)`.
+            lanes: Which lanes the rows of `obs` belong to; None for all, in order.
+
+        Returns:
+            Actions, `(B, Ta, Da)`.
+        """
+        ...
