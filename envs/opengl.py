@@ -1,4 +1,4 @@
-"""Simulators and the OpenGL they draw with, where either may be missing."""
+"""Loads simulators and draws MuJoCo models, and says what to install if it cannot."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import functools
 import os
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dp_bench.errors import BadInput
 
-OPENGL = (
+if TYPE_CHECKING:
+    import mujoco
+
+REMEDY = (
     "without a display, apt-get install libosmesa6 and set MUJOCO_GL=osmesa, or "
     "apt-get install libegl1 and set MUJOCO_GL=egl"
 )
@@ -19,9 +24,14 @@ OPENGL = (
 
 @contextlib.contextmanager
 def loading(task: str, package: str, install: str) -> Iterator[None]:
-    """Imports a simulator inside a `with` block, or says in one sentence what to do.
+    """Turns a failed import of a simulator in a `with` block into one sentence.
 
-    MuJoCo loads the OpenGL that `MUJOCO_GL` names when it is imported.
+    MuJoCo loads the OpenGL that `MUJOCO_GL` names as soon as it is imported.
+
+    Args:
+        task: Name of the environment that needs the simulator.
+        package: Name of the simulator.
+        install: What `pip install` must be given.
 
     Raises:
         BadInput: When the package is missing, or OpenGL is.
@@ -30,14 +40,70 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise BadInput(f"{task} needs {package}: pip install {install}") from error
-    except Exception as error:  # each way to OpenGL fails in its own
+    except Exception as error:  # each implementation of OpenGL raises its own error
         raise BadInput(
             f"the OpenGL of MUJOCO_GL={os.environ.get('MUJOCO_GL')} cannot be loaded: "
-            f"unset it where no pictures are wanted; {OPENGL}"
+            f"unset it if you need no pictures; {REMEDY}"
         ) from error
 
 
-def renderer(task: str, model: Any, height: int, width: int) -> Any:
+class Camera:
+    """Draws a MuJoCo model. The first picture takes an OpenGL context.
+
+    Args:
+        task: Name of the environment, for error messages.
+        model: The model that is drawn.
+        height: Of pictures [px].
+        width: Of pictures [px].
+    """
+
+    def __init__(
+        self, task: str, model: mujoco.MjModel, height: int, width: int
+    ) -> None:
+        self._task, self._model = task, model
+        self._height, self._width = height, width
+        self._renderer: mujoco.Renderer | None = None
+
+    def picture(
+        self,
+        data: mujoco.MjData,
+        view: str | mujoco.MjvCamera,
+        options: mujoco.MjvOption | None = None,
+    ) -> np.ndarray:
+        """Draws the model in a state, uint8 `(height, width, 3)`.
+
+        Args:
+            data: The state, after `mj_forward`.
+            view: Where the model is seen from: a camera of the model, by name, or a
+                free one.
+            options: Which parts of the model are drawn; None for MuJoCo's choice.
+
+        Raises:
+            BadInput: When there is no OpenGL.
+        """
+        import mujoco
+
+        if self._renderer is None:
+            if not opengl_works():
+                raise BadInput(
+                    f"pictures of {self._task} need OpenGL, which does not work here: "
+                    f"{REMEDY}"
+                )
+            self._renderer = mujoco.Renderer(self._model, self._height, self._width)
+        self._renderer.update_scene(data, camera=view, scene_option=options)
+        return np.array(self._renderer.render())
+
+    def close(self) -> None:
+        """Gives the OpenGL context back. The next picture takes another one."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+# Kitchen and Robomimic still use this; Camera replaces it.
+def renderer(
+    task: str, model: mujoco.MjModel, height: int, width: int
+) -> mujoco.Renderer:
     """A `mujoco.Renderer` of a model; the OpenGL context it takes is its own.
 
     Raises:
@@ -47,23 +113,23 @@ def renderer(task: str, model: Any, height: int, width: int) -> Any:
 
     if not opengl_works():
         raise BadInput(
-            f"pictures of {task} need OpenGL, which does not work here: {OPENGL}"
+            f"pictures of {task} need OpenGL, which does not work here: {REMEDY}"
         )
     return mujoco.Renderer(model, height, width)
 
 
 @functools.cache
 def opengl_works() -> bool:
-    """Whether there can be a camera.
+    """Tells whether MuJoCo can draw here.
 
-    It is tried once: where MuJoCo cannot draw, it ends the process at the second try.
+    A process tries this once: at the second failure MuJoCo would end it.
     """
     import mujoco
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what GLFW has to say about it
+            warnings.simplefilter("ignore")  # GLFW warns about a missing display
             mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
-    except Exception:  # each way to OpenGL fails in its own
+    except Exception:  # each implementation of OpenGL raises its own error
         return False
     return True

@@ -1,9 +1,10 @@
-"""A window that shows what an environment draws, by pygame."""
+"""A GUI window that shows the pictures of an environment, by pygame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import gymnasium as gym
 import numpy as np
@@ -12,30 +13,21 @@ from dp_bench.errors import BadInput
 
 from .checks import check_choice
 
-
-def check_render_mode(task: str, mode: str | None, modes: Sequence[str]) -> None:
-    """Refuses a render mode that a task does not have, and a window without pygame.
-
-    Raises:
-        BadInput: With the task, the value and the choices; or what to install.
-    """
-    if mode is not None:
-        check_choice(task, "render mode", mode, modes)
-    if mode == "human":
-        _pygame()
+if TYPE_CHECKING:
+    import pygame
 
 
-class Window:
-    """Shows pictures at a steady rate, from the first one on.
+class Viewer:
+    """Shows pictures at a steady rate. The first picture opens the window.
 
     Args:
-        title: What stands above the picture.
-        rate: Pictures a second; showing one waits for its turn.
+        title: The title of the window.
+        rate: Pictures a second [Hz]; each one waits for its turn.
     """
 
     def __init__(self, title: str, rate: int) -> None:
         self._title, self._rate = title, rate
-        self._surface: Any = None
+        self._surface: pygame.Surface | None = None
 
     def show(self, picture: np.ndarray) -> None:
         """Shows a picture, uint8 `(height, width, 3)`.
@@ -43,7 +35,7 @@ class Window:
         Raises:
             BadInput: When there is no display.
         """
-        pygame = _pygame()
+        pygame = load_pygame()
         size = picture.shape[1], picture.shape[0]
         if self._surface is None:
             try:
@@ -63,10 +55,42 @@ class Window:
         self._clock.tick(self._rate)
 
     def close(self) -> None:
-        """Closes the window, if it was opened; the next picture opens it again."""
+        """Closes the window. The next picture opens it again."""
         if self._surface is not None:
-            _pygame().display.quit()
+            load_pygame().display.quit()
             self._surface = None
+
+
+def load_pygame() -> ModuleType:
+    """Imports pygame.
+
+    Raises:
+        BadInput: When it is not installed.
+    """
+    try:
+        import pygame
+    except ImportError as error:
+        raise BadInput(
+            "render_mode=\"human\" needs pygame: pip install 'dp-bench[human]', "
+            'or use "rgb_array"'
+        ) from error
+    return pygame
+
+
+# Kitchen and Robomimic still use these; envs/base.py replaces them.
+Window = Viewer
+
+
+def check_render_mode(task: str, mode: str | None, modes: Sequence[str]) -> None:
+    """Refuses a render mode that a task does not have, and a window without pygame.
+
+    Raises:
+        BadInput: With the task, the value and the choices; or what to install.
+    """
+    if mode is not None:
+        check_choice(task, "render mode", mode, modes)
+    if mode == "human":
+        load_pygame()
 
 
 def rendered(
@@ -92,14 +116,3 @@ def rendered(
             'render_mode="rgb_array" or "human"'
         )
     return None
-
-
-def _pygame() -> Any:
-    try:
-        import pygame
-    except ImportError as error:
-        raise BadInput(
-            "render_mode=\"human\" needs pygame: pip install 'dp-bench[human]', "
-            'or use "rgb_array"'
-        ) from error
-    return pygame
