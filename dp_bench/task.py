@@ -233,6 +233,25 @@ class Task:
                     f"it has {', '.join(choices) or 'none'}"
                 )
 
+    @property
+    def default_source(self) -> str:
+        """Name of the first source of demonstrations; "" for a task without any."""
+        return next(iter(self.sources), "")
+
+    def source_named(self, name: str | None) -> DemoSource:
+        """Looks a source of demonstrations up by name.
+
+        Args:
+            name: None for the default source.
+
+        Raises:
+            BadInput: When the task has no source of this name, or no source at all.
+        """
+        self.check(source=name)
+        if not self.sources:
+            raise BadInput(f"task {self.name!r} has no demonstrations")
+        return self.sources[name or self.default_source]
+
     def actions_of(self, demos: Demos, control: str | None = None) -> np.ndarray:
         """Actions of demonstrations under a control mode, `(N, Da)`.
 

@@ -243,15 +243,15 @@ class _Common:
 
     def scripted(self) -> bool:
         """Whether demonstrations are made and not downloaded."""
-        sources = _task(self.task).sources
-        source = sources.get(self.source or next(iter(sources), ""))
+        task = _task(self.task)
+        source = task.sources.get(self.source or task.default_source)
         return source is not None and source.script is not None
 
     def demos_source(self) -> str:
         """Which demonstrations these are; of a file, what it says."""
         if self.demos is not None:
             return self._source_of_file
-        return self.source or next(iter(_task(self.task).sources), "")
+        return self.source or _task(self.task).default_source
 
     @functools.cached_property
     def _source_of_file(self) -> str:

@@ -74,7 +74,7 @@ def find(
     """
     if path is not None:
         return Path(path)
-    target = demos_path(task_name, source or _first_source(registry.task(task_name)))
+    target = demos_path(task_name, _source_name(registry.task(task_name), source))
     places = (target, _cache_folder() / target.name)
     return next((place for place in places if place.is_file()), None)
 
@@ -97,7 +97,7 @@ def load_demos(
     found = find(task_name, source, path)
     if found is None:
         task.check(source=source)
-        if task.sources[source or _first_source(task)].script:
+        if task.source_named(source).script:
             return readers.read(obtain(task_name, source), task, source)
         option = f" --source {source}" if source else ""
         raise BadInput(
@@ -140,7 +140,7 @@ def obtain(
                 f"need a `source` of their own)"
             ) from error
         return _keep(demos)
-    source = source or _first_source(task)
+    source = _source_name(task, source)
     target = demos_path(task.name, source)
     there = find(task.name, source)
     if there is not None:
@@ -193,10 +193,11 @@ def _keep(demos: Demos) -> Path:
     return target
 
 
-def _first_source(task: Task) -> str:
-    if not task.sources:
+def _source_name(task: Task, source: str | None) -> str:
+    """The name of a source, which the task need not know: files bring their own."""
+    if not (source or task.default_source):
         raise BadInput(f"task {task.name!r} has no demonstrations")
-    return next(iter(task.sources))
+    return source or task.default_source
 
 
 def _through_client(published: DemoSource, source: str) -> Path:

@@ -254,8 +254,7 @@ def _demonstrations(cell: Cell) -> float:
 
     if fetch.find(cell.task, cell.source, cell.demos) is not None:
         return 0.0
-    task = registry.task(cell.task)
-    source = task.sources[cell.source or next(iter(task.sources))]
+    source = registry.task(cell.task).source_named(cell.source)
     if source.script is None:
         return 0.0
     script, begun = references.load(source.script), time.perf_counter()

@@ -45,7 +45,7 @@ def folder_of(task: str, source: str) -> Path:
             f"digits, '_', '-' and '.', and none of {', '.join(OWN)}"
         )
     known = registry.tasks().get(task)
-    first = next(iter(known.sources), source) if known else source
+    first = (known and known.default_source) or source
     own = Path(known.group, task) if known else Path(task)
     return own if source == first else own / source
 

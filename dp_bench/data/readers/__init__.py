@@ -111,10 +111,10 @@ def _no_masks(path: Path, about: str) -> BadInput:
 def _convert(
     reader: Reader, path: Path, task: Task, source: str | None, mask: str | None
 ) -> Demos:
-    source = source or next(iter(task.sources), None)
     task.check(source=source)
+    source = source or task.default_source
     recipe = task.sources[source].convert if source else None
-    if source is None or recipe is None:
+    if recipe is None:
         others = [name for name, made in task.sources.items() if made.convert]
         remedy = (
             f"say whose they are, as with `--source {others[0]}`"
