@@ -159,15 +159,15 @@ class Demos:
         print("\n".join(converted.summary_lines() + converted.loss_lines(report)))
 
     def _compare(self, task: Any, demos: Any) -> None:
-        from dp_bench.data import compare as likeness
-        from dp_bench.data import readers
+        from dp_bench.data import compare, readers
+        from dp_bench.reports import demos_comparison
 
         assert self.against is not None
         task.check(source=self.other)
         other = readers.read(self.against, task, self.other)
-        found = likeness.compare(task, demos, other)
-        print(f"\n{_described(other)}\n\n{likeness.to_markdown(found)}")
-        likeness.write(found, self.out / task.name)
+        comparison = compare.compare(task, demos, other)
+        print(f"\n{_described(other)}\n\n{demos_comparison.to_markdown(comparison)}")
+        demos_comparison.write(comparison, self.out / task.name)
         print(f"table and picture: {self.out / task.name}/demos.*")
 
 
@@ -554,12 +554,13 @@ class Modes:
 
     def run(self) -> None:
         """Plays, and prints and writes the table and the picture."""
-        from dp_bench.evaluation import multimodality as modes
+        from dp_bench.evaluation import multimodality
+        from dp_bench.reports import multimodality as multimodality_report
         from dp_bench.reports import report
         from dp_bench.runs.folder import RunFolder
         from dp_bench.training.loop import available_device
 
-        found = modes.collect(
+        rollouts = multimodality.collect(
             self.run_folders,
             task=self.task,
             rollouts=self.rollouts,
@@ -567,8 +568,8 @@ class Modes:
         )
         first = RunFolder(self.run_folders[0]).info()
         folder = self.out / report.folder_of(first.task, first.demos_source)
-        modes.write(folder / "modes.jsonl", found)
-        print(modes.make(folder))
+        multimodality.write(folder / "modes.jsonl", rollouts)
+        print(multimodality_report.remake(folder))
         print(f"paths, table and picture: {folder}/modes.*")
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,6 @@ from dp_bench import references
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
-from dp_bench.util.files import atomic_write
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -111,38 +109,3 @@ def distance(one: Feature, other: Feature) -> float:
     if one.choices:
         return float(np.abs(one.shares() - other.shares()).sum() / 2)
     return float(ks_2samp(one.values, other.values, method="asymp").statistic)
-
-
-def to_markdown(likeness: Likeness) -> str:
-    """The table for people."""
-    one, other = likeness.names
-    lines = [f"| | {one} | {other} | distance |", "|---|---|---|---:|"]
-    for pair in likeness.pairs:
-        title = pair.one.title
-        if pair.one.choices:
-            title += f": {', '.join(pair.one.choices)}"
-        lines.append(
-            f"| {title} | {pair.one.summary()} | {pair.other.summary()} "
-            f"| {pair.distance:.2f} |"
-        )
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "Numbers: 5 % quantile, median, 95 % quantile, and the largest difference",
-            "of the cumulative distributions (Kolmogorov-Smirnov). Choices: the share",
-            "of each, and half the sum of the differences. Distance 0 is alike, 1 is",
-            "nothing in common.",
-            "",
-        ]
-    )
-
-
-def write(likeness: Likeness, folder: Path) -> None:
-    """Writes table and picture, `demos.md` and `demos.png`, into `results/<task>`."""
-    from dp_bench.reports import plots
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / "demos.md") as aside:
-        aside.write_text(to_markdown(likeness))
-    plots.save(plots.likeness(likeness), folder / "demos.png")

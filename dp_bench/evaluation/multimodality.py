@@ -1,7 +1,6 @@
 """Rollouts from one start with two equally good ways, as in Chi et al. (2023), Fig. 3.
 
-results/<task>/modes.jsonl               the paths, one line per rollout
-results/<task>/modes.md .csv, modes.png  remade from them
+results/<task>/modes.jsonl holds the paths, one line per rollout.
 
 A policy that learned both ways takes either, and keeps to it. Rollouts differ in the
 seed of the sampler only, so that what differs between them is the policy's own choice.
@@ -327,96 +326,3 @@ def _titled(run: Rollout, runs: Sequence[Rollout]) -> str:
         if len({getattr(rival, name) for rival in rivals}) > 1
     ]
     return ", ".join([registry.title_of(run.method), *apart])
-
-
-HEADINGS = (
-    "method",
-    "rollouts",
-    "left",
-    "right",
-    "neither",
-    "share left",
-    "share that commits",
-)
-
-
-def to_markdown(found: Sequence[Choice]) -> str:
-    """The table for people; shares carry 95 % intervals (Wilson)."""
-    lines = [
-        "| " + " | ".join(HEADINGS) + " |",
-        "|---" + "|---:" * (len(HEADINGS) - 1) + "|",
-    ]
-    for choice in found:
-        cells = [
-            choice.title,
-            *map(str, _counts(choice)),
-            *map(in_words, (choice.left, choice.commits)),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "All rollouts begin in one state and differ in the sampler's seed only.",
-            "Share left is of those that went left or right. A rollout commits when it",
-            "goes to one side and not, on the way round, to the other as well.",
-            "[low, high]: 95 % intervals (Wilson), about this one training.",
-            "",
-        ]
-    )
-
-
-def to_csv(found: Sequence[Choice]) -> str:
-    """The same in full precision, an empty cell where there is no number."""
-    import csv
-    import io
-
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    ends = ("", "_low", "_high")
-    rows.writerow(
-        [
-            *HEADINGS[:5],
-            *(f"share_left{end}" for end in ends),
-            *(f"share_committed{end}" for end in ends),
-        ]
-    )
-    for choice in found:
-        left = choice.left[:3] if choice.left else ("",) * 3
-        rows.writerow([choice.title, *_counts(choice), *left, *choice.commits[:3]])
-    return text.getvalue()
-
-
-def in_words(share: Estimate | None) -> str:
-    """`0.55 [0.34, 0.74]`, or a dash where nothing was chosen."""
-    if share is None:
-        return "–"  # noqa: RUF001
-    return f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
-
-
-def _counts(choice: Choice) -> tuple[int, ...]:
-    return (
-        len(choice.sides),
-        *(int(np.sum(choice.sides == side)) for side in (-1, 1, 0)),
-    )
-
-
-def make(folder: Path) -> str:
-    """Remakes table and picture of `modes.jsonl` in `results/<task>`.
-
-    Returns:
-        The table, as Markdown.
-    """
-    from dp_bench.reports import plots
-
-    rollouts = read(folder / "modes.jsonl")
-    found = choices(rollouts)
-    text = to_markdown(found)
-    for name, content in (("modes.md", text), ("modes.csv", to_csv(found))):
-        with atomic_write(folder / name) as aside:
-            aside.write_text(content)
-    fork = fork_of(registry.task(rollouts[0].task))
-    scene = references.load(fork.scene)(rollouts[0].start)
-    figure: Any = plots.modes(found, fork, scene)[0].get_figure()
-    plots.save(figure, folder / "modes.png")
-    return text

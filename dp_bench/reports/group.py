@@ -15,6 +15,7 @@ import pandas as pd
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
+from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.table import LEVEL, NOTHING, Table
 from dp_bench.statistics.estimates import Estimate, mean_of
 from dp_bench.util.files import atomic_write
@@ -167,14 +168,8 @@ def _notes(data: pd.DataFrame, tables: Mapping[str, Table]) -> list[str]:
 
 
 def _markdown(name: str, head: Sequence[str], rows: Any, notes: Sequence[str]) -> str:
-    table = pd.DataFrame(rows, columns=list(head))
-    widths = [max(map(len, [c, *table[c]])) for c in table]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
-        for row in [list(head), *rows]
-    ]
-    rule = "| " + " | ".join("-" * w for w in widths) + " |"
-    body = [lines[0], rule, *lines[1:], "", *(f"- {note}" for note in notes)]
+    lines = markdown_table(head, rows, "l" * len(head))
+    body = [*lines, "", *(f"- {note}" for note in notes)]
     return "\n".join([f"**{name}**", "", *body, ""])
 
 

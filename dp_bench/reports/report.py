@@ -175,9 +175,9 @@ def make(folder: Path) -> Table:
         )
         plots.save(_figure(axes[0]), folder / "stability.png")
     if (folder / "modes.jsonl").is_file():
-        from dp_bench.evaluation import multimodality as modes
+        from dp_bench.reports import multimodality
 
-        modes.make(folder)
+        multimodality.remake(folder)
     return table
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import Record, to_frame
+from dp_bench.reports.markdown import markdown_table
 from dp_bench.statistics.estimates import (
     Estimate,
     bootstrap,
@@ -531,23 +532,10 @@ class _Shown(NamedTuple):
 def to_markdown(table: Table) -> str:
     """A Markdown document: title, table, footer."""
     shown, constant = _shown(table)
-    columns = [
-        [_md(column.heading.replace("\n", " ")), *map(_md_cell, column.cells)]
-        for column in shown
-    ]
-    widths = [max(map(len, column)) for column in columns]
-    lines = []
-    for row in zip(*columns, strict=True):
-        cells = [
-            cell.ljust(width) if column.text else cell.rjust(width)
-            for cell, width, column in zip(row, widths, shown, strict=True)
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    rule = [
-        "-" * width if column.text else "-" * (width - 1) + ":"
-        for width, column in zip(widths, shown, strict=True)
-    ]
-    lines.insert(1, f"| {' | '.join(rule)} |")
+    headings = [_md(column.heading.replace("\n", " ")) for column in shown]
+    rows = list(zip(*(map(_md_cell, column.cells) for column in shown), strict=True))
+    align = "".join("l" if column.text else "r" for column in shown)
+    lines = markdown_table(headings, rows, align)
     head = [f"**{_md(table.title)}**", _md(constant)]
     foot = [f"- {_md(line)}" for line in table.footer]
     return "\n".join(["  \n".join(head), "", *lines, "", *foot, ""])

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from dp_bench import cli, registry
-from dp_bench.data import compare as likeness
-from dp_bench.data import demos
+from dp_bench import registry
+from dp_bench.data import compare
 from dp_bench.data.compare import Feature, distance
 from dp_bench.errors import BadInput
 from made_up import demonstrations
@@ -50,27 +49,13 @@ def test_equal_demonstrations_are_refused():
     task = registry.task("blockpush")
     found = demonstrations("blockpush", lengths=(4, 6))
     with pytest.raises(BadInput, match="the same demonstrations"):
-        likeness.compare(task, found, found)
+        compare.compare(task, found, found)
 
 
 def test_lengths_are_compared_for_every_task():
     task = registry.task("pusht")
     one = demonstrations("pusht", lengths=(4, 6))
     other = demonstrations("pusht", lengths=(6, 8), seed=1)
-    found = likeness.compare(task, one, other)
+    found = compare.compare(task, one, other)
     assert found.pairs[0].one.title == TITLE
     assert found.pairs[0].distance == pytest.approx(0.5)
-
-
-def test_the_command_writes_table_and_picture(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
-    one = demonstrations("blockpush", lengths=(5, 9))
-    other = demonstrations("blockpush", lengths=(7, 8), seed=1)
-    demos.save(one, tmp_path / "one.hdf5")
-    demos.save(other, tmp_path / "other.hdf5")
-    words = ["demos", "blockpush", "--from", str(tmp_path / "one.hdf5")]
-    words += ["--against", str(tmp_path / "other.hdf5"), "--out", str(tmp_path / "out")]
-    cli.main(words)
-    assert TITLE in capsys.readouterr().out
-    written = {path.name for path in (tmp_path / "out" / "blockpush").iterdir()}
-    assert written == {"demos.md", "demos.png"}

@@ -194,8 +194,6 @@ def test_undecided_rollouts_count_as_not_committed_and_on_no_side():
     assert choice.commits.value == 0.5
     (nowhere,) = modes.choices(rollouts([on_table(AT)]))
     assert nowhere.left is None
-    assert "| 1 | 0 | 0 | 1 | – | 0.00 [" in modes.to_markdown([nowhere])  # noqa: RUF001
-    assert modes.to_csv([nowhere]).splitlines()[1].startswith("BET,1,0,0,1,,,,0.0,0.0,")
 
 
 def test_all_rollouts_begin_alike_and_are_as_long_as_the_fork_says():

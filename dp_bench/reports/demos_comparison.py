@@ -1,0 +1,43 @@
+"""The comparison of two sets of demonstrations -> a table and a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dp_bench.data.compare import Likeness
+from dp_bench.reports import plots
+from dp_bench.reports.markdown import markdown_table
+from dp_bench.util.files import atomic_write
+
+NOTES = """
+Numbers: 5 % quantile, median, 95 % quantile, and the largest difference
+of the cumulative distributions (Kolmogorov-Smirnov). Choices: the share
+of each, and half the sum of the differences. Distance 0 is alike, 1 is
+nothing in common.
+"""
+
+
+def write(comparison: Likeness, folder: Path) -> None:
+    """Writes the table and the figure into a folder.
+
+    Args:
+        comparison: As `data.compare.compare` returns it.
+        folder: `results/<task>`; gets `demos.md` and `demos.png`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / "demos.md") as aside:
+        aside.write_text(to_markdown(comparison))
+    plots.save(plots.likeness(comparison), folder / "demos.png")
+
+
+def to_markdown(comparison: Likeness) -> str:
+    """Writes the table for people, a row for each feature."""
+    rows = []
+    for pair in comparison.pairs:
+        title = pair.one.title
+        if pair.one.choices:
+            title += f": {', '.join(pair.one.choices)}"
+        summaries = pair.one.summary(), pair.other.summary()
+        rows.append([title, *summaries, f"{pair.distance:.2f}"])
+    headings = ["", *comparison.names, "distance"]
+    return "\n".join([*markdown_table(headings, rows, "lllr", padded=False), NOTES])

@@ -1,0 +1,43 @@
+"""The writer of every Markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def markdown_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    align: str,
+    *,
+    padded: bool = True,
+) -> list[str]:
+    """Writes a Markdown table, one string a line.
+
+    Args:
+        headings: One for each column.
+        rows: Cells, one for each column; the caller escapes them.
+        align: For each column "l" (left) or "r" (right).
+        padded: Whether columns have one width throughout, which makes the source easy
+            to read, too.
+    """
+    columns = list(zip(headings, *rows, strict=True))
+    widths = [max(map(len, column)) if padded else 0 for column in columns]
+    rule = [
+        ("-" * (width or 3) if side == "l" else "-" * (width - 1 if width else 3) + ":")
+        for width, side in zip(widths, align, strict=True)
+    ]
+    lines = [
+        "".join(f"| {cell} " if cell else "| " for cell in _filled(row, widths, align))
+        for row in (headings, *rows)
+    ]
+    between = " " if padded else ""
+    lines.insert(1, "".join(f"|{between}{dashes}{between}" for dashes in rule))
+    return [f"{line}|" for line in lines]
+
+
+def _filled(row: Sequence[str], widths: Sequence[int], align: str) -> list[str]:
+    return [
+        cell.ljust(width) if side == "l" else cell.rjust(width)
+        for cell, width, side in zip(row, widths, align, strict=True)
+    ]

@@ -1,0 +1,21 @@
+"""The table and figure that compare two sets of demonstrations."""
+
+from dp_bench import cli
+from dp_bench.data import demos
+from made_up import demonstrations
+
+TITLE = "length of an episode [steps]"
+
+
+def test_the_command_writes_table_and_figure(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
+    one = demonstrations("blockpush", lengths=(5, 9))
+    other = demonstrations("blockpush", lengths=(7, 8), seed=1)
+    demos.save(one, tmp_path / "one.hdf5")
+    demos.save(other, tmp_path / "other.hdf5")
+    words = ["demos", "blockpush", "--from", str(tmp_path / "one.hdf5")]
+    words += ["--against", str(tmp_path / "other.hdf5"), "--out", str(tmp_path / "out")]
+    cli.main(words)
+    assert TITLE in capsys.readouterr().out
+    written = {path.name for path in (tmp_path / "out" / "blockpush").iterdir()}
+    assert written == {"demos.md", "demos.png"}
