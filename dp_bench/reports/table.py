@@ -19,12 +19,8 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import Record, to_frame
 from dp_bench.reports.markdown import markdown_table
-from dp_bench.statistics.estimates import (
-    Estimate,
-    bootstrap,
-    entropy,
-    paired_difference,
-)
+from dp_bench.statistics.comparisons import paired_difference
+from dp_bench.statistics.estimates import Estimate, bootstrap, entropy
 from dp_bench.task import Column, Task
 from dp_bench.util.progress import duration
 

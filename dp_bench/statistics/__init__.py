@@ -1,1 +1,1 @@
-"""Estimates with intervals."""
+"""Estimates with confidence intervals, from arrays of scores; needs NumPy only."""
