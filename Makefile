@@ -15,7 +15,7 @@ TORCH   ?=
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench compare test test-all check lint type imports format report perf clean
+.PHONY: help setup bench compare test test-all check lint type imports format report docs perf clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' $(MAKEFILE_LIST) | awk -F' - ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -62,7 +62,7 @@ lint: $(READY)
 # The mapped folders confuse mypy and import-linter in place, so both read the tree as it
 # is installed.
 build/type: $(READY) FORCE
-	@rm -rf build
+	@rm -rf build/type build/lib build/bdist.*
 	@$(BIN)/pip install -q --no-deps --target build/type .
 
 type: build/type
@@ -79,6 +79,12 @@ format: $(READY)  ## Rewrite files in the house style
 
 report: $(READY)  ## Remake tables and plots from the records in results/
 	@$(BIN)/dp-bench report results
+
+docs: $(READY)  ## Build the manual into build/docs, without a network
+	@$(BIN)/python -c 'import material' 2>/dev/null \
+	  || $(BIN)/pip install -q -c constraints.txt mkdocs-material
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/docs/index.html"
 
 perf: $(READY)  ## Measure speed, as ratios in one run, into results/perf
 	@$(BIN)/python tests/perf/run.py

@@ -24,7 +24,7 @@ class Slide(gym.Env):
         self.render_mode = render_mode
 
     def reset(self, *, seed=None, options=None):
-        """Draws a start, or takes `options["state"]`, so that episodes can be replayed."""
+        """Draws a start, or takes `options["state"]` (used to replay episodes)."""
         super().reset(seed=seed)
         self.x = (options or {}).get("state", self.np_random.uniform(-1, 1, 1))
         return self.x.astype(np.float32), {"state": self.x}
