@@ -9,6 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
+
 from made_up import written_run
 
 ROOT = Path(__file__).resolve().parents[1]
