@@ -21,7 +21,7 @@ from dp_bench.util.files import Lasting, atomic_write
 if TYPE_CHECKING:
     from dp_bench.task import Layout
 
-FORMAT, FORMAT_VERSION = "dp_bench.data.demos", 1
+FORMAT, FORMAT_VERSION = "dp_bench.demos", 1  # the name that files carry
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NOTE = "note_"  # before the name of a note among a demonstration's attributes
 DEMO_NAME = re.compile(r"demo_(\d+)")

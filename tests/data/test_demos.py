@@ -228,6 +228,7 @@ def test_a_saved_file_has_the_layout_of_robomimic(tmp_path):
     demos = some_demos()
     save(demos, tmp_path / "a.hdf5")
     with h5py.File(tmp_path / "a.hdf5") as file:
+        assert file["data"].attrs["format"] == "dp_bench.demos"  # as in all files
         assert file["data"].attrs["total"] == 12
         assert '"env_name": "dp_bench/PushT-v0"' in file["data"].attrs["env_args"]
         demo = file["data/demo_1"]
