@@ -28,7 +28,7 @@ class Follow:
 
 
 task = registry.task("pusht")
-spec = rollout.Play(Follow, task.make_env, task.score)
+spec = rollout.RolloutSpec(Follow, task.make_env, task.score)
 episodes = rollout.play(spec, rollout.groups_of(TEST_STARTS, task.lanes), processes=1)
 scores = {episode.env_seed: episode.outcome.score for episode in episodes}
 

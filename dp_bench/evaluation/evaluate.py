@@ -1,12 +1,12 @@
-"""Evaluating a trained run on fixed starts; what comes out are records."""
+"""Evaluating a trained run from fixed starts, with one record per episode."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
@@ -24,6 +24,7 @@ from dp_bench.runs.folder import (
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
 from dp_bench.util import settings
 from dp_bench.util.files import locked
+from dp_bench.util.types import Env, JsonObject
 
 STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}
 
@@ -39,134 +40,218 @@ def evaluate(
     processes: int | None = None,
     device: str = "cpu",
 ) -> list[Record]:
-    """Plays the starts that have no record yet, and records them.
+    """Plays the starts that have no record yet, and appends their records.
 
     Args:
         folder: A trained run.
         starts: "test", or "validation" for choosing settings.
-        episodes: Only the first so many starts; None for all.
-        variants: Of the task's environment; None for all.
-        step: Which of the weights kept on the way; None for those at the end.
-        changes: Fields of the policy to change, sampler settings say, as text.
-        processes: Worker processes; None for as many as cores. Does not move numbers.
-        device: Where the policy computes.
+        episodes: Play only the first `episodes` starts; None for all.
+        variants: Variants of the task's environment; None for all.
+        step: Evaluate the weights kept after `step` updates; None for the last weights.
+        changes: Fields of the policy's settings to change (the sampler's, say), as
+            text.
+        processes: Number of worker processes; None for one per CPU core. Results do not
+            depend on it.
+        device: Device that computes the policy.
 
     Returns:
-        Records of exactly these starts, old and new.
+        The records of exactly these starts, old and new.
 
     Raises:
-        BadInput: For names that are not known, or a run that has not been trained.
+        BadInput: When a name is unknown, or when the run has no such weights.
     """
-    if starts not in STARTS:
-        raise BadInput(f"no starts {starts!r}; there are {', '.join(STARTS)}")
-    if episodes is not None and not 1 <= episodes <= len(STARTS[starts]):
-        raise BadInput(
-            f"there are {len(STARTS[starts])} {starts} starts, and {episodes} asked for"
-        )
+    env_seeds = _env_seeds(starts, episodes)
     info = changed(folder.info(), changes or {})
     task = registry.task(info.task)
-    env_seeds = STARTS[starts][:episodes]
-    weights = folder.weights if step is None else folder.kept(step)
-    policy = folder.load_policy(step, info=info)  # refuses early
-    _, facts = load_tensors(weights)
-    found: list[Record] = []
+    chosen = list(variants or task.variants)
+    for variant in chosen:
+        task.check(variant=variant)
+    weights = _weights_of(folder, info, step)
+    groups = rollout.groups_of(env_seeds, task.lanes)
+    evaluated: list[Record] = []
     with locked(folder.path / ".records.lock"):
-        old = records.read(folder.records) if folder.records.is_file() else []
-        for variant in variants or task.variants:
-            task.check(variant=variant)
-            common = {
-                "task": info.task,
-                "obs_kind": info.obs_kind,
-                "control": info.control,
-                "method": info.method,
-                "preset": info.preset,
-                "settings": info.settings,
-                "demos_digest": info.demos_digest,
-                "split_digest": info.split_digest,
-                "order_digest": info.order_digest,
-                "train_seed": info.train_seed,
-                "step": int(facts["update"]),
-                "starts": starts,
-                "variant": variant,
-            }
-            known = {
-                r.env_seed: r
-                for r in old
-                if all(getattr(r, name) == value for name, value in common.items())
-            }
-            groups = rollout.groups_of(env_seeds, task.lanes)
+        earlier = records.read(folder.records) if folder.records.is_file() else []
+        for variant in chosen:
+            evaluation = _Evaluation(weights, starts, variant, device)
+            known = {r.env_seed: r for r in earlier if evaluation.covers(r)}
             missing = [g for g in groups if any(seed not in known for seed in g)]
-
-            def keep(
-                group: list[rollout.Episode],
-                known: dict[int, Record] = known,
-                common: dict[str, Any] = common,
-            ) -> None:
-                new = [
-                    Record(
-                        **common,
-                        env_seed=episode.env_seed,
-                        score=episode.outcome.score,
-                        success=episode.outcome.success,
-                        sub_scores=episode.outcome.sub_scores,
-                        length=episode.length,
-                        decision_latency=episode.decision_latency,
-                        parameters=policy.num_parameters,
-                        train_seconds=facts["seconds"],
-                        commit=commit(),
-                        versions=versions(),
-                    )
-                    for episode in group
-                    if episode.env_seed not in known
-                ]
-                records.append(folder.records, new)
-                known.update({r.env_seed: r for r in new})
-
             if missing:
-                rollout.play(
-                    rollout.Play(
-                        functools.partial(load_actor, folder.path, step, info, device),
-                        functools.partial(
-                            make_env,
-                            info.task,
-                            info.obs_kind,
-                            info.control,
-                            variant,
-                            info.demos_source,
-                        ),
-                        task.score,
-                    ),
-                    missing,
-                    processes=processes,
-                    title=f"{info.method} seed {info.train_seed}, "
-                    f"{variant} {starts} starts",
-                    done=keep,
-                )
-            found += [known[seed] for seed in env_seeds]
-    return found
+                evaluation.play(missing, known, processes)
+            evaluated += [known[seed] for seed in env_seeds]
+    return evaluated
+
+
+def _env_seeds(starts: str, episodes: int | None) -> Sequence[int]:
+    """Lists the env seeds of the first `episodes` starts."""
+    if starts not in STARTS:
+        raise BadInput(f"starts must be one of {', '.join(STARTS)}; got {starts!r}")
+    available = len(STARTS[starts])
+    if episodes is not None and not 1 <= episodes <= available:
+        raise BadInput(
+            f"episodes must be in 1..{available}, the number of {starts} starts; "
+            f"got {episodes}"
+        )
+    return STARTS[starts][:episodes]
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Weights of a run, and the facts about them that every record states.
+
+    Attributes:
+        folder: The run.
+        info: Its settings, with the caller's changes.
+        step: Number of updates after which the weights were kept; None for the last.
+        updates: Number of updates that made the weights.
+        train_seconds: Wall-clock time of the training so far [s].
+        parameters: Number of trained parameters.
+    """
+
+    folder: RunFolder
+    info: RunInfo
+    step: int | None
+    updates: int
+    train_seconds: float
+    parameters: int
+
+
+def _weights_of(folder: RunFolder, info: RunInfo, step: int | None) -> _Weights:
+    """Loads weights once in this process, so that bad ones are refused early."""
+    policy = folder.load_policy(step, info=info)
+    _, facts = load_tensors(folder.weights if step is None else folder.kept(step))
+    return _Weights(
+        folder,
+        info,
+        step,
+        updates=int(facts["update"]),
+        train_seconds=facts["seconds"],
+        parameters=policy.num_parameters,
+    )
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """Weights, and the kind of starts and the variant they are evaluated on."""
+
+    weights: _Weights
+    starts: str
+    variant: str
+    device: str
+
+    @functools.cached_property
+    def conditions(self) -> JsonObject:
+        """Fields that the records of this evaluation share, and no others have."""
+        info = self.weights.info
+        return {
+            "task": info.task,
+            "obs_kind": info.obs_kind,
+            "control": info.control,
+            "method": info.method,
+            "preset": info.preset,
+            "settings": info.settings,
+            "demos_digest": info.demos_digest,
+            "split_digest": info.split_digest,
+            "order_digest": info.order_digest,
+            "train_seed": info.train_seed,
+            "step": self.weights.updates,
+            "starts": self.starts,
+            "variant": self.variant,
+        }
+
+    def covers(self, record: Record) -> bool:
+        """Tells whether a record belongs to this evaluation."""
+        return all(getattr(record, k) == v for k, v in self.conditions.items())
+
+    def play(
+        self,
+        groups: Sequence[tuple[int, ...]],
+        known: dict[int, Record],
+        processes: int | None,
+    ) -> None:
+        """Plays groups of env seeds, and appends records to the run and to `known`.
+
+        A group is played as a whole, because lanes share a batch; an episode that has
+        a record keeps it.
+        """
+
+        def keep(group: list[rollout.Episode]) -> None:
+            new = [self.record(e) for e in group if e.env_seed not in known]
+            records.append(self.weights.folder.records, new)
+            known.update({record.env_seed: record for record in new})
+
+        info = self.weights.info
+        rollout.play(
+            self.spec(),
+            groups,
+            processes=processes,
+            title=f"{info.method} seed {info.train_seed}, "
+            f"{self.variant} {self.starts} starts",
+            on_group=keep,
+        )
+
+    def record(self, episode: rollout.Episode) -> Record:
+        """Makes the record of a played episode."""
+        return Record(
+            **self.conditions,
+            env_seed=episode.env_seed,
+            score=episode.outcome.score,
+            success=episode.outcome.success,
+            sub_scores=episode.outcome.sub_scores,
+            length=episode.length,
+            decision_latency=episode.decision_latency,
+            parameters=self.weights.parameters,
+            train_seconds=self.weights.train_seconds,
+            commit=commit(),
+            versions=versions(),
+        )
+
+    def spec(self) -> rollout.RolloutSpec:
+        """Says how worker processes make the policy and its environments."""
+        path, info, step = (
+            self.weights.folder.path,
+            self.weights.info,
+            self.weights.step,
+        )
+        return rollout.RolloutSpec(
+            functools.partial(load_actor, path, step, info, self.device),
+            functools.partial(
+                make_env,
+                info.task,
+                info.obs_kind,
+                info.control,
+                self.variant,
+                info.demos_source,
+            ),
+            registry.task(info.task).score,
+        )
 
 
 def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
-    """A run with other settings of its sampler, by name as `dp-bench eval --set`."""
+    """Changes settings of a run's policy, as `dp-bench eval --set` does.
+
+    The preset of the changed run is "custom".
+
+    Args:
+        info: The run.
+        changes: Values as text, by field; names may begin with "policy.".
+    """
     if not changes:
         return info
     config = build_policy(info).config
-    named = {name.removeprefix("policy."): text for name, text in changes.items()}
-    config = settings.override_all(config, named)
-    data = settings.to_json(config)
-    return dataclasses.replace(info, policy=data, preset="custom")
+    fields = {name.removeprefix("policy."): text for name, text in changes.items()}
+    config = settings.override_all(config, fields)
+    return dataclasses.replace(info, policy=settings.to_json(config), preset="custom")
 
 
 def load_actor(path: Path, step: int | None, info: RunInfo, device: str) -> Actor:
-    """Builds the policy of `info` with the weights of a run."""
+    """Builds the policy of `info` with weights from a run folder."""
     return RunFolder(path).load_policy(step, device, info)
 
 
 def make_env(
     task: str, obs_kind: str, control: str, variant: str, source: str | None = None
-) -> Any:
-    """Makes the environment of a task by name."""
-    found = registry.task(task)
-    return found.make_env(
+) -> Env:
+    """Makes the environment of the task with this name."""
+    return registry.task(task).make_env(
         obs_kind=obs_kind, control=control, variant=variant, source=source
     )

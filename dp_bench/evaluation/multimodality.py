@@ -152,7 +152,7 @@ def play(
     """
     fork = fork_of(task)
     paths: dict[int, list[list[float]]] = {}
-    what = rollout.Play(
+    what = rollout.RolloutSpec(
         lambda: actor, lambda: _AtFork(task.make_env(**env), fork, paths), task.score
     )
     groups = rollout.groups_of(env_seeds, task.lanes)

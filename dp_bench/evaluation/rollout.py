@@ -1,8 +1,8 @@
 """Playing a fixed list of episodes, side by side in lanes and in several processes.
 
-Episodes are cut into groups of lanes before anything runs. A group is played by one
-process with one thread, so neither the number of processes nor of cores can move a
-number.
+The env seeds are cut into groups of lanes before anything runs. One process with one
+thread plays a group, so neither the number of processes nor the number of CPU cores can
+change a result.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,15 +21,16 @@ from dp_bench.policies.actor import Actor
 from dp_bench.policies.agent import Agent
 from dp_bench.task import Outcome
 from dp_bench.util import progress, workers
+from dp_bench.util.types import Env, Info
 
 
 class Episode(NamedTuple):
-    """One episode as it was played.
+    """One played episode.
 
     Attributes:
-        env_seed: Seed of its start.
-        outcome: What it was worth.
-        length: Steps.
+        env_seed: Seed of the start.
+        outcome: Score, success and sub-scores.
+        length: Number of steps.
         decision_latency: Mean time of a decision, divided by the lanes that shared
             it [s].
     """
@@ -40,108 +41,103 @@ class Episode(NamedTuple):
     decision_latency: float
 
 
-class Play(NamedTuple):
-    """What is played; everything in it can be sent to another process.
+class RolloutSpec(NamedTuple):
+    """Who plays where, in a form that can be sent to another process.
 
     Attributes:
         make_actor: Makes the actor; called once per process.
-        make_env: Gives an environment; called once per lane.
+        make_env: Makes an environment; called once per lane.
         score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
     """
 
     make_actor: Callable[[], Actor]
-    make_env: Callable[[], Any]
+    make_env: Callable[[], Env]
     score: str
 
 
 def groups_of(env_seeds: Sequence[int], lanes: int) -> list[tuple[int, ...]]:
-    """Cuts episodes into groups that are played side by side."""
+    """Cuts env seeds into groups of at most `lanes` that are played side by side."""
     seeds = [int(seed) for seed in env_seeds]
     return [tuple(seeds[i : i + lanes]) for i in range(0, len(seeds), lanes)]
 
 
 def play(
-    what: Play,
+    spec: RolloutSpec,
     groups: Sequence[tuple[int, ...]],
     *,
     processes: int | None = None,
     title: str = "Evaluating",
-    done: Callable[[list[Episode]], None] | None = None,
+    on_group: Callable[[list[Episode]], None] | None = None,
 ) -> list[Episode]:
-    """Plays every episode once.
+    """Plays one episode for every env seed.
 
     Args:
-        what: Actor, environment, score.
-        groups: Env seeds that share a batch, as `groups_of` makes them.
-        processes: At most this many; None for as many as cores.
-        title: What the progress bar says.
-        done: Called with the episodes of a group once it and all groups before it
-            are played.
+        spec: Actor, environment and score.
+        groups: Env seeds that share a batch, as `groups_of` returns them.
+        processes: Largest number of processes; None for one per CPU core.
+        title: Text beside the progress bar.
+        on_group: Called with the episodes of a group once that group and all groups
+            before it have been played.
 
     Returns:
         The episodes, in the order of the groups.
     """
-    total = sum(map(len, groups))
     episodes: list[Episode] = []
+    with progress.bar(title, sum(map(len, groups))) as bar:
 
-    def finished(group: list[Episode]) -> None:
-        episodes.extend(group)
-        if done is not None:
-            done(group)
+        def show(newly_ended: int) -> None:
+            scores = [episode.outcome.score for episode in episodes]
+            bar.advance(newly_ended, f"score {np.mean(scores):.3f}" if scores else None)
 
-    with progress.bar(title, total) as bar:
-
-        def tell(more: int) -> None:
-            mean = np.mean([e.outcome.score for e in episodes]) if episodes else None
-            bar.advance(more, None if mean is None else f"score {mean:.3f}")
-
-        make = functools.partial(_Stage, what)
+        make_player = functools.partial(_Player, spec)
         for group in workers.in_order(
-            make, _Stage.play, groups, processes=processes, tell=tell
+            make_player, _Player.play, groups, processes=processes, tell=show
         ):
-            finished(group)
-            tell(0)
+            episodes.extend(group)
+            if on_group is not None:
+                on_group(group)
+            show(0)
     return episodes
 
 
 def play_group(
     actor: Actor,
-    envs: Sequence[Any],
+    envs: Sequence[Env],
     env_seeds: Sequence[int],
-    score: Callable[[np.ndarray, list[dict[str, Any]]], Outcome],
+    score: Callable[[np.ndarray, list[Info]], Outcome],
     tick: Callable[[], None] = lambda: None,
 ) -> list[Episode]:
-    """Plays one episode in each environment, asking the actor for all of them at once.
+    """Plays one episode in each environment, and asks the actor for all lanes at once.
 
-    A lane that is done keeps its place in the batch, with its last observation.
+    A lane whose episode has ended keeps its place in the batch, with its last
+    observation.
 
     Args:
-        actor: What is asked for actions.
-        envs: At least as many as seeds.
+        actor: Chooses the actions.
+        envs: One environment per env seed, or more.
         env_seeds: One per lane.
-        score: Of a whole episode.
-        tick: Called when an episode ends.
+        score: Scores the rewards and infos of one episode.
+        tick: Called whenever an episode ends.
 
     Returns:
-        The episodes, in the order of the seeds.
+        The episodes, in the order of the env seeds.
 
     Raises:
         BadInput: When an observation or a reward is not finite.
     """
     agent = Agent(actor)
     agent.reset(list(env_seeds))
-    firsts = [
-        env.reset(seed=seed)[0] for env, seed in zip(envs, env_seeds, strict=False)
-    ]
-    obs = np.stack([np.asarray(first) for first in firsts])
+    starts = zip(envs, env_seeds, strict=False)
+    obs = np.stack([np.asarray(env.reset(seed=seed)[0]) for env, seed in starts])
     rewards: list[list[float]] = [[] for _ in env_seeds]
-    infos: list[list[dict[str, Any]]] = [[] for _ in env_seeds]
+    infos: list[list[Info]] = [[] for _ in env_seeds]
     active = set(range(len(env_seeds)))
     while active:
         actions = agent.act(obs)
         for lane in sorted(active):
-            seen, reward, terminated, truncated, info = envs[lane].step(actions[lane])
-            obs[lane] = seen
+            obs[lane], reward, terminated, truncated, info = envs[lane].step(
+                actions[lane]
+            )
             rewards[lane].append(float(reward))
             infos[lane].append(info)
             if terminated or truncated:
@@ -149,7 +145,7 @@ def play_group(
                 tick()
         if not np.isfinite(obs).all() or not all(np.isfinite(r[-1]) for r in rewards):
             raise BadInput(
-                f"{envs[0]} gave an observation or a reward that is not finite"
+                f"{envs[0]} returned an observation or a reward that is not finite"
             )
     latency = float(np.mean(agent.decision_seconds)) / len(env_seeds)
     return [
@@ -160,7 +156,7 @@ def play_group(
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Lets torch, where it is loaded, use one thread: sums then have one order."""
+    """Restricts torch, if it is loaded, to one thread: sums then have one order."""
     torch = sys.modules.get("torch")
     if torch is None:
         yield
@@ -173,18 +169,18 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _Stage:
-    """An actor and its environments, made once for all groups of a process."""
+class _Player:
+    """Plays groups in one process, with one actor and environments made once."""
 
-    def __init__(self, what: Play) -> None:
-        self.what = what
-        self.actor = what.make_actor()
-        self.score = references.load(what.score)
-        self.envs: list[Any] = []
+    def __init__(self, spec: RolloutSpec) -> None:
+        self.make_env = spec.make_env
+        self.actor = spec.make_actor()
+        self.score = references.load(spec.score)
+        self.envs: list[Env] = []
 
     def play(self, env_seeds: Sequence[int], tick: Callable[[], None]) -> list[Episode]:
         while len(self.envs) < len(env_seeds):
-            self.envs.append(self.what.make_env())
+            self.envs.append(self.make_env())
         with _one_thread():
             return play_group(self.actor, self.envs, env_seeds, self.score, tick)
 

@@ -1,6 +1,5 @@
-"""Rollouts: which action meets which observation, whatever the lanes and processes."""
+"""Rollouts: which action answers which observation, for all lanes and processes."""
 
-import dataclasses
 import functools
 import os
 import signal
@@ -13,19 +12,17 @@ import numpy as np
 import pytest
 
 from dp_bench.errors import BadInput
-from dp_bench.evaluation import records
-from dp_bench.evaluation.evaluate import evaluate, load_actor, make_env
-from dp_bench.evaluation.rollout import Play, groups_of, play, play_group
+from dp_bench.evaluation.evaluate import load_actor, make_env
+from dp_bench.evaluation.rollout import RolloutSpec, groups_of, play, play_group
 from dp_bench.horizons import Horizons
-from dp_bench.runs.folder import RunFolder
-from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Outcome
+from dp_bench.task import TEST_STARTS, Outcome
 from made_up import written_run
 
 LENGTHS = {seed: 5 + seed % 7 for seed in range(20)}
 
 
 class Echo:
-    """Observes and is rewarded with its last action; episodes differ in length."""
+    """Returns its last action as observation and reward; episodes differ in length."""
 
     def reset(self, *, seed):
         self.left, self.at = LENGTHS[seed], np.array([100.0 * seed])
@@ -41,7 +38,7 @@ class Echo:
 
 
 class Counter:
-    """Counts on from the latest observation."""
+    """Acts by counting on from the latest observation."""
 
     def __init__(self, horizons):
         self.horizons, self.asked = horizons, []
@@ -64,7 +61,7 @@ HORIZONS = [Horizons(1, 1, 1), Horizons(2, 1, 4), Horizons(2, 3, 6), Horizons(3,
 
 @pytest.mark.parametrize("horizons", HORIZONS, ids=str)
 @pytest.mark.parametrize("lanes", [1, 2, 7])
-def test_every_action_meets_the_observation_that_it_was_chosen_for(horizons, lanes):
+def test_every_action_answers_the_latest_observation_of_its_lane(horizons, lanes):
     seeds = list(range(10))
     played = [
         episode
@@ -81,21 +78,21 @@ def test_every_action_meets_the_observation_that_it_was_chosen_for(horizons, lan
         assert episode.decision_latency > 0
 
 
-def test_the_history_begins_with_the_first_observation_repeated():
+def test_the_first_observation_is_repeated_to_fill_the_history():
     counter = Counter(Horizons(3, 2, 4))
     play_group(counter, [Echo()], [0], outcome)
     asked = [obs[0, :, 0].tolist() for obs in counter.asked]
     assert asked == [[0, 0, 0], [0, 1, 2], [2, 3, 4]]
 
 
-def test_groups_hold_each_seed_once_in_order():
+def test_groups_hold_each_env_seed_once_and_in_order():
     groups = groups_of(range(7), 3)
     assert groups == [(0, 1, 2), (3, 4, 5), (6,)]
     assert groups_of([], 3) == []
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_an_action_or_observation_that_is_not_finite_is_refused(bad):
+def test_actions_observations_and_rewards_must_be_finite(bad):
     class Wild(Counter):
         def act(self, obs):
             return super().act(obs) * bad
@@ -116,7 +113,7 @@ def test_an_action_or_observation_that_is_not_finite_is_refused(bad):
             play_group(Counter(horizons), [env], [1], outcome)
 
 
-def test_an_actor_of_the_wrong_shape_is_refused():
+def test_actions_of_the_wrong_shape_are_refused():
     class Short(Counter):
         def act(self, obs):
             return super().act(obs)[:, :-1]
@@ -130,149 +127,72 @@ def test_an_actor_of_the_wrong_shape_is_refused():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run folder of a small policy that was never trained."""
+    """A run folder with an untrained policy."""
     return written_run(tmp_path_factory.mktemp("runs") / "run")
 
 
 def short_env(steps):
-    """PushT, cut off early."""
+    """PushT with a short time limit."""
     from gymnasium.wrappers import TimeLimit
 
     env = make_env("pusht", "keypoints", "position", "default")
     return TimeLimit(env, steps)
 
 
-def played(run, processes, lanes=2, steps=20, done=None):
-    what = Play(
+def played(run, processes, lanes=2, steps=20, on_group=None):
+    spec = RolloutSpec(
         functools.partial(load_actor, run.path, None, run.info(), "cpu"),
         functools.partial(make_env, "pusht", "keypoints", "position", "default"),
         "dp_bench.envs.scores:best_reward",
     )
-    if processes == 1:  # a local function cannot be sent elsewhere
-        what = what._replace(make_env=functools.partial(short_env, steps))
+    if processes == 1:  # a local function cannot be sent to a worker
+        spec = spec._replace(make_env=functools.partial(short_env, steps))
     groups = groups_of(TEST_STARTS[:5], lanes)
     return [
         e._replace(decision_latency=0.0)
-        for e in play(what, groups, processes=processes, done=done)
+        for e in play(spec, groups, processes=processes, on_group=on_group)
     ]
 
 
-def test_the_number_of_lanes_moves_a_short_episode_by_rounding_at_most(run):
+def test_the_number_of_lanes_changes_scores_by_rounding_only(run):
     alone, together = (played(run, 1, lanes=n, steps=8) for n in (1, 5))
     scores = [[e.outcome.score for e in each] for each in (alone, together)]
     np.testing.assert_allclose(*scores, atol=1e-3)
 
 
-def test_groups_are_reported_as_they_end(run):
-    seen = []
-    found = played(run, 1, steps=3, done=lambda group: seen.append(len(group)))
-    assert seen == [2, 2, 1]
-    assert [e.env_seed for e in found] == list(TEST_STARTS[:5])
+def test_on_group_is_called_for_every_group_in_order(run):
+    sizes = []
+    episodes = played(run, 1, steps=3, on_group=lambda group: sizes.append(len(group)))
+    assert sizes == [2, 2, 1]
+    assert [e.env_seed for e in episodes] == list(TEST_STARTS[:5])
 
 
-@pytest.fixture
-def copy(run, tmp_path):
-    """A copy of the run folder, without records."""
-    folder = RunFolder(tmp_path / "run")
-    folder.write_info(run.info())
-    os.link(run.weights, folder.weights)
-    return folder
-
-
-@pytest.fixture
-def small_task(monkeypatch):
-    """PushT with two lanes: several groups from few episodes."""
-    from dp_bench import registry
-
-    table = registry.tasks()
-    small = dataclasses.replace(table["pusht"], lanes=2)
-    monkeypatch.setitem(table, "pusht", small)
-
-
-def agree(one, other):
-    return len(one) == len(other) and all(map(records.same, one, other))
-
-
-def test_processes_do_not_move_a_number(copy, small_task):
-    options = {"episodes": 3, "variants": ["default"]}
-    here = evaluate(copy, processes=1, **options)
-    copy.records.unlink()
-    elsewhere = evaluate(copy, processes=2, **options)
-    assert agree(here, elsewhere)
-    assert agree(records.read(copy.records), here)
-
-
-def test_asked_twice_nothing_is_played_twice_and_a_torn_file_is_completed(
-    copy, small_task
-):
-    options = {"episodes": 3, "variants": ["legacy"], "processes": 1}
-    found = evaluate(copy, **options)
-    assert [r.env_seed for r in found] == list(TEST_STARTS[:3])
-    assert {r.step for r in found} == {5}
-    whole = copy.records.read_bytes()
-    assert evaluate(copy, **options) == found
-    assert copy.records.read_bytes() == whole
-
-    first, *_ = whole.splitlines(keepends=True)
-    copy.records.write_bytes(first + b'{"task": "pus')  # killed while writing
-    assert agree(evaluate(copy, **options), found)
-    assert agree(records.read(copy.records), found)
-
-
-def test_other_sampler_settings_are_other_records(copy):
-    options = {"episodes": 1, "variants": ["default"], "processes": 1}
-    (plain,) = evaluate(copy, **options)
-    changes = {"policy.sampler": "ddpm", "sample_steps": "3"}
-    (changed,) = evaluate(copy, changes=changes, **options)
-    assert plain.preset == "smoke"
-    assert changed.preset == "custom"
-    assert changed.settings != plain.settings
-    (other,) = evaluate(copy, starts="validation", **options)
-    assert other.env_seed == VALIDATION_STARTS[0]
-    assert len(records.read(copy.records)) == 3
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"starts": "training"}, "there are test, validation"),
-        ({"episodes": 51}, "there are 50 test starts, and 51 asked for"),
-        ({"episodes": 0}, "and 0 asked for"),
-        ({"variants": ["windy"]}, "no variant 'windy'; it has default, legacy"),
-        ({"step": 7}, "no 000007.safetensors"),
-        ({"changes": {"policy.samplr": "ddpm"}}, "did you mean 'sampler'"),
-        ({"changes": {"channels": "16,32"}}, "does not fit"),
-    ],
-)
-def test_what_cannot_be_evaluated_is_refused_before_anything_runs(copy, options, said):
-    with pytest.raises(BadInput, match=said):
-        evaluate(copy, **options)
-    assert not copy.records.exists()
-
-
-def test_a_worker_that_dies_is_reported_in_a_sentence(run):
-    what = Play(
+def test_a_worker_that_dies_ends_the_rollout_with_an_error(run):
+    spec = RolloutSpec(
         functools.partial(os._exit, 3),
         functools.partial(SimpleNamespace),
         "dp_bench.envs.scores:best_reward",
     )
     with pytest.raises(BadInput, match="worker processes died"):
-        play(what, [(1,), (2,)], processes=2)
+        play(spec, [(1,), (2,)], processes=2)
 
 
 ENDLESS = """
 import sys, time, functools
-from dp_bench.evaluation.rollout import Play, play
+from dp_bench.evaluation.rollout import RolloutSpec, play
 if __name__ == "__main__":
-    what = Play(functools.partial(time.sleep, 0), functools.partial(time.sleep, 600),
-                "dp_bench.envs.scores:best_reward")
+    spec = RolloutSpec(
+        functools.partial(time.sleep, 0),
+        functools.partial(time.sleep, 600),
+        "dp_bench.envs.scores:best_reward",
+    )
     print("begun", flush=True)
-    play(what, [(1,), (2,), (3,)], processes=2)
+    play(spec, [(1,), (2,), (3,)], processes=2)
 """
 
 
 def children_of(pid):
-    """Processes whose parent, or parent's parent, is `pid`; as Linux lists them."""
+    """Reads the running child processes of `pid` from /proc."""
     found = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():

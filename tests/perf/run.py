@@ -414,7 +414,7 @@ def rollouts():
             torch.Generator(),
         )
         save_tensors(folder.weights, fitted.state_dict(), {"update": 0, "seconds": 0})
-        what = rollout.Play(
+        what = rollout.RolloutSpec(
             functools.partial(load_actor, folder.path, None, info, "cpu"),
             functools.partial(make_env, TASK, task.obs_kinds[0], "position", "default"),
             task.score,

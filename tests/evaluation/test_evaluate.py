@@ -1,0 +1,101 @@
+"""Evaluation: which episodes are played, and which records come back."""
+
+import dataclasses
+import os
+
+import pytest
+
+from dp_bench.errors import BadInput
+from dp_bench.evaluation import records
+from dp_bench.evaluation.evaluate import evaluate
+from dp_bench.runs.folder import RunFolder
+from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
+from made_up import written_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder with an untrained policy."""
+    return written_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A copy of the run folder, without records."""
+    folder = RunFolder(tmp_path / "run")
+    folder.write_info(run.info())
+    os.link(run.weights, folder.weights)
+    return folder
+
+
+@pytest.fixture
+def small_task(monkeypatch):
+    """PushT with two lanes: several groups from few episodes."""
+    from dp_bench import registry
+
+    table = registry.tasks()
+    small = dataclasses.replace(table["pusht"], lanes=2)
+    monkeypatch.setitem(table, "pusht", small)
+
+
+def equal_but_for_times(one, other):
+    """Compares two lists of records."""
+    return len(one) == len(other) and all(map(records.same, one, other))
+
+
+def test_the_number_of_processes_does_not_change_the_records(copy, small_task):
+    options = {"episodes": 3, "variants": ["default"]}
+    in_this_process = evaluate(copy, processes=1, **options)
+    copy.records.unlink()
+    in_two_workers = evaluate(copy, processes=2, **options)
+    assert equal_but_for_times(in_this_process, in_two_workers)
+    assert equal_but_for_times(records.read(copy.records), in_this_process)
+
+
+def test_only_episodes_without_a_record_are_played(copy, small_task):
+    options = {"episodes": 3, "variants": ["legacy"], "processes": 1}
+    first = evaluate(copy, **options)
+    assert [r.env_seed for r in first] == list(TEST_STARTS[:3])
+    assert {r.step for r in first} == {5}
+    whole = copy.records.read_bytes()
+    assert evaluate(copy, **options) == first
+    assert copy.records.read_bytes() == whole
+
+    first_line, *_ = whole.splitlines(keepends=True)
+    copy.records.write_bytes(first_line + b'{"task": "pus')  # killed while writing
+    assert equal_but_for_times(evaluate(copy, **options), first)
+    assert equal_but_for_times(records.read(copy.records), first)
+
+
+def test_changed_sampler_settings_get_records_of_their_own(copy):
+    options = {"episodes": 1, "variants": ["default"], "processes": 1}
+    (plain,) = evaluate(copy, **options)
+    changes = {"policy.sampler": "ddpm", "sample_steps": "3"}
+    (changed,) = evaluate(copy, changes=changes, **options)
+    assert plain.preset == "smoke"
+    assert changed.preset == "custom"
+    assert changed.settings != plain.settings
+    (other,) = evaluate(copy, starts="validation", **options)
+    assert other.env_seed == VALIDATION_STARTS[0]
+    assert len(records.read(copy.records)) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"starts": "training"}, "must be one of test, validation; got 'training'"),
+        ({"episodes": 51}, r"in 1\.\.50, the number of test starts; got 51"),
+        ({"episodes": 0}, "test starts; got 0"),
+        (
+            {"variants": ["default", "windy"]},
+            "no variant 'windy'; it has default",
+        ),
+        ({"step": 7}, "no 000007.safetensors"),
+        ({"changes": {"policy.samplr": "ddpm"}}, "did you mean 'sampler'"),
+        ({"changes": {"channels": "16,32"}}, "does not fit"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_played(copy, options, message):
+    with pytest.raises(BadInput, match=message):
+        evaluate(copy, **options)
+    assert not copy.records.exists()
