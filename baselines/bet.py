@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.policies.base import ObsConfig, Policy
+from dp_bench.policies.base import Policy
 from dp_bench.policies.layers import (
+    ParameterGroup,
     TransformerLayer,
     check_transformer,
     decay_matrices,
@@ -24,6 +25,7 @@ from dp_bench.policies.layers import (
     initialise_as_gpt,
     masked,
 )
+from dp_bench.policies.observations import ObsConfig
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class Bet(Policy):
         from threadpoolctl import threadpool_limits
 
         super().fit(obs, actions, generator)
-        rows = self.action_units(actions).double().cpu().numpy()
+        rows = self.action_normalizer(actions).double().cpu().numpy()
         different = len(np.unique(rows, axis=0))
         if different < self.config.clusters:
             raise BadInput(
@@ -202,8 +204,8 @@ class Bet(Policy):
             means = KMeans(self.config.clusters, n_init=1, random_state=seed).fit(rows)
         self.centers.copy_(torch.as_tensor(means.cluster_centers_))
 
-    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """Only matrices decay."""
+    def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
+        """Lets only matrices decay."""
         return decay_matrices(self, weight_decay)
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.policies.base import ObsConfig, Policy
+from dp_bench.policies.base import Policy
 from dp_bench.policies.layers import Linear, dropout
+from dp_bench.policies.observations import ObsConfig
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,8 @@ from torch.distributions import (
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.policies.base import ObsConfig, Policy
+from dp_bench.policies.base import Policy
+from dp_bench.policies.observations import ObsConfig
 
 SMALLEST_STD = 1e-4  # of a mode, in normalised actions
 
@@ -164,12 +165,13 @@ class LstmGmm(Policy):
         self,
         obs: Tensor,
         generators: Sequence[torch.Generator],
-        memory: list[Any],
+        memory: list[object],
     ) -> Tensor:
-        """Reads one observation, draws a mode, and an action from it."""
+        """Reads one observation, draws a mode, and draws an action from the mode."""
         size = (self.config.layers, self.config.hidden)
-        nothing = torch.zeros(size, device=obs.device)
-        kept = [Remembered(nothing, nothing, 0) if m is None else m for m in memory]
+        zeros = torch.zeros(size, device=obs.device)
+        start = Remembered(zeros, zeros, 0)
+        kept = [m if isinstance(m, Remembered) else start for m in memory]
         state = (
             torch.stack([m.hidden for m in kept], dim=1),
             torch.stack([m.cell for m in kept], dim=1),

@@ -1,15 +1,15 @@
-"""Pieces that networks of several methods are built of.
+"""Layers that the networks of several methods share.
 
-Letters: B batch, T steps of a sequence, S steps of what it attends to, W width.
+Letters: B batch, T steps of a sequence, S steps of the memory it attends to, W width.
 
-Matrix products take a `dtype`: their operands are rounded to it (bfloat16 where a
-processor multiplies that natively), while what goes in and comes out keeps its type.
+Matrix products take a `dtype` and round their operands to it (bfloat16 on a processor
+that multiplies it natively). Inputs and outputs keep their own type.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Protocol, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -17,19 +17,36 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 
-FEW = 4096  # elements, below which one slow operation is faster than several quick ones
-FEW_PAIRS = 8  # of queries and keys, up to which training multiplies attention out
+FEW = 4096  # elements; below, one slow operation is faster than several fast ones
+FEW_PAIRS = 8  # pairs of query and key; up to here training multiplies attention out
+
+
+class ParameterGroup(TypedDict):
+    """Parameters that share a weight decay, as torch's optimisers name them."""
+
+    params: list[Tensor]
+    weight_decay: float
+
+
+class Context(Protocol):
+    """What a `torch.autograd.Function` passes from its forward to its backward pass."""
+
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        """Keeps tensors for the backward pass."""
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
-    """`F.linear` with operands of type `dtype`, and a result of the type of `x`."""
+    """Computes `F.linear` with operands rounded to `dtype`, in the type of `x`."""
     if dtype == x.dtype:
         return F.linear(x, weight, bias)
     return F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype)).to(x.dtype)
 
 
 class Linear(nn.Linear):
-    """A linear layer that multiplies with operands of a given type."""
+    """A linear layer that rounds the operands of its matrix product."""
 
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Maps `(..., features in)` to `(..., features out)`, of the type of `x`."""
@@ -37,15 +54,15 @@ class Linear(nn.Linear):
 
 
 class _Mish(torch.autograd.Function):
-    """`torch.nn.functional.mish` (Misra, 2019), three times as fast on a processor.
+    """`torch.nn.functional.mish` (Misra, 2019), three times as fast on a CPU.
 
-    With `e = exp(x)` and `n = e + e^2 / 2`, tanh(log(1 + e)) is `n / (n + 1)`, and its
-    derivative `(e + e^2) / (n + 1)^2`. Beyond `x = 15` both are constant in float32.
-    The slope is computed on the way forward, where e and n are at hand.
+    Let `e = exp(x)` and `n = e + e^2 / 2`. Then tanh(log(1 + e)) is `n / (n + 1)`, and
+    its derivative is `(e + e^2) / (n + 1)^2`. Beyond `x = 15` both are constant in
+    float32. The forward pass computes the slope, as it has e and n already.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor) -> Tensor:
         e = x.clamp(max=15.0).exp_()
         n = torch.addcmul(e, e, e, value=0.5)
         inverse = (n + 1).reciprocal_()
@@ -55,13 +72,13 @@ class _Mish(torch.autograd.Function):
         return share.mul_(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Context, grad: Tensor) -> Tensor:  # type: ignore[override]
         (slope,) = ctx.saved_tensors
         return grad * slope
 
 
 def mish(x: Tensor) -> Tensor:
-    """`x * tanh(softplus(x))`; differentiable through `_Mish`, in few operations."""
+    """Computes `x * tanh(softplus(x))`, by whichever way is fastest."""
     if torch.is_grad_enabled() and x.requires_grad:
         return _Mish.apply(x)
     if int(x.numel()) < FEW:
@@ -72,11 +89,11 @@ def mish(x: Tensor) -> Tensor:
 
 
 def dropout(x: Tensor, share: float) -> Tensor:
-    """`torch.nn.functional.dropout`, several times as fast on a processor.
+    """Drops elements as `torch.nn.functional.dropout`, several times faster on a CPU.
 
-    A processor draws random numbers one after the other; here every draw of 64 bits
-    serves four elements. The share is rounded to a multiple of 2^-16, and what is kept
-    is scaled by exactly that.
+    A CPU draws random numbers one after another; here one draw of 64 bits serves four
+    elements. The share is rounded to a multiple of 2^-16, and the remaining elements
+    are scaled to make up for exactly that share.
     """
     if x.device.type != "cpu":
         return F.dropout(x, share)
@@ -87,8 +104,8 @@ def dropout(x: Tensor, share: float) -> Tensor:
     return x * kept.to(x.dtype).mul_(2**16 / (2**16 - dropped))
 
 
-def waves(t: Tensor, dim: int) -> Tensor:
-    """Diffusion steps `(B,)` as sines and cosines of falling frequency, `(B, dim)`."""
+def sinusoidal_embedding(t: Tensor, dim: int) -> Tensor:
+    """Embeds diffusion steps `(B,)` as sines and cosines, `(B, dim)`; `dim` is even."""
     half = dim // 2
     exponents = torch.arange(half, device=t.device)
     phase = t[:, None] * torch.exp(-math.log(10_000) / (half - 1) * exponents)
@@ -96,12 +113,16 @@ def waves(t: Tensor, dim: int) -> Tensor:
 
 
 def masked(seen: Tensor) -> Tensor:
-    """A mask `(T, S)` of what is seen, as numbers added to attention scores."""
+    """Turns a mask `(T, S)`, true where visible, into terms of attention scores."""
     return torch.zeros(seen.shape).masked_fill(~seen, -torch.inf)
 
 
 def check_transformer(width: int, heads: int, layers: int) -> None:
-    """Refuses sizes that no transformer can have."""
+    """Checks the sizes of a transformer.
+
+    Raises:
+        BadInput: For a size below 1, or heads that do not divide the width.
+    """
     if min(width, heads, layers) < 1:
         raise BadInput(
             f"width, heads and layers must be at least 1, "
@@ -112,11 +133,11 @@ def check_transformer(width: int, heads: int, layers: int) -> None:
 
 
 def _attend_to_few(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """`scaled_dot_product_attention` of a handful of tokens, forth and back.
+    """Computes `scaled_dot_product_attention` for a handful of tokens.
 
-    A processor's kernel for it works in blocks of many tokens. Here every pair of a
-    query `(B, H, T, D)` and a key `(B, H, S, D)` is multiplied out, and `mask`
-    `(T, S)` added. Returns `(B, H, T, D)`.
+    The kernel for CPUs works in blocks of many tokens, and is slow for few. This
+    function multiplies every query `(B, H, T, D)` with every key `(B, H, S, D)`, and
+    adds `mask` `(T, S)`. Returns `(B, H, T, D)`.
     """
     scores = (q[:, :, :, None] * k[:, :, None]).sum(-1) * q.shape[-1] ** -0.5 + mask
     return (scores.softmax(-1)[..., None] * v[:, :, None]).sum(-2)
@@ -125,7 +146,7 @@ def _attend_to_few(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al., 2017).
 
-    `inward` holds the layers of queries, keys and values, one after the other.
+    `inward` is the layers of queries, keys and values in one, in this order.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -136,7 +157,7 @@ class Attention(nn.Module):
         self.outward = Linear(width, width)
 
     def keys_values(self, memory: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Keys and values of `(B, S, W)`, `(B, S, 2 W)`."""
+        """Computes keys and values `(B, S, 2 W)` of a memory `(B, S, W)`."""
         weight, bias = self.inward.weight[self.width :], self.inward.bias[self.width :]
         return product(memory, weight, bias, dtype or memory.dtype)
 
@@ -147,7 +168,7 @@ class Attention(nn.Module):
         keys_values: Tensor | None = None,
         dtype: torch.dtype | None = None,
     ) -> Tensor:
-        """Lets `(B, T, W)` attend to itself, or to what `keys_values` were made of."""
+        """Lets `(B, T, W)` attend to itself, or to the memory behind `keys_values`."""
         dtype = dtype or x.dtype
         weight, bias, w = self.inward.weight, self.inward.bias, self.width
         if keys_values is None:
@@ -161,7 +182,7 @@ class Attention(nn.Module):
 
         q, k, v = heads(q), heads(k), heads(v)
         share = self.dropout if self.training else 0.0
-        on_cpu = q.device.type == "cpu"  # whose kernel has no fast dropout
+        on_cpu = q.device.type == "cpu"  # its attention kernel has no fast dropout
         if share and on_cpu:
             scores = torch.baddbmm(
                 mask,
@@ -182,14 +203,14 @@ class Attention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Attention to itself, to a memory where there is one, then an MLP; pre-norm.
+    """A pre-norm layer: self-attention, attention to a memory if any, then an MLP.
 
     Args:
         width: W.
-        heads: Divides W.
-        dropout: Of attention and of what each part adds.
-        memory: Whether there is a memory to attend to.
-        inner_dropout: Of the hidden units of the MLP.
+        heads: Attention heads; divides W.
+        dropout: Dropout of attention weights and of each part's output.
+        memory: Whether the layer attends to a memory.
+        inner_dropout: Dropout of the MLP's hidden units.
     """
 
     def __init__(
@@ -221,10 +242,10 @@ class TransformerLayer(nn.Module):
 
         Args:
             x: The sequence.
-            mask: Of the sequence, `(T, T)`, added to attention scores.
-            keys_values: Of the memory, `(B, S, 2 W)`.
-            memory_mask: Of the memory, `(T, S)`.
-            dtype: Of the operands of matrix products.
+            mask: Added to the scores of self-attention, `(T, T)`; see `masked`.
+            keys_values: Keys and values of the memory, `(B, S, 2 W)`.
+            memory_mask: Added to the scores of attention to the memory, `(T, S)`.
+            dtype: Type of the operands of matrix products.
         """
         dtype = dtype or x.dtype
         share = self.dropout
@@ -245,7 +266,7 @@ class TransformerLayer(nn.Module):
 
 
 def initialise_as_gpt(network: nn.Module) -> None:
-    """Small normal weights and zero biases (Radford et al., 2019)."""
+    """Draws small normal weights and sets biases to zero (Radford et al., 2019)."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.02)
@@ -253,11 +274,13 @@ def initialise_as_gpt(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def decay_matrices(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Groups of an optimiser: the weights of linear layers decay, the rest does not."""
-    decayed = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
+def decay_matrices(network: nn.Module, weight_decay: float) -> list[ParameterGroup]:
+    """Groups parameters so that only the weights of linear layers decay."""
+    decayed: list[Tensor] = [
+        m.weight for m in network.modules() if isinstance(m, nn.Linear)
+    ]
     names = set(map(id, decayed))
-    rest = [p for p in network.parameters() if id(p) not in names]
+    rest: list[Tensor] = [p for p in network.parameters() if id(p) not in names]
     return [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": rest, "weight_decay": 0.0},

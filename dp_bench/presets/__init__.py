@@ -17,7 +17,7 @@ from dp_bench.baselines.lstm_gmm import LstmGmmConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.method import Method
-from dp_bench.policies.diffusion.policy import (
+from dp_bench.policies.diffusion.config import (
     TransformerDiffusionConfig,
     UnetDiffusionConfig,
 )

@@ -143,11 +143,11 @@ class Batches:
                 f"no episode is long enough for a window of {policy.horizons}: "
                 f"the longest has {np.diff(episode_ends, prepend=0).max()} steps"
             )
-        self.obs = policy.obs_units(
+        self.obs = policy.obs_normalizer(
             torch.as_tensor(obs, dtype=torch.float32).to(device)
         )
         given = torch.as_tensor(actions, dtype=torch.float32).to(device)
-        self.actions = policy.action_units(given)
+        self.actions = policy.action_normalizer(given)
         self.index = torch.as_tensor(index, device=device)
         self.size = min(batch_size, len(index))
         self.per_epoch = len(index) // self.size
@@ -363,7 +363,7 @@ class _Loop:
         if self.recorded:
             self.lr, self.weight = torch.zeros(2, device=device)
         self.optimizer = torch.optim.AdamW(
-            groups,
+            [dict(group) for group in groups],
             lr=self.lr,
             betas=training.betas,
             fused=True,

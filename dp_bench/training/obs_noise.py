@@ -27,7 +27,7 @@ class AddObsNoise:
     """
 
     def __init__(self, obs_noise: ObsNoise, ratio: float, policy: Policy) -> None:
-        to_obs, to_actions = policy.obs_units.scale, policy.action_units.scale
+        to_obs, to_actions = policy.obs_normalizer.scale, policy.action_normalizer.scale
         place: dict[str, Any] = {"dtype": torch.float32, "device": to_obs.device}
         self._noise = ratio * torch.as_tensor(obs_noise.noise, **place)
         follows = torch.as_tensor(obs_noise.follows, **place)

@@ -12,7 +12,7 @@ from dp_bench.baselines.bet import Bet, BetConfig, nearest
 from dp_bench.baselines.ibc import Ibc, IbcConfig
 from dp_bench.baselines.lstm_gmm import LstmGmm, LstmGmmConfig
 from dp_bench.policies.base import Policy
-from dp_bench.policies.diffusion.policy import (
+from dp_bench.policies.diffusion.config import (
     TransformerDiffusionConfig,
     UnetDiffusionConfig,
 )
@@ -171,7 +171,7 @@ def test_what_only_has_noise_is_not_blown_up():
     obs = torch.tensor([[0.0, 3.0], [1.0, 3.04]]).repeat(20, 1)
     actions = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     policy.fit(obs, actions, torch.Generator().manual_seed(0))
-    seen = policy.obs_units(obs[:2])
+    seen = policy.obs_normalizer(obs[:2])
     torch.testing.assert_close(seen, torch.tensor([[-1.0, -0.02], [1.0, 0.02]]))
 
 
@@ -212,10 +212,10 @@ def test_clusters_come_from_the_data_and_offsets_lead_back():
     corners = torch.tensor([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0]])
     actions = corners.repeat(20, 1) + 0.1 * torch.randn(60, 2)
     policy.fit(torch.randn(60, 3), actions, torch.Generator().manual_seed(0))
-    found = policy.action_units.inverse(policy.centers)
+    found = policy.action_normalizer.inverse(policy.centers)
     found = found[(found.sum(1)).argsort()]
     torch.testing.assert_close(found, corners, atol=0.2, rtol=0)
-    units = policy.action_units(actions)
+    units = policy.action_normalizer(actions)
     cluster, offset = nearest(units, policy.centers)
     torch.testing.assert_close(policy.centers[cluster] + offset, units)
     assert (torch.bincount(cluster) == 20).all()

@@ -7,7 +7,8 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from dp_bench import BadInput, Horizons
-from dp_bench.policies.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
+from dp_bench.policies.diffusion.config import UnetDiffusionConfig
+from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.policies.diffusion.transformer import Transformer
 from textbook_unet import textbook_copy
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from dp_bench import BadInput
-from dp_bench.policies.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
+from dp_bench.policies.diffusion.config import UnetDiffusionConfig
+from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.policies.interop import reference_network
 from dp_bench.training.loop import ema_decay
 
@@ -61,12 +62,12 @@ def test_a_whole_decision_is_the_published_one(shared):
     policy.network = reference_network("unet1d", weights_of(golden))
     obs, actions = (torch.tensor(golden[n]) for n in ("fit_obs", "fit_action"))
     policy.fit(obs, actions, torch.Generator())
-    seen = policy.obs_units(torch.tensor(golden["obs"]))
+    seen = policy.obs_normalizer(torch.tensor(golden["obs"]))
     np.testing.assert_allclose(seen.numpy(), golden["norm_obs"], atol=1e-6)
     with torch.inference_mode():
         predicted = policy.sample(seen, torch.tensor(golden["start_noise"])[None])
-        in_units = policy.action_units.inverse(predicted).numpy()
-    scale = float(policy.action_units.scale.max())  # compare in [-1, 1]
+        in_units = policy.action_normalizer.inverse(predicted).numpy()
+    scale = float(policy.action_normalizer.scale.max())  # compare in [-1, 1]
     np.testing.assert_allclose(
         in_units * scale, golden["action_pred"] * scale, atol=1e-5
     )

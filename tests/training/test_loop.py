@@ -19,7 +19,8 @@ from dp_bench import references, registry
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policies.base import Policy
-from dp_bench.policies.diffusion.policy import UnetDiffusion, UnetDiffusionConfig
+from dp_bench.policies.diffusion.config import UnetDiffusionConfig
+from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.presets import preset
 from dp_bench.runs.folder import RunFolder, load_tensors
 from dp_bench.seeds import Purpose, derive

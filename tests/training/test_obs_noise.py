@@ -36,7 +36,7 @@ def drawn(policy, ratio=1.0):
     windows = batches.windows(0)
     generator = torch.Generator().manual_seed(0)
     pairs = batches.rows(windows), batches.noisy(windows, generator)
-    units = policy.obs_units, policy.action_units
+    units = policy.obs_normalizer, policy.action_normalizer
     return [
         [unit.inverse(part).numpy() for unit, part in zip(units, pair, strict=True)]
         for pair in pairs

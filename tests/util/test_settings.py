@@ -9,7 +9,7 @@ import pytest
 from dp_bench import registry
 from dp_bench.cli import Tier
 from dp_bench.errors import BadInput
-from dp_bench.policies.diffusion.policy import UnetDiffusionConfig
+from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.presets import Preset, preset
 from dp_bench.training.loop import Training
 from dp_bench.util import settings

@@ -1,33 +1,34 @@
 """The time-series diffusion transformer, DP-T (Chi et al., 2023, section 3.1).
 
 Letters: B batch, T = Tp steps of the sequence of actions, S = 1 + To tokens of the
-memory (the diffusion step, then the observations), W width, K denoising steps.
+memory (the diffusion step, then the observations), W width, K diffusion steps.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from dp_bench.policies.layers import (
+    Attention,
     Linear,
     TransformerLayer,
     dropout,
     initialise_as_gpt,
     masked,
     mish,
-    waves,
+    sinusoidal_embedding,
 )
 
 
 class Transformer(nn.Module):
     """Predicts the noise in a sequence of actions, given observations.
 
-    Noisy actions are tokens that see each other up to themselves; the diffusion step
-    and the observations are tokens of a memory, and action i sees the observations up
-    to i.
+    Every noisy action is a token and attends to itself and to earlier ones. The
+    diffusion step and the observations are tokens of a memory; action i attends to the
+    step and to observations 0 to i. See `Denoiser` for the three ways to call it.
 
     Args:
         action_dim: Da.
@@ -35,14 +36,14 @@ class Transformer(nn.Module):
         obs_steps: To.
         steps: Tp.
         width: W.
-        heads: Divides W.
-        layers: Of the decoder.
-        condition_layers: Of an encoder of the memory; with 0 an MLP, which sees each
-            token alone.
-        causal: Whether the encoder shows an observation those before it only. If it
-            shows all, action i can read off later ones what it was.
-        dropout: Of attention, and of what each layer adds.
-        embedding_dropout: Of tokens.
+        heads: Attention heads; divides W.
+        layers: Layers of the decoder.
+        condition_layers: Layers of the memory's encoder; with 0 the encoder is an MLP,
+            which sees each token alone.
+        causal: Whether the encoder hides later observations from earlier ones. If it
+            hides none, action i can be inferred from the observations after it.
+        dropout: Dropout of attention weights and of the output of each layer.
+        embedding_dropout: Dropout of tokens.
     """
 
     def __init__(
@@ -100,27 +101,16 @@ class Transformer(nn.Module):
     def forward(
         self, x: Tensor, t: Tensor, obs: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts the noise.
-
-        Args:
-            x: Noisy actions, `(B, Tp, Da)`.
-            t: Diffusion steps, `(B,)`.
-            obs: Observations, `(B, To, Do)`.
-            dtype: Type of the operands of matrix products, that of `x` if left out.
-
-        Returns:
-            Noise, `(B, Tp, Da)`.
-        """
+        """Predicts the noise in `x`; see `Denoiser`."""
         tokens = torch.cat([self._step_tokens(t), self._obs_tokens(obs)], dim=1)
-        memory = self._encoded(self._sparse(tokens), dtype)
+        memory = self._encoded(self._dropped(tokens), dtype)
         return self.denoise(x, self._keys_values(memory, dtype), dtype)
 
     def conditions(self, t: Tensor, obs: Tensor) -> Tensor:
-        """What `denoise` needs at steps `(K,)` with observations `(B, To, Do)`.
+        """Computes keys and values of every layer, `(K, layers, B, S, 2 W)`.
 
-        Keys and values of every layer, `(K, layers, B, S, 2 W)`. Without layers in the
-        encoder, no token of the memory sees another: those of observations are
-        computed once for all K.
+        If the encoder is an MLP, no token of the memory sees another, and the tokens of
+        observations are computed once for all K.
         """
         steps, seen = self._step_tokens(t), self._obs_tokens(obs)
         k, b = len(t), len(obs)
@@ -132,8 +122,8 @@ class Transformer(nn.Module):
                 ],
                 dim=2,
             )
-            found = self._keys_values(self._encoded(tokens.flatten(0, 1)))
-            return found.unflatten(1, (k, b)).transpose(0, 1)
+            keys_values = self._keys_values(self._encoded(tokens.flatten(0, 1)))
+            return keys_values.unflatten(1, (k, b)).transpose(0, 1)
         of_steps = self._keys_values(self._encoded(steps))  # (layers, K, 1, 2 W)
         of_obs = self._keys_values(self._encoded(seen))  # (layers, B, To, 2 W)
         of_steps = of_steps.transpose(0, 1)[:, :, None].expand(-1, -1, b, -1, -1)
@@ -142,23 +132,23 @@ class Transformer(nn.Module):
     def denoise(
         self, x: Tensor, condition: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts noise in `(B, Tp, Da)` from one of `conditions`."""
+        """Predicts the noise in `x` from keys and values `(layers, B, S, 2 W)`."""
         dtype = dtype or x.dtype
-        y = self._sparse(self.action_token(x) + self.positions[: x.shape[1]])
+        y = self._dropped(self.action_token(x) + self.positions[: x.shape[1]])
         for layer, keys_values in zip(self.decoder, condition, strict=True):
             y = layer(y, self.mask, keys_values, self.memory_mask, dtype)
         return self.head(self.norm(y))
 
     def _step_tokens(self, t: Tensor) -> Tensor:
-        """The tokens of diffusion steps `(B,)`, `(B, 1, W)`."""
-        return (waves(t, self.width) + self.memory_positions[0])[:, None]
+        """Embeds diffusion steps `(B,)` as tokens `(B, 1, W)`."""
+        return (sinusoidal_embedding(t, self.width) + self.memory_positions[0])[:, None]
 
     def _obs_tokens(self, obs: Tensor) -> Tensor:
-        """The tokens of observations `(B, To, Do)`, `(B, To, W)`."""
+        """Embeds observations `(B, To, Do)` as tokens `(B, To, W)`."""
         return self.obs_token(obs) + self.memory_positions[1:]
 
     def _encoded(self, tokens: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """The memory made of tokens `(B, S, W)`."""
+        """Encodes tokens `(B, S, W)` into the memory `(B, S, W)`."""
         dtype = dtype or tokens.dtype
         if self.condition_layers:
             for layer in self.encoder:
@@ -168,11 +158,14 @@ class Transformer(nn.Module):
         return narrow(mish(widen(tokens, dtype)), dtype)
 
     def _keys_values(self, memory: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Keys and values of every layer for `(B, S, W)`, `(layers, B, S, 2 W)`."""
-        layers: list[Any] = list(self.decoder)
-        return torch.stack([x.cross.keys_values(memory, dtype) for x in layers])
+        """Computes keys and values of every layer for a memory `(B, S, W)`.
 
-    def _sparse(self, x: Tensor) -> Tensor:
+        Returns `(layers, B, S, 2 W)`.
+        """
+        crosses = [cast(Attention, layer.cross) for layer in self.decoder]
+        return torch.stack([cross.keys_values(memory, dtype) for cross in crosses])
+
+    def _dropped(self, x: Tensor) -> Tensor:
         if not (self.training and self.embedding_dropout):
             return x
         return dropout(x, self.embedding_dropout)

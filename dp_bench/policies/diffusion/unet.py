@@ -1,33 +1,34 @@
 """The temporal U-Net of Diffusion Policy (Chi et al., 2023; after Janner et al., 2022).
 
 Letters: B batch, T steps of the sequence, C channels, K steps under a kernel, F scales
-and biases of all blocks together. Sequences are `(B, T, C)` throughout: K neighbouring
-steps then lie side by side in memory, and a convolution along time is one matrix
-product, which a processor does several times faster than its convolution routines at
-these sizes.
+and biases of all blocks together (films). Sequences are `(B, T, C)` throughout: K
+neighbouring steps then lie side by side in memory, and a convolution along time is one
+matrix product. At these sizes a CPU multiplies matrices several times faster than it
+convolves.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
-from dp_bench.policies.layers import mish, product, waves
+from dp_bench.policies.layers import Context, mish, product, sinusoidal_embedding
 
-NARROW = 32  # a matrix with a side below this is cheap to multiply exactly
+NARROW = 32  # a matrix with a side below this is cheap to multiply in full precision
 
 
 def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Tensor:
-    """Lays `size` neighbouring steps side by side, zeros beyond the ends.
+    """Lays `size` neighbouring steps side by side, with zeros beyond the ends.
 
     Maps `(B, T, C)` to `(B, (T + 2 padding - size) // stride + 1, size * C)`.
     """
-    batch, steps, features = map(int, x.shape)  # constants also in a recording
+    batch, steps, features = map(int, x.shape)  # plain numbers, also while tracing
     if padding:
         beyond = x.new_zeros(batch, padding, features)
         x = torch.cat([beyond, x, beyond], dim=1)
@@ -37,16 +38,22 @@ def neighbours(x: Tensor, size: int, *, stride: int = 1, padding: int = 0) -> Te
     return x.as_strided(shape, (padded * features, stride * features, 1)).contiguous()
 
 
+class _Context(Context, Protocol):
+    layout: tuple[int, int, int, int]  # sizes that the backward pass needs
+
+
 class _Neighbours(torch.autograd.Function):
     """`neighbours` with a backward pass of `size` additions."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, size: int, stride: int, padding: int) -> Tensor:
+    def forward(
+        ctx: _Context, x: Tensor, size: int, stride: int, padding: int
+    ) -> Tensor:
         ctx.layout = (x.shape[1], size, stride, padding)
         return neighbours(x, size, stride=stride, padding=padding)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: _Context, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         steps, size, stride, padding = ctx.layout
         batch, windows, width = grad.shape
         grad = grad.view(batch, windows, size, width // size)
@@ -60,28 +67,31 @@ class _Neighbours(torch.autograd.Function):
 class _TimeConv(torch.autograd.Function):
     """`F.linear(neighbours(x))` at stride 1, all matrix products backward too.
 
-    The gradient of the input is the same operation again, on the gradient of the
-    output and with the kernel turned round. All products have operands of type
-    `dtype`; everything that goes in and comes out is of the type of `x`.
+    The gradient of the input is the same operation on the gradient of the output, with
+    the kernel reversed. The operands of all products are rounded to `dtype`; inputs and
+    outputs have the type of `x`.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype
+        ctx: _Context, x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype
     ) -> Tensor:
         batch, steps, c_in = x.shape
         size = weight.shape[1] // c_in
         columns = neighbours(x.to(dtype), size, padding=size // 2).flatten(0, 1)
         weight = weight.to(dtype)
         ctx.save_for_backward(columns, weight)  # (B T, K c_in)
-        ctx.layout = (batch, steps, c_in, size, x.dtype)
+        ctx.layout = (batch, steps, c_in, size)
         flat = F.linear(columns, weight, bias.to(dtype))
         return flat.view(batch, steps, -1).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(
+        ctx: _Context, grad: Tensor
+    ) -> tuple[Tensor | None, Tensor, Tensor, None]:  # type: ignore[override]
         columns, weight = ctx.saved_tensors
-        batch, steps, c_in, size, outside = ctx.layout
+        batch, steps, c_in, size = ctx.layout
+        outside = grad.dtype  # the type of x
         c_out = len(weight)
         grad_bias = grad.sum((0, 1))
         grad = grad.to(weight.dtype)
@@ -97,8 +107,8 @@ class _TimeConv(torch.autograd.Function):
 class TimeConv(nn.Linear):
     """A convolution along time: a linear layer over neighbouring steps.
 
-    Its weight is `(c_out, K * c_in)`, step after step; its initial values have the
-    distribution of `torch.nn.Conv1d`.
+    Its weight is `(c_out, K * c_in)`, step after step. The initial values are
+    distributed as in `torch.nn.Conv1d`.
     """
 
     def __init__(self, c_in: int, c_out: int, size: int, *, stride: int = 1) -> None:
@@ -108,8 +118,8 @@ class TimeConv(nn.Linear):
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Maps `(B, T, c_in)` to `(B, ceil(T / stride), c_out)`.
 
-        The operands of matrix products are of type `dtype`, that of `x` if left out;
-        but where the network meets actions they are not rounded.
+        The operands of matrix products are rounded to `dtype`, but for the narrow
+        layers that read or write actions.
         """
         dtype = dtype if dtype and min(self.weight.shape) >= NARROW else x.dtype
         if self.size == 1:
@@ -127,13 +137,13 @@ class TimeConv(nn.Linear):
 class Grow(nn.Module):
     """Doubles a sequence: a transposed convolution of size 4, stride 2, padding 1.
 
-    Such a convolution makes every even step from (t - 1, t) and every odd step from
+    Such a convolution computes every even step from (t - 1, t) and every odd step from
     (t, t + 1), each by a linear layer; `weight` is `(2, C, 2 C)` for even and odd.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(4 * channels)  # that of torch.nn.ConvTranspose1d
+        bound = 1 / math.sqrt(4 * channels)  # as in torch.nn.ConvTranspose1d
         uniform = nn.init.uniform_
         self.weight = nn.Parameter(
             uniform(torch.empty(2, channels, 2 * channels), -bound, bound)
@@ -153,7 +163,7 @@ class Grow(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Convolution that keeps the length, group norm, Mish."""
+    """A convolution that keeps the length, then group norm and Mish."""
 
     def __init__(self, c_in: int, c_out: int, *, size: int, groups: int) -> None:
         super().__init__()
@@ -168,7 +178,7 @@ class ConvBlock(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions; the condition scales and shifts channels between them."""
+    """Two convolutions; between them the condition scales and shifts every channel."""
 
     def __init__(self, c_in: int, c_out: int, *, size: int, groups: int) -> None:
         super().__init__()
@@ -182,12 +192,12 @@ class ResidualBlock(nn.Module):
         """Maps `(B, T, c_in)` and scale and bias `(B, 2 c_out)` to `(B, T, c_out)`."""
         scale, bias = film.unflatten(1, (2, 1, -1)).unbind(1)  # (B, 1, c_out) each
         inner = torch.addcmul(bias, scale, self.first(x, dtype))
-        past = x if self.skip is None else self.skip(x, dtype)
-        return self.second(inner, dtype) + past
+        residual = x if self.skip is None else self.skip(x, dtype)
+        return self.second(inner, dtype) + residual
 
 
 class StepEmbedding(nn.Module):
-    """Turns a diffusion step into `dim` numbers: sines and cosines, then an MLP."""
+    """Embeds a diffusion step: sines and cosines, then an MLP."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -198,24 +208,25 @@ class StepEmbedding(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """Embeds diffusion steps `(B,)` as `(B, dim)`."""
-        return self.mlp(waves(t, self.dim))
+        return self.mlp(sinusoidal_embedding(t, self.dim))
 
 
 class Unet(nn.Module):
     """Predicts the noise in a sequence of actions, given observations.
 
-    Every residual block takes its scales and biases from the condition
-    [step embedding, observations] through a linear layer of its own; the layers are
-    kept as one, `film`, so that a forward pass multiplies by them once, and so that
-    a sampler can add the two halves of the condition, each computed when it changes.
+    Every residual block computes its scales and biases from the condition [step
+    embedding, observations] by a linear layer of its own. These layers are stored as
+    one, `film`: a forward pass multiplies by it once, and a sampler computes the two
+    halves of the product apart, each only when it changes. See `Denoiser` for the three
+    ways to call the network.
 
     Args:
         action_dim: Da.
         obs_features: Size of the flattened observations, To * Do.
         channels: Channels of each level, outermost first; the sequence is halved
             between levels.
-        kernel_size: Of the convolutions along time; odd.
-        groups: Of the group norms; divides every entry of `channels`.
+        kernel_size: Kernel size of the convolutions along time; odd.
+        groups: Groups of every group norm; divides every entry of `channels`.
         step_dim: Size of the step embedding; even.
 
     Raises:
@@ -266,36 +277,21 @@ class Unet(nn.Module):
         self.film = nn.Linear(step_dim + obs_features, sum(self.film_sizes))
 
     def blocks(self) -> list[ResidualBlock]:
-        """The residual blocks, in the order in which `film` serves them."""
-        pairs: list[Any] = [*self.down, self.middle, *self.up]
-        return [block for pair in pairs for block in pair]
+        """Lists the residual blocks in the order of their parts of `film`."""
+        pairs = cast(list[nn.ModuleList], [*self.down, self.middle, *self.up])
+        return cast(list[ResidualBlock], [block for pair in pairs for block in pair])
 
     def forward(
         self, x: Tensor, t: Tensor, obs: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts the noise.
-
-        Args:
-            x: Noisy actions, `(B, Tp, Da)`.
-            t: Diffusion steps, `(B,)`.
-            obs: Observations, `(B, To, Do)`.
-            dtype: Type of the operands of large matrix products, that of `x` if left
-                out; everything else has the type of `x`.
-
-        Returns:
-            Noise, `(B, Tp, Da)`.
-        """
+        """Predicts the noise in `x`; see `Denoiser`."""
         dtype = dtype or x.dtype
         condition = mish(torch.cat([self.step_embedding(t), obs.flatten(1)], dim=-1))
         film = product(condition, self.film.weight, self.film.bias, dtype)
         return self.denoise(x, film, dtype)
 
     def conditions(self, t: Tensor, obs: Tensor) -> Tensor:
-        """What `denoise` needs at steps `(K,)` with observations `(B, To, Do)`.
-
-        The films `(K, B, F)`: a share of the steps and a share of the observations,
-        each computed once.
-        """
+        """Computes the films `(K, B, F)`, a sum over steps and observations."""
         of_steps = F.linear(
             mish(self.step_embedding(t)), self.film.weight[:, : self.step_dim]
         )
@@ -307,9 +303,9 @@ class Unet(nn.Module):
     def denoise(
         self, x: Tensor, condition: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts the noise in `(B, Tp, Da)` from the films `(B, F)`."""
-        down: list[Any] = list(self.down)
-        up: list[Any] = list(self.up)
+        """Predicts the noise in `x` from films `(B, F)`."""
+        down = cast(Iterable[nn.ModuleList], self.down)
+        up = cast(Iterable[nn.ModuleList], self.up)
         films = iter(condition.split(self.film_sizes, dim=1))
         skips = []
         for level, pair in enumerate(down):

@@ -1,0 +1,123 @@
+"""Settings of Diffusion Policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dp_bench.errors import BadInput
+from dp_bench.horizons import Horizons
+from dp_bench.policies.layers import check_transformer
+from dp_bench.policies.observations import ObsConfig
+
+
+@dataclass(frozen=True)
+class DiffusionConfig(ObsConfig):
+    """Settings that every network of Diffusion Policy shares.
+
+    Attributes:
+        horizons: To, Ta, Tp.
+        train_steps: Diffusion steps that the network is trained on.
+        predicts: What the network predicts: the "noise" in a sequence, as published, or
+            the "sample", the sequence without noise. A small transformer learns the
+            sample much faster.
+        sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021); both use the
+            same weights.
+        sample_steps: Denoising steps of one decision.
+    """
+
+    horizons: Horizons = field(default_factory=Horizons)
+    train_steps: int = 100
+    predicts: Literal["noise", "sample"] = "noise"
+    sampler: Literal["ddim", "ddpm"] = "ddim"
+    sample_steps: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.sample_steps <= self.train_steps:
+            raise BadInput(
+                f"sample_steps must be in 1..train_steps = {self.train_steps}, "
+                f"got {self.sample_steps}"
+            )
+
+
+@dataclass(frozen=True)
+class UnetDiffusionConfig(DiffusionConfig):
+    """Settings of DP-C.
+
+    Attributes:
+        channels: Channels of the U-Net's levels, outermost first.
+        kernel_size: Kernel size of the convolutions along time; odd.
+        groups: Groups of every group norm; divides every entry of `channels`.
+        step_dim: Size of the embedding of a diffusion step; even.
+    """
+
+    channels: tuple[int, ...] = (256, 512, 1024)
+    kernel_size: int = 5
+    groups: int = 8
+    step_dim: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.channels or min(self.groups, *self.channels) < 1:
+            raise BadInput(
+                f"channels and groups must be at least 1, "
+                f"got {self.channels} and {self.groups}"
+            )
+        if any(c % self.groups for c in self.channels):
+            raise BadInput(
+                f"channels {self.channels} must be multiples of groups {self.groups}"
+            )
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise BadInput(f"kernel_size must be odd, got {self.kernel_size}")
+        if self.step_dim < 4 or self.step_dim % 2:
+            raise BadInput(f"step_dim must be even and at least 4, got {self.step_dim}")
+        multiple = 2 ** (len(self.channels) - 1)
+        if self.horizons.prediction % multiple:
+            raise BadInput(
+                f"a U-Net of {len(self.channels)} levels needs a prediction horizon "
+                f"that is a multiple of {multiple}, got {self.horizons.prediction}"
+            )
+
+
+@dataclass(frozen=True)
+class TransformerDiffusionConfig(DiffusionConfig):
+    """Settings of DP-T.
+
+    Attributes:
+        width: Size of a token; even.
+        heads: Attention heads; divides `width`.
+        layers: Layers of the decoder.
+        condition_layers: Layers of the encoder of diffusion step and observations; with
+            0 the encoder is an MLP.
+        causal: Whether the encoder hides later observations from earlier ones. The
+            published encoder hides none, and the network can infer an action from the
+            observation that follows it.
+        dropout: Dropout of attention weights and of the output of each layer.
+        embedding_dropout: Dropout of tokens.
+    """
+
+    width: int = 256
+    heads: int = 4
+    layers: int = 8
+    condition_layers: int = 0
+    causal: bool = False
+    dropout: float = 0.01
+    embedding_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_transformer(self.width, self.heads, self.layers)
+        if self.width % 2 or self.width < 4:  # as sinusoidal_embedding requires
+            raise BadInput(f"width must be even and at least 4, got {self.width}")
+        for name in ("dropout", "embedding_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadInput(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.condition_layers < 0:
+            raise BadInput(
+                f"condition_layers must be 0 or above, got {self.condition_layers}"
+            )
+        if self.causal and not self.condition_layers:
+            raise BadInput(
+                "causal is a setting of the encoder: it needs condition_layers above 0"
+            )
