@@ -212,7 +212,7 @@ def policy_actions_have_the_executed_shape(name: str, folder: Path) -> None:
 
 def policy_checkpoint_carries_everything(name: str, folder: Path) -> None:
     """A fresh policy with the loaded state acts identically."""
-    from dp_bench.runs.folder import load_tensors, save_tensors
+    from dp_bench.util.tensors import load_tensors, save_tensors
 
     policy, other = _fitted(name), _fresh(name, seed=1)
     save_tensors(folder / "policy.safetensors", policy.state_dict(), {})
@@ -305,6 +305,7 @@ def policy_settings_survive_json(name: str, folder: Path) -> None:
 
     config = _fresh(name).config
     assert dataclasses.is_dataclass(config)
+    assert not isinstance(config, type)
     assert settings.from_json(type(config), settings.to_json(config)) == config
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 
 from dp_bench.data.demos import Demonstration, Demos
-from dp_bench.runs.folder import RunFolder, RunInfo, build_policy, save_tensors
+from dp_bench.runs.folder import RunFolder, build_policy
+from dp_bench.runs.info import RunInfo
+from dp_bench.util.tensors import save_tensors
 
 
 def run_info(**changes: Any) -> RunInfo:

@@ -13,17 +13,13 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.records import Record
 from dp_bench.policies.actor import Actor
-from dp_bench.runs.folder import (
-    RunFolder,
-    RunInfo,
-    build_policy,
-    commit,
-    load_tensors,
-    versions,
-)
+from dp_bench.runs.folder import RunFolder, build_policy
+from dp_bench.runs.info import RunInfo
+from dp_bench.runs.provenance import commit, versions
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
 from dp_bench.util import settings
 from dp_bench.util.files import locked
+from dp_bench.util.tensors import load_tensors
 from dp_bench.util.types import Env, JsonObject
 
 STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}

@@ -23,7 +23,9 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation import rollout
 from dp_bench.evaluation.evaluate import load_actor
 from dp_bench.policies.actor import Actor
-from dp_bench.runs.folder import RunFolder, RunInfo, commit, versions
+from dp_bench.runs.folder import RunFolder
+from dp_bench.runs.info import RunInfo
+from dp_bench.runs.provenance import commit, versions
 from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.task import Fork, Task
 from dp_bench.util import settings

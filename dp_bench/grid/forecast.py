@@ -139,8 +139,8 @@ def _left(cell: Cell, load: Callable[..., Demos]) -> tuple[int, int]:
     from dp_bench.data import store as fetch
     from dp_bench.evaluation import records
     from dp_bench.grid.run import prepared, settings_of
-    from dp_bench.runs.folder import load_tensors
     from dp_bench.task import TEST_STARTS
+    from dp_bench.util.tensors import load_tensors
 
     settings, task = settings_of(cell), registry.task(cell.task)
     episodes = len(task.variants) * (

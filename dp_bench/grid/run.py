@@ -110,7 +110,7 @@ def settings_of(cell: Cell) -> Any:
 
 def moves_numbers(changes: Sequence[tuple[str, str]]) -> bool:
     """Whether changed settings make another run, and not only another log of it."""
-    from dp_bench.runs.folder import SAME_NUMBERS
+    from dp_bench.runs.info import SAME_NUMBERS
 
     return any(
         name.removeprefix("training.") not in SAME_NUMBERS for name, _ in changes
@@ -174,7 +174,8 @@ def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
     from dp_bench.data import demos as demonstrations
     from dp_bench.data import store as fetch
     from dp_bench.data.windows import order_digest
-    from dp_bench.runs.folder import RunFolder, RunInfo
+    from dp_bench.runs.folder import RunFolder
+    from dp_bench.runs.info import RunInfo
     from dp_bench.seeds import Purpose, derive
     from dp_bench.training.loop import resolved
     from dp_bench.util import settings as fields

@@ -20,12 +20,13 @@ from torch import Tensor
 from dp_bench.data.windows import row_order, window_index
 from dp_bench.errors import BadInput
 from dp_bench.policies.base import Policy
-from dp_bench.runs.folder import RunFolder, load_tensors, save_tensors
+from dp_bench.runs.folder import RunFolder
 from dp_bench.seeds import Purpose, derive
 from dp_bench.task import ObsNoise
 from dp_bench.training.obs_noise import AddObsNoise
 from dp_bench.util import progress, settings
 from dp_bench.util.files import atomic_write
+from dp_bench.util.tensors import load_tensors, save_tensors
 
 
 @dataclass(frozen=True)

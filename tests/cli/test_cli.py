@@ -13,7 +13,8 @@ import pytest
 from dp_bench.cli import COMMANDS, main
 from dp_bench.evaluation import records
 from dp_bench.policies.diffusion.policy import UnetDiffusion
-from dp_bench.runs.folder import RunFolder, load_tensors
+from dp_bench.runs.folder import RunFolder
+from dp_bench.util.tensors import load_tensors
 
 TINY = [
     *("--task", "pusht"),
@@ -159,7 +160,7 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
     assert {r.step for r in records.read(run / "records.jsonl")} == {2, 4, 6}
     capsys.readouterr()
     said = refused(f"eval {run} --steps 3", capsys)
-    assert "kept on the way: 2, 4, 6" in said
+    assert "kept at updates: 2, 4, 6" in said
 
     main(["report", "runs/results/pusht/made-up", "--runs", str(run)])  # its own folder
     assert not (results / "pusht").exists()

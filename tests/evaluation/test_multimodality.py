@@ -285,7 +285,7 @@ def test_modes_and_report_from_end_to_end(run, tmp_path, capsys):
     with pytest.raises(BadInput, match="named twice"):
         modes.collect([run, run])
     (run / "weights.safetensors").unlink()
-    with pytest.raises(BadInput, match="training has not got so far"):
+    with pytest.raises(BadInput, match="training has not come that far"):
         modes.collect([run])
 
 

@@ -17,7 +17,8 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation import records
 from dp_bench.grid import run as bench
 from dp_bench.grid.run import Cell
-from dp_bench.runs.folder import RunFolder, load_tensors, save_tensors
+from dp_bench.runs.folder import RunFolder
+from dp_bench.util.tensors import load_tensors, save_tensors
 
 CHANGES = (
     ("policy.channels", "8,16"),

@@ -26,18 +26,13 @@ from dp_bench.evaluation import rollout
 from dp_bench.evaluation.evaluate import load_actor, make_env
 from dp_bench.policies.base import threads_for
 from dp_bench.presets import preset
-from dp_bench.runs.folder import (
-    RunFolder,
-    RunInfo,
-    build_policy,
-    commit,
-    machine,
-    save_tensors,
-    versions,
-)
+from dp_bench.runs.folder import RunFolder, build_policy
+from dp_bench.runs.info import RunInfo
+from dp_bench.runs.provenance import commit, machine, versions
 from dp_bench.training.loop import Batches, _Loop, resolve_precision
 from dp_bench.util.files import atomic_write
 from dp_bench.util.settings import to_json
+from dp_bench.util.tensors import save_tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -14,9 +14,10 @@ import torch
 from dp_bench.errors import BadInput
 from dp_bench.policies.agent import load_agent
 from dp_bench.runs import folder as checkpoint
-from dp_bench.runs.folder import RunFolder, load_tensors, save_tensors
+from dp_bench.runs.folder import RunFolder
 from dp_bench.util import settings
 from dp_bench.util.files import atomic_write
+from dp_bench.util.tensors import load_tensors, save_tensors
 from made_up import run_info
 
 INFO = run_info(preset="custom", training={"updates": 3})
@@ -87,7 +88,7 @@ def test_seeds_and_data_have_folders_of_their_own():
 FILL_THE_DISK = """
 import resource, signal, sys, torch
 from pathlib import Path
-from dp_bench.runs.folder import save_tensors
+from dp_bench.util.tensors import save_tensors
 from dp_bench.errors import BadInput
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -152,7 +153,7 @@ def test_tensors_of_another_program_are_refused(run):
         ("{}", "is damaged"),
         ('{"format": 99}', "has format 99; this version reads 1"),
         ('{"format": 1}', "missing"),
-        ('{"format": 1, "colour": "red"}', "has no 'colour'"),
+        ('{"format": 1, "colour": "red"}', "unknown field 'colour'"),
         ('{"format": 1, "task": 3}', "task must be"),
         (b"\xff\xfe\x00", "is damaged"),
     ],
@@ -172,7 +173,9 @@ def test_what_is_no_run_folder_is_refused(tmp_path):
 
 def test_weights_that_are_not_there_are_named_with_those_that_are(run):
     save_tensors(run.kept(500), {}, {})
-    with pytest.raises(BadInput, match=r"no 000700.safetensors \(kept on the way: 500"):
+    with pytest.raises(
+        BadInput, match=r"no 000700.safetensors \(weights were kept at updates: 500"
+    ):
         run.load_policy(700)
 
 

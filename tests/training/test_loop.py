@@ -22,7 +22,7 @@ from dp_bench.policies.base import Policy
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.presets import preset
-from dp_bench.runs.folder import RunFolder, load_tensors
+from dp_bench.runs.folder import RunFolder
 from dp_bench.seeds import Purpose, derive
 from dp_bench.training.loop import (
     Batches,
@@ -33,6 +33,7 @@ from dp_bench.training.loop import (
     read_log,
     train,
 )
+from dp_bench.util.tensors import load_tensors
 
 CONFIG = UnetDiffusionConfig(
     horizons=Horizons(2, 4, 8), channels=(16, 32), step_dim=8, sample_steps=4

@@ -13,10 +13,11 @@ from dp_bench.baselines.lstm_gmm import LstmGmm, LstmGmmConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policies.diffusion.policy import UnetDiffusion
-from dp_bench.runs.folder import RunFolder, load_tensors
+from dp_bench.runs.folder import RunFolder
 from dp_bench.task import ObsNoise
 from dp_bench.training.loop import Batches, train
 from dp_bench.training.obs_noise import AddObsNoise
+from dp_bench.util.tensors import load_tensors
 
 # The first action is counted from the first observed number, the second is absolute.
 SENSORS = ObsNoise(

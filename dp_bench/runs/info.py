@@ -1,0 +1,118 @@
+"""What identifies a run, and what `run.json` says about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from dp_bench.util import settings
+from dp_bench.util.types import JsonObject
+
+# Settings that were added after the first runs, with the value that changes nothing.
+# At that value they stay out of the settings hash, so older runs keep their names.
+ADDED_LATER = {
+    "obs_scale": 1.0, "obs_min_range": 1e-4, "causal": False, "sensor_noise": 0.0,
+}  # fmt: skip
+# Settings of the training that cannot move a number, so the hash leaves them out.
+SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunIdentity:
+    """What tells one run from every other; records and tables share these fields.
+
+    Records of episodes and rollouts extend this class, so each line of a file carries
+    the identity of its run.
+
+    Attributes:
+        task: Name of the task.
+        obs_kind: Which observation the policy sees.
+        control: What the actions mean, "position" or "velocity".
+        method: Name of the method.
+        preset: Tier of the settings: smoke, laptop, gpu, paper, or custom.
+        settings: Short hash of all settings that can move a number.
+        demos_digest: Content digest of the demonstrations.
+        split_digest: Digest of the split into training and validation episodes.
+        train_seed: Seed of the training.
+        order_digest: Digest of the order in which training visits the rows; "" in
+            runs from before this was recorded.
+    """
+
+    task: str
+    obs_kind: str
+    control: str
+    method: str
+    preset: str
+    settings: str
+    demos_digest: str
+    split_digest: str
+    train_seed: int
+    order_digest: str = ""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The content of `run.json`: enough to repeat the training and load its weights.
+
+    `identity` gives the fields by which records and tables know the run; they are
+    documented there.
+
+    Attributes:
+        policy: Settings of the policy, as JSON.
+        training: Settings of the training, as JSON.
+        demos_source: Name of the demonstrations' source.
+        train_episodes: Number of training episodes.
+        obs_dim: Do.
+        action_dim: Da.
+    """
+
+    task: str
+    obs_kind: str
+    control: str
+    method: str
+    preset: str
+    policy: JsonObject
+    training: JsonObject
+    demos_source: str
+    demos_digest: str
+    split_digest: str
+    train_episodes: int
+    train_seed: int
+    obs_dim: int
+    action_dim: int
+    order_digest: str = ""
+
+    @property
+    def identity(self) -> RunIdentity:
+        """The fields that tell this run from every other."""
+        names = [field.name for field in dataclasses.fields(RunIdentity)]
+        return RunIdentity(**{name: getattr(self, name) for name in names})
+
+    @property
+    def settings(self) -> str:
+        """Short hash of everything that can move a number, except data and seed."""
+        hashed = dataclasses.asdict(self)
+        hashed["training"] = {
+            k: v for k, v in self.training.items() if k not in SAME_NUMBERS
+        }
+        # Older runs say "auto" where newer ones name the type, and it was float32.
+        if hashed["training"].get("precision") == "float32":
+            hashed["training"]["precision"] = "auto"
+        for part in ("policy", "training"):
+            hashed[part] = {
+                k: v
+                for k, v in hashed[part].items()
+                if k not in ADDED_LATER or v != ADDED_LATER[k]
+            }
+        for name in (
+            "preset", "demos_digest", "split_digest", "order_digest", "train_seed",
+        ):  # fmt: skip
+            del hashed[name]
+        return settings.short_hash(hashed)
+
+    @property
+    def name(self) -> str:
+        """Name of the run folder; method, settings, data and seed determine it."""
+        digests = [self.demos_digest, self.split_digest, self.order_digest]
+        data = settings.short_hash(digests)[:4]
+        return f"{self.method}-{self.settings}-{data}-seed{self.train_seed}"
