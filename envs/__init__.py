@@ -120,7 +120,7 @@ TASKS = {
             score="dp_bench.envs.scores:elements_done",
             obs_kinds=("qpos", "full"),
             controls=("velocity", "position"),
-            actions_as={"position": "dp_bench.envs.kitchen.env:targets"},
+            actions_as={"position": "dp_bench.envs.kitchen.demos:targets"},
             sources={
                 "scripted": DemoSource(
                     about="566 episodes in 24 orders, made here in two minutes",
@@ -132,7 +132,7 @@ TASKS = {
                 f"{name}-v2": DemoSource(
                     about=about,
                     minari=f"D4RL/kitchen/{name}-v2",
-                    convert="dp_bench.envs.kitchen.env:demos_from_arrays",
+                    convert="dp_bench.envs.kitchen.demos:demos_from_arrays",
                     arrays=("state", "action"),
                 )
                 for name, about in (
@@ -147,7 +147,7 @@ TASKS = {
                 Column("order", "order entropy", statistic="entropy"),
             ),
             features="dp_bench.envs.kitchen.features:features",
-            obs_noise="dp_bench.envs.kitchen.env:obs_noise",
+            obs_noise="dp_bench.envs.kitchen.observations:obs_noise",
             positions=30,
         ),
         Task(

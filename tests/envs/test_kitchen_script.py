@@ -1,4 +1,4 @@
-"""The script of Kitchen: it does what it says, in many orders, the same every time."""
+"""The script of Kitchen does what it says, in many orders, the same every time."""
 
 import hashlib
 import itertools
@@ -11,21 +11,11 @@ import pytest
 pytest.importorskip(
     "gymnasium_robotics", reason="needs gymnasium-robotics: 'dp-bench[kitchen]'"
 )
-from dp_bench.envs.kitchen.env import ORDER, SEEN, Kitchen, positions
-from dp_bench.envs.kitchen.script import (
-    ARM,
-    MAX_STEPS,
-    ORDERS,
-    SHARE,
-    WAYS,
-    Arm,
-    Demonstrator,
-    Pose,
-    axes,
-    demonstrate,
-    draw_order,
-    play,
-)
+from dp_bench.envs.kitchen.env import Kitchen
+from dp_bench.envs.kitchen.franka import ARM, NOISY_JOINTS, ORDER
+from dp_bench.envs.kitchen.observations import positions
+from dp_bench.envs.kitchen.script import MAX_STEPS, Demonstrator, demonstrate, play
+from dp_bench.envs.kitchen.skills import ORDERS, SKILLS, draw_order
 from dp_bench.envs.scores import ELEMENTS, elements_done, sequence
 
 SEEDS = range(6)
@@ -33,7 +23,7 @@ SEEDS = range(6)
 
 @pytest.fixture(scope="module")
 def demonstrations():
-    """Those that succeed, by seed."""
+    """The episodes that succeed, by seed."""
     played = {seed: demonstrate(seed) for seed in SEEDS}
     return {seed: demo for seed, demo in played.items() if demo is not None}
 
@@ -47,7 +37,7 @@ def test_most_demonstrations_succeed(demonstrations):
     assert len(demonstrations) >= len(SEEDS) - 1
 
 
-def test_a_demonstration_holds_what_the_environment_shows(demonstrations):
+def test_a_demonstration_holds_observations_actions_states_and_rewards(demonstrations):
     for demo in demonstrations.values():
         steps = len(demo.actions)
         assert 100 < steps <= MAX_STEPS
@@ -60,13 +50,13 @@ def test_a_demonstration_holds_what_the_environment_shows(demonstrations):
         assert demo.rewards.sum() == 4
         assert Kitchen().action_space.contains(demo.actions.max(axis=0))
         assert Kitchen().action_space.contains(demo.actions.min(axis=0))
-        # a policy sees the joints as the robot does: with noise
-        seen = demo.states[:, SEEN].astype(np.float32)
-        np.testing.assert_array_equal(demo.obs["qpos"][:, :9], seen)
-        assert np.abs(demo.states[:, :9] - demo.states[:, SEEN]).max() > 0.005
+        # policies observe the joints with noise, as the robot does
+        noisy = demo.states[:, NOISY_JOINTS].astype(np.float32)
+        np.testing.assert_array_equal(demo.obs["qpos"][:, :9], noisy)
+        assert np.abs(demo.states[:, :9] - demo.states[:, NOISY_JOINTS]).max() > 0.005
 
 
-def test_played_again_it_does_the_same_elements(demonstrations):
+def test_a_replay_does_the_same_elements(demonstrations):
     for seed, demo in demonstrations.items():
         env = Kitchen(obs="full")
         obs, info = env.reset(seed=seed)
@@ -82,7 +72,7 @@ def test_played_again_it_does_the_same_elements(demonstrations):
         assert outcome.sub_scores["sequence"] == demo.notes["order"]
 
 
-def test_the_order_that_is_noted_is_that_in_which_elements_were_done(demonstrations):
+def test_the_note_is_the_order_in_which_elements_were_done(demonstrations):
     for demo in demonstrations.values():
         last, digits = demo.states[-1, ORDER], str(demo.notes["order"])
         done = str(sequence(last))  # before the last action, perhaps not the last one
@@ -97,14 +87,14 @@ def test_another_process_plays_the_same_bytes(demonstrations):
         "from test_kitchen_script import digest, demonstrate\n"
         f"print(digest(demonstrate({seed})))"
     )
-    there = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         cwd=__file__.rpartition("/")[0],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert there.stdout.split()[-1] == digest(demo)
+    assert process.stdout.split()[-1] == digest(demo)
 
 
 def test_other_episodes_before_it_change_nothing(demonstrations):
@@ -112,16 +102,16 @@ def test_other_episodes_before_it_change_nothing(demonstrations):
     assert digest(demonstrate(seed)) == digest(demo)
 
 
-def test_it_leaves_the_global_generator_alone():
-    np.random.seed(3)  # noqa: NPY002 (the one that must not be touched)
+def test_the_script_leaves_the_global_generator_alone():
+    np.random.seed(3)  # noqa: NPY002 (the one under test)
     expected = np.random.get_state()[1].copy()  # noqa: NPY002
     demonstrate(0)
     np.testing.assert_array_equal(np.random.get_state()[1], expected)  # noqa: NPY002
 
 
 @pytest.mark.parametrize("k", range(len(ELEMENTS)), ids=ELEMENTS)
-def test_each_element_is_within_reach(k):
-    """Done alone, and nothing else with it."""
+def test_each_element_can_be_done_alone(k):
+    """In few steps, and no other element is done with it."""
     demos = [play(seed, (k,), np.random.default_rng(seed)) for seed in range(3)]
     assert all(demo is not None for demo in demos)
     assert all(len(demo.actions) < 120 for demo in demos)
@@ -135,8 +125,8 @@ def test_no_two_demonstrations_of_an_element_are_the_same():
         assert apart.max() > 0.05
 
 
-def test_an_element_that_was_moved_by_hand_is_still_done():
-    """The ways belong to the elements and not to the room: the kettle stands nearer."""
+def test_the_script_finds_a_kettle_that_stands_elsewhere():
+    """Skills are relative to the elements. Here the kettle stands nearer."""
     env, demonstrator = Kitchen(), Demonstrator()
     state = env.reset(seed=0)[1]["state"]
     state[23:25] += (-0.04, -0.03)
@@ -150,7 +140,7 @@ def test_an_element_that_was_moved_by_hand_is_still_done():
     assert info["done"].tolist() == [False] * 6 + [True]
 
 
-def test_the_orders_are_many_but_not_all():
+def test_the_table_holds_24_orders_that_favour_no_element():
     digits = [str(order) for order in ORDERS]
     assert all(
         len(set(order)) == 4 and set(order) <= set("1234567") for order in digits
@@ -159,7 +149,7 @@ def test_the_orders_are_many_but_not_all():
     for element in "1234567":
         assert 12 <= sum(element in order for order in digits) <= 15
         assert sum(order.startswith(element) for order in digits) >= 2
-    # the open hinge cabinet is in front of the slide cabinet's handle
+    # the open hinge cabinet hides the slide cabinet's handle
     assert not any(
         "4" in order and "5" in order and order.index("5") < order.index("4")
         for order in digits
@@ -175,70 +165,11 @@ def test_orders_are_drawn_as_often_as_the_table_says():
 
 
 def ranks(order):
-    """The order as `info` gives it."""
+    """The order as `info["order"]` holds it."""
     info = np.zeros(len(ELEMENTS), int)
     info[list(order)] = np.arange(1, len(order) + 1)
     return info
 
 
-def test_there_is_a_way_for_each_element():
-    assert tuple(WAYS) == ELEMENTS
-
-
-def test_the_hand_points_where_it_should():
-    """Known by eye: ahead is y, right is x; the hand's first axis is up."""
-    np.testing.assert_allclose(axes(0, 0)[:, 2], [0, 1, 0], atol=1e-12)
-    np.testing.assert_allclose(axes(0, 0)[:, 0], [0, 0, 1], atol=1e-12)
-    np.testing.assert_allclose(axes(np.pi / 2, 0)[:, 2], [1, 0, 0], atol=1e-12)
-    np.testing.assert_allclose(axes(0, np.pi / 2)[:, 2], [0, 0, 1], atol=1e-12)
-    for yaw, pitch in itertools.product((-0.7, 0.2), (-0.3, 0.4)):
-        A = axes(yaw, pitch)
-        np.testing.assert_allclose(A @ A.T, np.eye(3), atol=1e-12)
-        assert np.linalg.det(A) == pytest.approx(1)
-
-
-def test_inverse_kinematics_undoes_kinematics():
-    """From angles to a pose and, from other angles, back to that pose."""
-    arm, rng = Arm(), np.random.default_rng(0)
-    start = Kitchen(noise=0).reset()[1]["state"][ARM]
-    for _ in range(20):
-        goal = arm.pose(np.clip(start + rng.normal(0, 0.15, 7), arm._low, arm._high))
-        q = start
-        for _ in range(5):
-            q, off = arm.solve(q, Pose(*goal))
-        assert off < 0.005
-        assert (q >= arm._low).all()
-        assert (q <= arm._high).all()
-        found = arm.pose(q)
-        np.testing.assert_allclose(found.position, goal.position, atol=0.005)
-
-
-def test_the_arm_stays_where_gravity_is_made_up_for():
-    """And sinks where it is not: a target is counted from where a joint was seen."""
-    arm, moved = Arm(), []
-    for share in (1.0, 0.0):
-        env = Kitchen(noise=0)
-        state = env.reset()[1]["state"]
-        start = state[ARM].copy()
-        for _ in range(25):
-            action = np.zeros(9, np.float32)
-            action[ARM] = share * arm.sag(state[ARM]) / 0.16
-            state = env.step(action)[-1]["state"]
-        moved.append(np.abs(state[ARM] - start).max())
-    assert moved[0] < 0.02 < 0.2 < moved[1]
-
-
-def test_joints_follow_as_fast_as_a_plan_believes():
-    """A joint that moves steadily comes SHARE of the way to its target in a step."""
-    arm = Arm()
-    for joint in range(7):
-        env = Kitchen(noise=0)
-        state = env.reset()[1]["state"]
-        way = -0.3 if joint in (0, 2, 6) else 0.3
-        for _ in range(4):
-            before, action = state[ARM].copy(), np.zeros(9, np.float32)
-            action[ARM] = arm.sag(before) / 0.16
-            action[joint] += way
-            state = env.step(action)[-1]["state"]
-        share = (state[ARM] - before)[joint] / (way * 0.16)
-        assert share == pytest.approx(SHARE[joint], abs=0.08)
+def test_each_element_has_a_skill():
+    assert tuple(SKILLS) == ELEMENTS
