@@ -12,11 +12,8 @@ if TYPE_CHECKING:
     import gymnasium as gym
     import numpy as np
 
-    from dp_bench.data.demos import Demos
-
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
 IMAGE = "image"  # kind of observation that holds pictures
-GYM_TYPE = 2  # robomimic's number for a Gymnasium environment
 VALIDATION_STARTS = range(50_000, 50_200)  # env seeds that settings are chosen on
 
 
@@ -122,7 +119,7 @@ class DemoSource:
             `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`: gives
             foreign arrays the observation names of the environment.
         arrays: Names that a foreign file must hold; only these are read.
-        pictures: Names of pictures that are taken, too, where a file of robomimic holds
+        images: Names of images that the reader takes, too, if a robomimic file holds
             them.
         script: `"module:function"` with signature `(env_seed: int) -> Demonstration`
             or None where it fails: plays one episode, for demonstrations that are made
@@ -140,7 +137,7 @@ class DemoSource:
     digest: str | None = None
     convert: str | None = None
     arrays: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     script: str | None = None
     env_seeds: Sequence[int] = ()
     most: int | None = None
@@ -251,48 +248,6 @@ class Task:
         if not self.sources:
             raise BadInput(f"task {self.name!r} has no demonstrations")
         return self.sources[name or self.default_source]
-
-    def actions_of(self, demos: Demos, control: str | None = None) -> np.ndarray:
-        """Actions of demonstrations under a control mode, `(N, Da)`.
-
-        Args:
-            demos: Demonstrations of this task.
-            control: What the actions shall mean; None for what they mean as recorded.
-                Those that were recorded for it, too, are preferred to converted ones.
-
-        Raises:
-            BadInput: When there is no such mode, or no way to it from the recorded one.
-        """
-        from dp_bench import references
-
-        self.check(control=control)
-        recorded = demos.env_kwargs.get("control", self.controls[0])
-        if control is None or control == recorded:
-            return demos.actions
-        if control in demos.actions_as:
-            return demos.actions_as[control]
-        if recorded != self.controls[0] or control not in self.actions_as:
-            raise BadInput(
-                f"task {self.name!r} cannot turn {recorded} actions into {control} "
-                f"actions; from {self.controls[0]} it can make "
-                f"{', '.join(self.actions_as) or 'none'}"
-            )
-        actions: np.ndarray = references.load(self.actions_as[control])(demos)
-        return actions
-
-    def layout_of(self, demos: Demos) -> Layout:
-        """How the file of demonstrations of this task is laid out."""
-        from dp_bench import references
-
-        if self.layout is None:
-            args = {
-                "env_name": self.env_id,
-                "type": GYM_TYPE,
-                "env_kwargs": demos.env_kwargs,
-            }
-            return Layout(args)
-        layout: Layout = references.load(self.layout)(demos)
-        return layout
 
     def obs_noise_of(self, obs_kind: str, control: str) -> ObsNoise | None:
         """The noise of what is seen in tests; None where it is not known."""

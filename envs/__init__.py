@@ -58,7 +58,7 @@ def _robomimic(
             ),
             convert=f"{where}:{cls}.demos_from_robomimic",
             arrays=(*rows, "model_file", "env_args"),
-            pictures=tuple(f"obs/{camera}_image" for camera in cameras),
+            images=tuple(f"obs/{camera}_image" for camera in cameras),
             # as in Chi et al. (2023): Transport and ToolHang have 700 for all
             max_steps=500 if (key, steps) == ("mh", 400) else None,
         )

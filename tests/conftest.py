@@ -37,7 +37,8 @@ def demos_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made-up demonstrations of PushT: four short random walks."""
     import numpy as np
 
-    from dp_bench.data import demos
+    from dp_bench.data import hdf5
+    from dp_bench.data.demos import Demos
 
     rng = np.random.default_rng(0)
     ends = np.array([24, 44, 70, 95])
@@ -46,7 +47,7 @@ def demos_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return np.clip(rng.normal(size=(95, width)).cumsum(0) * 10 + 256, 0, 512)
 
     path = tmp_path_factory.mktemp("demos") / "tiny.hdf5"
-    made = demos.Demos(
+    made = Demos(
         task="pusht",
         source="made-up",
         obs={"keypoints": walk(20), "state": walk(5)},
@@ -56,5 +57,5 @@ def demos_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores=np.full(4, 0.5),
         episode_ends=ends,
     )
-    demos.save(made, path)
+    hdf5.save(made, path)
     return path

@@ -1,5 +1,6 @@
 """Made-up runs and demonstrations that several test files use."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def written_run(path: Path, **changes: Any) -> RunFolder:
 
 
 def wander(env_seed: int) -> Demonstration | None:
-    """An episode of a script that fails from every fifth start."""
+    """Plays an episode like a script that fails from every fifth start."""
     if env_seed % 5 == 4:
         return None
     rng = np.random.default_rng(env_seed)
@@ -68,11 +69,11 @@ def wander(env_seed: int) -> Demonstration | None:
 
 
 def stumble(env_seed: int) -> None:
-    """A script that always fails."""
+    """Fails like a script that never succeeds."""
 
 
 def demonstrations(task: str, lengths: tuple[int, ...], seed: int = 0) -> Demos:
-    """Episodes of these lengths that nobody played, of 26 numbers of state."""
+    """Random episodes of these lengths, with states of 26 numbers."""
     rng, rows = np.random.default_rng(seed), sum(lengths)
     return Demos(
         task=task,
@@ -84,3 +85,38 @@ def demonstrations(task: str, lengths: tuple[int, ...], seed: int = 0) -> Demos:
         scores=np.ones(len(lengths)),
         episode_ends=np.cumsum(lengths),
     )
+
+
+def pusht_demos(lengths: Sequence[int] = (3, 5, 4), **changes: Any) -> Demos:
+    """Random demonstrations of PushT with images; `changes` replaces attributes."""
+    rng = np.random.default_rng(0)
+    num_rows = sum(lengths)
+    arrays = {
+        "obs": {
+            "state": rng.random((num_rows, 5), np.float32),
+            "image": rng.integers(0, 255, (num_rows, 8, 8, 3), np.uint8),
+        },
+        "actions": rng.random((num_rows, 2), np.float32),
+        "states": rng.random((num_rows, 5)),
+        "rewards": rng.random(num_rows, np.float32),
+        "scores": rng.random(len(lengths)),
+        "episode_ends": np.cumsum(lengths),
+        "env_kwargs": {"obs": "state", "legacy": False},
+        "notes": {"env_seed": np.arange(len(lengths)) + 7},
+    }
+    return Demos(task="pusht", source="human", **(arrays | changes))
+
+
+def assert_same_demos(one: Demos, other: Demos) -> None:
+    """Fails unless both hold the same arrays, of the same types."""
+    assert (one.task, one.source) == (other.task, other.source)
+    assert one.env_kwargs == other.env_kwargs
+    assert one.obs.keys() == other.obs.keys()
+    names = ("actions", "states", "rewards", "scores", "episode_ends")
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    pairs += [(one.obs[kind], other.obs[kind]) for kind in one.obs]
+    assert one.notes.keys() == other.notes.keys()
+    pairs += [(one.notes[name], other.notes[name]) for name in one.notes]
+    for left, right in pairs:
+        assert left.dtype == right.dtype
+        np.testing.assert_array_equal(left, right)

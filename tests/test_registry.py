@@ -106,8 +106,8 @@ def test_an_installed_policy_is_compared_with_ours_on_an_installed_task(
     demos = tmp_path / "reach.hdf5"
     python(
         "-c",
-        "from dp_bench.data import demos; from reach_plugin.reach import demonstrate; "
-        f"demos.save(demonstrate(20), {str(demos)!r})",
+        "from dp_bench.data import hdf5; from reach_plugin.reach import demonstrate; "
+        f"hdf5.save(demonstrate(20), {str(demos)!r})",
     )
     checked = python("-m", "dp_bench", "demos", "check", demos, "--task", "reach")
     assert "20 reach their recorded score" in checked

@@ -138,18 +138,19 @@ class Demos:
             if self.against is not None:
                 self._compare(task, demos)
             return
-        from dp_bench.data import demos as demonstrations
+        from dp_bench.data import hdf5
         from dp_bench.data import replay as doctor
+        from dp_bench.data.actions import actions_of
 
         if self.file is None:
             raise BadInput("name the file: `dp-bench demos check FILE`")
-        if self.task is None and not self.mask and demonstrations.is_ours(self.file):
-            found = demonstrations.load(self.file)
+        if self.task is None and not self.mask and hdf5.is_ours(self.file):
+            found = hdf5.load(self.file)
             task = registry.task(found.task)
         else:
             task = _task(self.task)
             found = readers.read(self.file, task, self.source, self.mask)
-        task.actions_of(found, self.control)  # refuses early
+        actions_of(task, found, self.control)  # refuses early
         print(_described(found))
         report = doctor.replay(found, task)
         print("\n".join(report.summary_lines()))

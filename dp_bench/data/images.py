@@ -1,4 +1,4 @@
-"""Pictures of demonstrations, which stay in their file until they are looked at."""
+"""Images of demonstrations, which stay in their file until somebody reads them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,44 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from dp_bench.errors import BadInput
 
+if TYPE_CHECKING:
+    import h5py
+    from numpy.typing import DTypeLike
 
-class Part(NamedTuple):
-    """The pictures of one episode: where a dataset is in an HDF5 file."""
 
-    where: str
+class EpisodeImages(NamedTuple):
+    """The images of one episode.
+
+    Attributes:
+        dataset: Path of the dataset inside the HDF5 file.
+        rows: Number of images.
+    """
+
+    dataset: str
     rows: int
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures of N steps, of one kind and all episodes.
+class LazyImages:
+    """The images of N steps, all episodes end to end, which lie in an HDF5 file.
 
-    Indexing by a slice or by a list of row numbers reads those rows, and no others.
+    Indexing with a slice or with row numbers reads these rows and no others.
 
     Attributes:
-        path: HDF5 file.
-        parts: Of each episode.
+        path: The HDF5 file.
+        parts: One dataset for each episode.
         shape: `(N, height, width, channels)`.
-        stamp: What tells the file from another of its name.
+        stamp: Inode, size and time of the file, to notice that it was changed.
     """
 
     path: Path
-    parts: tuple[Part, ...]
+    parts: tuple[EpisodeImages, ...]
     shape: tuple[int, ...]
     stamp: tuple[int, ...]
 
@@ -54,12 +63,25 @@ class Pictures:
             yield from block
 
     def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
-        """The pictures of some rows, uint8 `(n, height, width, channels)`.
+        """Reads the images of some rows, uint8 `(n, height, width, channels)`.
 
         Raises:
-            IndexError: When these are no row numbers.
-            BadInput: When the file is not there, is another one, or is damaged.
+            IndexError: When `rows` is neither a slice nor a list of row numbers.
+            BadInput: When the file is missing, changed or damaged.
         """
+        wanted = self._row_numbers(rows)
+        images = np.empty((len(wanted), *self.shape[1:]), np.uint8)
+        ends = np.cumsum([part.rows for part in self.parts])
+        episode_of_row = np.searchsorted(ends, wanted, side="right")
+        with self._open() as file:
+            for k in np.unique(episode_of_row):
+                places = np.flatnonzero(episode_of_row == k)
+                within = wanted[places] - (ends[k] - self.parts[k].rows)
+                images[places] = _read_rows(file[self.parts[k].dataset], within)
+        return images
+
+    def _row_numbers(self, rows: slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        """Row numbers `(n,)`, none of them negative."""
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
         wanted = np.asarray(rows) if len(rows) else np.empty(0, np.int64)
@@ -69,107 +91,111 @@ class Pictures:
             or ((wanted < -len(self)) | (wanted >= len(self))).any()
         ):
             raise IndexError(f"rows must be a slice or numbers below {len(self)}")
-        wanted = wanted.astype(np.int64) % max(len(self), 1)
-        found = np.empty((len(wanted), *self.shape[1:]), np.uint8)
-        ends = np.cumsum([part.rows for part in self.parts])
-        of = np.searchsorted(ends, wanted, side="right")
-        with self._opened() as file:
-            for k in np.unique(of):
-                places = np.flatnonzero(of == k)
-                within = wanted[places] - (ends[k] - self.parts[k].rows)
-                # HDF5 takes rows in their order, each once
-                each, back = np.unique(within, return_inverse=True)
-                first, last = int(each[0]), int(each[-1]) + 1
-                block = file[self.parts[k].where]
-                if len(within) == last - first and (np.diff(within) == 1).all():
-                    found[places] = block[first:last]
-                elif 2 * len(each) > last - first:  # few are read in vain
-                    found[places] = block[first:last][within - first]
-                else:
-                    found[places] = block[each][back]
-        return found
+        return wanted.astype(np.int64) % max(len(self), 1)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[Any]:
-        """The file, if it is the one that was read."""
+    def _open(self) -> Iterator[h5py.File]:
+        """Opens the file, unless it was changed after loading."""
         import h5py
 
-        what = f"the pictures of these demonstrations are in {self.path}, which"
+        subject = f"the images of these demonstrations are in {self.path}, which"
         try:
             if _stamp(self.path) != self.stamp:
-                raise BadInput(f"{what} was changed meanwhile: load them again")
+                raise BadInput(
+                    f"{subject} was changed meanwhile: load the demonstrations again"
+                )
             with h5py.File(self.path, "r") as file:
                 yield file
         except BadInput:
             raise
         except FileNotFoundError as error:
-            raise BadInput(f"{what} is no longer there: put it there again") from error
-        except Exception as error:  # h5py raises whatever its library says
-            said = " ".join(str(error).split())
-            raise BadInput(f"{what} is damaged ({said}): get it again") from error
+            raise BadInput(
+                f"{subject} is no longer there: put it back, or load the "
+                f"demonstrations from another file"
+            ) from error
+        except Exception as error:  # h5py raises errors of many types
+            reason = " ".join(str(error).split())
+            raise BadInput(f"{subject} is damaged ({reason}): get it again") from error
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """All of them, in memory."""
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> np.ndarray:
+        """Reads all images into memory."""
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def select(self, episodes: Sequence[int] | np.ndarray) -> Pictures:
-        """Those of the named episodes, in the given order; nothing is read."""
+    def select(self, episodes: Sequence[int] | np.ndarray) -> LazyImages:
+        """Keeps these episodes only, in the given order, and reads nothing."""
         parts = tuple(self.parts[int(k)] for k in episodes)
         rows = sum(part.rows for part in parts)
         return dataclasses.replace(self, parts=parts, shape=(rows, *self.shape[1:]))
 
     def episodes(self) -> Iterator[np.ndarray]:
-        """Those of each episode, one after the other."""
+        """Reads the images of one episode after the other."""
         end = 0
         for part in self.parts:
             yield self[end : end + part.rows]
             end += part.rows
 
 
-def of_file(path: Path, groups: Sequence[Any], name: str) -> Pictures:
-    """The pictures that groups of an open file hold under a name.
+def lazy_images(path: Path, groups: Sequence[h5py.Group], name: str) -> LazyImages:
+    """Refers to the images that groups of an open HDF5 file hold.
 
     Args:
-        path: Of that file.
-        groups: One for each episode, of h5py.
-        name: Of the dataset in each.
+        path: The file.
+        groups: One group for each episode.
+        name: Name of the dataset in each group.
 
     Raises:
-        BadInput: When they are no pictures, or of more than one size.
+        BadInput: When a dataset does not hold images, or their sizes differ.
     """
     for group in groups:
-        if not is_pictures(group[name]):
+        if not is_images(group[name]):
             raise BadInput(
-                f"{name} must be pictures, uint8 of shape (steps, height, width, 3), "
+                f"{name} must be images, uint8 of shape (steps, height, width, 3), "
                 f"and are {group[name].dtype} {group[name].shape}"
             )
     shape = row_shape(groups, name)
-    parts = tuple(Part(f"{group.name}/{name}", len(group[name])) for group in groups)
+    parts = tuple(
+        EpisodeImages(f"{group.name}/{name}", len(group[name])) for group in groups
+    )
     rows = sum(part.rows for part in parts)
-    return Pictures(path.absolute(), parts, (rows, *shape), _stamp(path))
+    return LazyImages(path.absolute(), parts, (rows, *shape), _stamp(path))
 
 
-def row_shape(groups: Sequence[Any], name: str) -> tuple[int, ...]:
-    """The shape of a row, `(...)`, of datasets `(N, ...)` of this name in the groups.
+def row_shape(groups: Sequence[h5py.Group], name: str) -> tuple[int, ...]:
+    """Returns the shape of one row of the datasets of this name in the groups.
 
     Raises:
-        BadInput: When there is more than one.
+        BadInput: When the datasets differ in it.
     """
     shapes = sorted({group[name].shape[1:] for group in groups})
     if len(shapes) > 1:
-        found = " and ".join(map(str, shapes))
-        raise BadInput(f"rows of {name} must have one shape, and have {found}")
+        raise BadInput(
+            f"rows of {name} must have one shape, and have "
+            f"{' and '.join(map(str, shapes))}"
+        )
     return tuple(shapes[0])
 
 
-def is_pictures(array: Any) -> bool:
-    """Whether an array, in memory or in a file, is pictures of steps, in colour."""
+def is_images(array: np.ndarray | LazyImages | h5py.Dataset) -> bool:
+    """Tells whether an array, in memory or a file, holds RGB images `(N, H, W, 3)`."""
     shape = array.shape
     return bool(
         array.dtype == np.uint8 and len(shape) == 4 and shape[3] == 3 and min(shape[1:])
     )
 
 
+def _read_rows(images: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    """Reads rows in any order; HDF5 itself takes increasing numbers, each once."""
+    unique, place_in_unique = np.unique(rows, return_inverse=True)
+    first, last = int(unique[0]), int(unique[-1]) + 1
+    if len(rows) == last - first and (np.diff(rows) == 1).all():
+        return np.asarray(images[first:last])
+    if 2 * len(unique) > last - first:  # reads at most twice the rows it needs
+        return np.asarray(images[first:last][rows - first])
+    return np.asarray(images[unique][place_in_unique])
+
+
 def _stamp(path: Path) -> tuple[int, ...]:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dp_bench import references, registry
+from dp_bench.data.actions import actions_of
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome, Task
@@ -155,7 +156,7 @@ def replay(
     if num_processes is None:
         many = len(numbers) > WORTH_PROCESSES
         num_processes = (os.cpu_count() or 1) if many else 1
-    actions = task.actions_of(demos, control)
+    actions = actions_of(task, demos, control)
     env_kwargs = demos.env_kwargs | ({"control": control} if control else {})
     seeds = demos.notes.get(SEED, np.full(demos.num_episodes, None))
     jobs = []

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dp_bench import registry
-from dp_bench.data import demos as _demos
-from dp_bench.data import readers
+from dp_bench.data import hdf5, readers
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import DemoSource, Task
@@ -189,7 +188,7 @@ def _check_digest(demos: Demos, task: Task) -> None:
 def _keep(demos: Demos) -> Path:
     """Saves demonstrations where they are looked for."""
     target = demos_path(demos.task, demos.source)
-    _demos.save(demos, target)
+    hdf5.save(demos, target)
     return target
 
 

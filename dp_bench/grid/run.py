@@ -171,8 +171,9 @@ def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
     import numpy as np
 
     from dp_bench import registry
-    from dp_bench.data import demos as demonstrations
     from dp_bench.data import store as fetch
+    from dp_bench.data.actions import actions_of
+    from dp_bench.data.split import split_episodes
     from dp_bench.data.windows import order_digest
     from dp_bench.runs.folder import RunFolder
     from dp_bench.runs.info import RunInfo
@@ -191,13 +192,13 @@ def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
             f"these demonstrations hold no {obs_kind!r} observations; "
             f"they hold {', '.join(demos.obs)}"
         )
-    split = demonstrations.split(
+    split = split_episodes(
         demos,
         np.random.default_rng(derive(Purpose.SPLIT)),
         validation_share=task.validation_share,
         train_episodes=task.train_episodes,
     )
-    actions = task.actions_of(demos, chosen.control)
+    actions = actions_of(task, demos, chosen.control)
     learned = dataclasses.replace(demos, actions=actions)
     data = [
         (part.obs[obs_kind], part.actions, part.episode_ends)

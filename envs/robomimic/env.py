@@ -17,7 +17,7 @@ from gymnasium import spaces
 from scipy.spatial.transform import Rotation
 
 from dp_bench.data.demos import Demos
-from dp_bench.data.images import is_pictures
+from dp_bench.data.images import is_images
 from dp_bench.errors import BadInput
 from dp_bench.task import Layout
 
@@ -317,7 +317,7 @@ class Robomimic(gym.Env[Any, np.ndarray]):
             if name.format(camera) in arrays
         }
         shapes = {seen.shape[1:] for seen in found.values()}
-        if len(shapes) > 1 or not all(map(is_pictures, found.values())):
+        if len(shapes) > 1 or not all(map(is_images, found.values())):
             said = ", ".join(f"{k} {v.dtype} {v.shape}" for k, v in found.items())
             raise BadInput(
                 f"pictures must be uint8 of shape (steps, height, width, 3), of one "

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from dp_bench import registry
-from dp_bench.data import compare
-from dp_bench.data.compare import Feature, distance
+from dp_bench.data.compare import Feature, compare, distance
 from dp_bench.errors import BadInput
 from made_up import demonstrations
 
@@ -31,12 +30,12 @@ def choices(*values):
         (choices(0, 0), choices(1, 2), 1.0),
     ],
 )
-def test_the_distance_is_the_one_done_by_hand(one, other, expected):
+def test_the_distance_equals_a_hand_computed_one(one, other, expected):
     assert distance(one, other) == pytest.approx(expected)
     assert distance(other, one) == pytest.approx(expected)
 
 
-def test_a_trait_without_values_has_no_distance_and_says_so():
+def test_a_feature_without_values_has_no_distance():
     assert np.isnan(distance(numbers(), numbers(1.0)))
     assert numbers().summary() == "none"
 
@@ -47,15 +46,15 @@ def test_shares_count_each_choice():
 
 def test_equal_demonstrations_are_refused():
     task = registry.task("blockpush")
-    found = demonstrations("blockpush", lengths=(4, 6))
+    demos = demonstrations("blockpush", lengths=(4, 6))
     with pytest.raises(BadInput, match="the same demonstrations"):
-        compare.compare(task, found, found)
+        compare(task, demos, demos)
 
 
-def test_lengths_are_compared_for_every_task():
+def test_every_task_compares_the_lengths_of_episodes():
     task = registry.task("pusht")
     one = demonstrations("pusht", lengths=(4, 6))
     other = demonstrations("pusht", lengths=(6, 8), seed=1)
-    found = compare.compare(task, one, other)
-    assert found.pairs[0].one.title == TITLE
-    assert found.pairs[0].distance == pytest.approx(0.5)
+    comparison = compare(task, one, other)
+    assert comparison.pairs[0].one.title == TITLE
+    assert comparison.pairs[0].distance == pytest.approx(0.5)

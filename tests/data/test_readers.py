@@ -11,8 +11,7 @@ import pytest
 import zarr
 
 from dp_bench import registry
-from dp_bench.data import demos as demos_module
-from dp_bench.data import readers
+from dp_bench.data import hdf5, readers
 from dp_bench.data.readers.replay_zarr import read_arrays
 from dp_bench.errors import BadInput
 
@@ -58,7 +57,7 @@ def replay(request, folder, tmp_path):
     return zipped(folder, tmp_path / "pusht.zip", inside)
 
 
-def test_a_replay_buffer_reads_alike_however_it_is_packed(replay):
+def test_a_replay_buffer_reads_the_same_however_it_is_packed(replay):
     # `img` has no chunk at all: whoever touched it would be refused.
     arrays, ends = read_arrays(replay, NAMES)
     for name, array in arrays_of().items():
@@ -66,7 +65,7 @@ def test_a_replay_buffer_reads_alike_however_it_is_packed(replay):
     assert ends.tolist() == [4, 10]
 
 
-def test_chunks_in_folders_of_their_own_are_found(folder):
+def test_chunks_in_nested_folders_are_read(folder):
     shutil.rmtree(folder / "data" / "action")
     array, group = arrays_of()["action"], zarr.open_group(str(folder), mode="a")
     group.create_dataset(
@@ -77,7 +76,7 @@ def test_chunks_in_folders_of_their_own_are_found(folder):
     np.testing.assert_array_equal(arrays["action"], array)
 
 
-def test_a_missing_chunk_is_not_taken_for_zeros(folder, tmp_path):
+def test_a_missing_chunk_is_not_read_as_zeros(folder, tmp_path):
     (folder / "data" / "state" / "2.0").unlink()
     for path in (folder, zipped(folder, tmp_path / "a.zip", "x/")):
         with pytest.raises(BadInput, match=r"chunk 2\.0 of array 'data/state'"):
@@ -85,7 +84,7 @@ def test_a_missing_chunk_is_not_taken_for_zeros(folder, tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 10, 20, -1])
-def test_a_cut_chunk_is_not_taken_for_noise(folder, size):
+def test_a_truncated_chunk_is_refused(folder, size):
     chunk = folder / "data" / "state" / "1.0"
     chunk.write_bytes(chunk.read_bytes()[:size])
     with pytest.raises(BadInput, match="truncated"):
@@ -103,7 +102,7 @@ def test_a_changed_byte_in_a_zip_is_noticed(folder, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.99])
-def test_a_zip_cut_anywhere_is_refused(folder, tmp_path, share):
+def test_a_zip_truncated_anywhere_is_refused(folder, tmp_path, share):
     path = zipped(folder, tmp_path / "a.zip")
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -134,10 +133,10 @@ def test_nothing_is_unpickled(folder, place):
         read_arrays(folder, NAMES)
 
 
-def test_any_known_form_gives_the_same_demonstrations(replay, tmp_path):
+def test_every_format_gives_the_same_demonstrations(replay, tmp_path):
     task = registry.task("pusht")
     foreign = readers.read(replay, task)
-    demos_module.save(foreign, tmp_path / "ours.hdf5")
+    hdf5.save(foreign, tmp_path / "ours.hdf5")
     ours = readers.read(tmp_path / "ours.hdf5", task, "human")
     assert foreign.digest == ours.digest
     assert (ours.task, ours.source) == ("pusht", "human")
@@ -145,20 +144,20 @@ def test_any_known_form_gives_the_same_demonstrations(replay, tmp_path):
 
 def test_demonstrations_of_another_task_or_source_are_refused(folder, tmp_path):
     task = registry.task("pusht")
-    demos_module.save(readers.read(folder, task), tmp_path / "a.hdf5")
+    hdf5.save(readers.read(folder, task), tmp_path / "a.hdf5")
     with pytest.raises(BadInput, match="of 'pusht', not of 'other'"):
         readers.read(tmp_path / "a.hdf5", dataclasses.replace(task, name="other"))
     with pytest.raises(BadInput, match="'human' demonstrations, not 'scripted'"):
         readers.read(tmp_path / "a.hdf5", task, "scripted")
 
 
-def test_a_bad_number_in_a_foreign_file_is_placed(folder):
+def test_a_bad_number_in_a_foreign_file_is_located(folder):
     zarr.open_group(str(folder), mode="a")["data/action"][6, 1] = np.nan
     with pytest.raises(BadInput, match=r"replay\.zarr.*actions.*episode 1 at step 2"):
         readers.read(folder, registry.task("pusht"))
 
 
-def test_unknown_forms_are_told_the_known_ones(tmp_path):
+def test_the_error_about_an_unknown_format_lists_the_known_ones(tmp_path):
     with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
         file["data/demo_0/actions"] = np.zeros((3, 2))
     (tmp_path / "text").write_text("hello")
@@ -168,13 +167,13 @@ def test_unknown_forms_are_told_the_known_ones(tmp_path):
             readers.read(tmp_path / name, registry.task("pusht"))
 
 
-def test_a_task_without_a_converter_says_so(folder):
+def test_a_task_without_a_converter_is_refused(folder):
     task = dataclasses.replace(registry.task("pusht"), sources={})
     with pytest.raises(BadInput, match="no converter"):
         readers.read(folder, task)
 
 
-def test_the_published_file_reads_whole(shared):
+def test_the_published_file_has_all_episodes_and_the_published_digest(shared):
     path = shared / "data" / "pusht" / "pusht_cchi_v7_replay.zarr.zip"
     demos = readers.read(path, registry.task("pusht"))
     assert (demos.num_episodes, len(demos.actions)) == (206, 25_650)
@@ -189,13 +188,13 @@ def saved(tmp_path):
     return path
 
 
-def test_arrays_in_a_file_of_numpy_read_like_a_replay_buffer(saved, folder):
+def test_an_npz_file_reads_like_a_replay_buffer(saved, folder):
     task = registry.task("pusht")
     assert readers.read(saved, task).digest == readers.read(folder, task).digest
 
 
 @pytest.mark.parametrize("share", [0.3, 0.8, 0.99])
-def test_a_cut_file_of_numpy_is_refused(saved, share):
+def test_a_truncated_npz_file_is_refused(saved, share):
     content = saved.read_bytes()
     saved.write_bytes(content[: int(share * len(content))])
     with pytest.raises(BadInput, match="truncated or damaged"):
@@ -210,21 +209,23 @@ def test_a_cut_file_of_numpy_is_refused(saved, share):
         ({"action": np.array([{}] * 10)}, "damaged"),  # would have to be unpickled
     ],
 )
-def test_a_file_of_numpy_that_does_not_fit_is_refused(tmp_path, changes, words):
+def test_an_npz_file_with_arrays_that_do_not_fit_is_refused(tmp_path, changes, words):
     path = tmp_path / "replay.npz"
     np.savez(path, **(arrays_of() | {"episode_ends": np.array([4, 10])} | changes))
     with pytest.raises(BadInput, match=words):
         readers.read(path, registry.task("pusht"))
 
 
-def test_a_file_of_numpy_without_an_array_names_it(tmp_path):
+def test_a_missing_array_of_an_npz_file_is_named(tmp_path):
     path = tmp_path / "replay.npz"
     np.savez(path, action=np.zeros((3, 2)), episode_ends=np.array([3]))
     with pytest.raises(BadInput, match="no array 'state'; it must hold action, state"):
         readers.read(path, registry.task("pusht"))
 
 
-def test_published_demonstrations_of_blockpush_score_as_they_succeeded(shared):
+def test_published_blockpush_demonstrations_score_high_where_they_succeeded(
+    shared,
+):
     path = shared / "data" / "blockpush" / "blockpush_regen_closedloop.npz"
     demos = readers.read(path, registry.task("blockpush"), "published")
     with np.load(path) as file:

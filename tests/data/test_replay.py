@@ -7,8 +7,8 @@ import pytest
 
 from dp_bench import references, registry
 from dp_bench.cli import main
-from dp_bench.data import demos as demonstrations
-from dp_bench.data import store as fetch
+from dp_bench.data import hdf5, store
+from dp_bench.data.actions import actions_of
 from dp_bench.data.demos import Demos
 from dp_bench.data.replay import replay
 from dp_bench.errors import BadInput
@@ -57,7 +57,7 @@ def recorded(task):
     )
 
 
-def test_what_was_recorded_here_is_met_again(recorded, task):
+def test_a_replay_reaches_the_recorded_states_and_scores(recorded, task):
     report = replay(recorded, task)
     assert report.reached.all()
     assert report.deviation.max() < 1e-6
@@ -74,10 +74,10 @@ def test_converted_actions_lead_to_the_same_scores(recorded, task):
     np.testing.assert_array_equal(as_they_are.replayed, replay(recorded, task).replayed)
 
 
-def test_what_was_recorded_by_velocity_is_replayed_by_velocity(recorded, task):
+def test_recorded_velocity_actions_are_replayed_under_velocity_control(recorded, task):
     by_velocity = dataclasses.replace(
         recorded,
-        actions=task.actions_of(recorded, "velocity"),
+        actions=actions_of(task, recorded, "velocity"),
         env_kwargs=recorded.env_kwargs | {"control": "velocity"},
     )
     for control in (None, "velocity"):
@@ -96,7 +96,7 @@ def test_a_control_mode_without_a_converter_is_refused(recorded, task):
 
 def test_the_command_replays_under_the_named_control(recorded, tmp_path, capsys):
     path = tmp_path / "recorded.hdf5"
-    demonstrations.save(recorded, path)
+    hdf5.save(recorded, path)
     main(["demos", "check", str(path), "--control", "velocity"])
     assert "velocity actions: 3 episodes replayed, 3 reach" in capsys.readouterr().out
     with pytest.raises(SystemExit):
@@ -106,14 +106,14 @@ def test_the_command_replays_under_the_named_control(recorded, tmp_path, capsys)
     assert "no control mode 'torque'" in err
 
 
-def test_another_start_is_noticed(recorded, task):
+def test_a_start_that_does_not_fit_its_episode_is_noticed(recorded, task):
     states = recorded.states.copy()
     states[25] += [0, 0, 30, 0, 0]
     report = replay(dataclasses.replace(recorded, states=states), task)
     assert (report.deviation > 1).tolist() == [False, True, False]
 
 
-def test_a_score_that_is_not_reached_is_reported(recorded, task):
+def test_an_episode_that_falls_short_of_its_score_is_reported(recorded, task):
     scores = recorded.scores.copy()
     scores[1] = 1.0
     report = replay(dataclasses.replace(recorded, scores=scores), task)
@@ -123,7 +123,7 @@ def test_a_score_that_is_not_reached_is_reported(recorded, task):
     assert "episode 1: recorded 1.000" in text
 
 
-def test_processes_and_choice_do_not_change_the_result(recorded, task):
+def test_processes_and_selection_do_not_change_the_result(recorded, task):
     many = recorded.select([0, 1, 2] * 4)
     alone = replay(many, task, num_processes=1)
     together = replay(many, task, num_processes=2)
@@ -134,7 +134,7 @@ def test_processes_and_choice_do_not_change_the_result(recorded, task):
 
 
 @pytest.mark.parametrize("episodes", [[], [3], [-1]])
-def test_episodes_that_are_not_there_are_refused(recorded, task, episodes):
+def test_missing_episodes_are_refused(recorded, task, episodes):
     with pytest.raises(BadInput, match="episode"):
         replay(recorded, task, episodes=episodes)
 
@@ -142,7 +142,7 @@ def test_episodes_that_are_not_there_are_refused(recorded, task, episodes):
 @pytest.mark.parametrize("control", ["position", "velocity"])
 def test_human_demonstrations_reach_their_scores_again(shared, task, control):
     path = shared / "data" / "pusht" / "pusht_cchi_v7_replay.zarr.zip"
-    demos = fetch.load_demos("pusht", path=path)
+    demos = store.load_demos("pusht", path=path)
     report = replay(demos, task, control=control, episodes=range(40))
     assert report.reached.all()
     assert report.deviation.max() < 1e-4

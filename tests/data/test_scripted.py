@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from dp_bench import registry
-from dp_bench.data import scripted
-from dp_bench.data import store as fetch
-from dp_bench.data.demos import save
+from dp_bench.data import scripted, store
+from dp_bench.data.hdf5 import save
 from dp_bench.errors import BadInput
 from dp_bench.task import DemoSource
 
@@ -22,7 +21,7 @@ def with_script(name, episodes=25):
     return dataclasses.replace(PUSHT, sources={"scripted": source})
 
 
-def test_only_successes_are_kept_in_the_order_of_their_starts():
+def test_only_successes_are_kept_in_the_order_of_their_seeds():
     demos = scripted.make(with_script("wander"), "scripted", processes=1)
     kept = [seed for seed in range(25) if seed % 5 != 4]
     assert demos.notes["env_seed"].tolist() == kept
@@ -31,7 +30,7 @@ def test_only_successes_are_kept_in_the_order_of_their_starts():
     assert demos.env_kwargs == {"obs": "keypoints", "control": "position"}
 
 
-def test_the_number_of_processes_moves_no_byte(tmp_path):
+def test_the_number_of_processes_does_not_change_the_file(tmp_path):
     task = with_script("wander")
     for processes in (1, 2):
         demos = scripted.make(task, "scripted", processes=processes)
@@ -41,7 +40,7 @@ def test_the_number_of_processes_moves_no_byte(tmp_path):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_no_more_are_kept_than_wanted_and_those_of_the_first_starts(processes):
+def test_a_source_that_limits_successes_keeps_those_of_the_first_seeds(processes):
     task = with_script("wander")
     wanted = dataclasses.replace(task.sources["scripted"], most=9)
     task = dataclasses.replace(task, sources={"scripted": wanted})
@@ -55,15 +54,15 @@ def test_a_script_that_always_fails_is_an_error():
         scripted.make(with_script("stumble", 3), "scripted", processes=1)
 
 
-def test_they_are_made_once_when_they_are_first_asked_for(tmp_path, monkeypatch):
+def test_scripted_demonstrations_are_made_once_on_first_use(tmp_path, monkeypatch):
     monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     task = with_script("wander", 7)
     monkeypatch.setattr(registry, "task", lambda name: task)
-    demos = fetch.load_demos("pusht")
+    demos = store.load_demos("pusht")
     assert demos.num_episodes == 6
-    made = fetch.find("pusht")
+    made = store.find("pusht")
     when = made.stat().st_mtime_ns
-    again = fetch.load_demos("pusht", "scripted")
+    again = store.load_demos("pusht", "scripted")
     np.testing.assert_array_equal(again.actions, demos.actions)
     assert made.stat().st_mtime_ns == when

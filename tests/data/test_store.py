@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from dp_bench import registry
-from dp_bench.data import store as fetch
-from dp_bench.data.demos import Demos, load, save
+from dp_bench.data import store
+from dp_bench.data.demos import Demos
+from dp_bench.data.hdf5 import load, save
 from dp_bench.errors import BadInput
 
 
@@ -91,115 +92,113 @@ def publish(monkeypatch, **changes):
     monkeypatch.setattr(registry, "tasks", functools.cache(lambda: {"pusht": changed}))
 
 
-def test_a_download_is_kept_and_made_once(server, home):
-    path = fetch.obtain("pusht")
-    assert path == fetch.find("pusht") == home / "pusht-human.hdf5"
-    assert fetch.obtain("pusht") == path
-    assert fetch.load_demos("pusht").digest == some_demos().digest
+def test_a_download_is_kept_and_not_repeated(server, home):
+    path = store.obtain("pusht")
+    assert path == store.find("pusht") == home / "pusht-human.hdf5"
+    assert store.obtain("pusht") == path
+    assert store.load_demos("pusht").digest == some_demos().digest
     assert server.started_at == [0]
     assert [file.name for file in home.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_broken_download_goes_on(server, home, ranges):
+def test_an_interrupted_download_is_resumed(server, home, ranges):
     server.drops, server.ranges = 1, ranges
     with pytest.raises(BadInput, match="ended after"):
-        fetch.obtain("pusht")
-    assert fetch.find("pusht") is None
-    fetch.obtain("pusht")
+        store.obtain("pusht")
+    assert store.find("pusht") is None
+    store.obtain("pusht")
     assert (server.started_at[1] > 0) == ranges
-    assert load(fetch.find("pusht")).digest == some_demos().digest
+    assert load(store.find("pusht")).digest == some_demos().digest
 
 
-def test_an_old_part_that_is_too_long_is_dropped(server, home):
+def test_a_partial_file_that_is_too_long_is_discarded(server, home):
     home.mkdir()
     (home / "pusht-human.part").write_bytes(bytes(len(server.content) + 5))
-    fetch.obtain("pusht")
+    store.obtain("pusht")
     assert server.started_at[-1] == 0
 
 
-def test_a_download_that_is_not_the_published_one_is_refused(
-    server, home, tmp_path, monkeypatch
-):
+def test_a_download_with_another_digest_is_refused(server, home, tmp_path, monkeypatch):
     save(some_demos(scale=2.0), tmp_path / "other.hdf5")
     for content in (b"<html>log in</html>", (tmp_path / "other.hdf5").read_bytes()):
         server.content = content
         with pytest.raises(BadInput, match="not as expected"):
-            fetch.obtain("pusht")
+            store.obtain("pusht")
         assert list(home.iterdir()) == []
 
 
-def test_without_a_network_the_message_says_what_to_do(monkeypatch, server):
+def test_without_a_network_the_error_says_what_to_do(monkeypatch, server):
     url = "http://127.0.0.1:9/pusht.zip"  # nobody listens there
     publish(monkeypatch, url=url)
     with pytest.raises(BadInput, match="DEMOS=PATH") as caught:
-        fetch.obtain("pusht")
+        store.obtain("pusht")
     message = str(caught.value)
     assert url in message
     assert "DEMOS=PATH" in message
     assert "\n" not in message
 
 
-def test_a_refusal_of_the_server_is_told(monkeypatch, server):
+def test_an_http_error_is_reported(monkeypatch, server):
     server.answer = lambda handler: handler.send_error(404)
     with pytest.raises(BadInput, match="Not Found"):
-        fetch.obtain("pusht")
+        store.obtain("pusht")
 
 
-def test_what_is_not_published_must_be_a_file(monkeypatch):
+def test_demonstrations_without_an_address_need_a_file(monkeypatch):
     publish(monkeypatch, url=None)
     with pytest.raises(BadInput, match="--from PATH"):
-        fetch.obtain("pusht")
+        store.obtain("pusht")
 
 
-def test_a_file_at_hand_needs_no_network(monkeypatch, tmp_path, home):
+def test_a_local_file_is_imported_without_a_network(monkeypatch, tmp_path, home):
     publish(monkeypatch, url=None, digest=some_demos().digest)
     save(some_demos(), tmp_path / "a.hdf5")
-    path = fetch.obtain("pusht", from_path=tmp_path / "a.hdf5")
+    path = store.obtain("pusht", from_path=tmp_path / "a.hdf5")
     assert path == home / "pusht-human.hdf5"
     save(some_demos(scale=2.0), tmp_path / "b.hdf5")
     with pytest.raises(BadInput, match="not the published human"):
-        fetch.obtain("pusht", from_path=tmp_path / "b.hdf5")
-    assert fetch.load_demos("pusht").digest == some_demos().digest
+        store.obtain("pusht", from_path=tmp_path / "b.hdf5")
+    assert store.load_demos("pusht").digest == some_demos().digest
 
 
-def test_demonstrations_of_ones_own_are_kept_under_their_own_name(tmp_path, home):
+def test_own_demonstrations_are_kept_under_their_own_source(tmp_path, home):
     mine = some_demos(source="mine", scale=2.0)
     save(mine, tmp_path / "a.hdf5")
-    path = fetch.obtain("pusht", from_path=tmp_path / "a.hdf5")
+    path = store.obtain("pusht", from_path=tmp_path / "a.hdf5")
     assert path == home / "pusht-mine.hdf5"
-    assert fetch.load_demos("pusht", "mine").digest == mine.digest
-    assert fetch.find("pusht") is None
+    assert store.load_demos("pusht", "mine").digest == mine.digest
+    assert store.find("pusht") is None
 
 
-def test_a_source_cannot_name_a_file_elsewhere(tmp_path, home):
+def test_a_source_cannot_name_a_file_outside_the_folder(tmp_path, home):
     save(some_demos(source="../../mine"), tmp_path / "a.hdf5")
     with pytest.raises(BadInput, match="cannot name a file"):
-        fetch.obtain("pusht", from_path=tmp_path / "a.hdf5")
+        store.obtain("pusht", from_path=tmp_path / "a.hdf5")
 
 
-def test_a_named_file_is_read_without_importing(tmp_path, home):
+def test_a_file_given_by_path_is_read_without_importing(tmp_path, home):
     save(some_demos(scale=3.0), tmp_path / "a.hdf5")
-    demos = fetch.load_demos("pusht", path=tmp_path / "a.hdf5")
+    demos = store.load_demos("pusht", path=tmp_path / "a.hdf5")
     assert demos.digest == some_demos(scale=3.0).digest
     assert not home.exists()
 
 
-def test_missing_demonstrations_name_the_command_that_gets_them():
+def test_the_error_about_missing_demonstrations_names_the_command_that_gets_them():
     with pytest.raises(BadInput, match="`dp-bench demos pusht`"):
-        fetch.load_demos("pusht")
+        store.load_demos("pusht")
     with pytest.raises(BadInput, match="it has human"):
-        fetch.load_demos("pusht", "humann")
+        store.load_demos("pusht", "humann")
 
 
 def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("DP_BENCH_DATA")
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert fetch.data_folder() == tmp_path / "dp-bench" / "demos"
+    assert store.data_folder() == tmp_path / "dp-bench" / "demos"
 
 
-def test_the_hub_is_asked_and_what_it_says_is_one_sentence(tmp_path, monkeypatch):
+def test_an_error_of_the_hub_becomes_one_line_with_a_remedy(tmp_path, monkeypatch):
     hub = pytest.importorskip("huggingface_hub", reason="needs huggingface_hub")
     monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -211,7 +210,7 @@ def test_the_hub_is_asked_and_what_it_says_is_one_sentence(tmp_path, monkeypatch
 
     monkeypatch.setattr(hub, "hf_hub_download", download)
     with pytest.raises(BadInput) as caught:
-        fetch.obtain("can", "mh")
+        store.obtain("can", "mh")
     assert asked == [
         ("robomimic/robomimic_datasets", "v1.5/can/mh/low_dim_v15.hdf5", "dataset")
     ]

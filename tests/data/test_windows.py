@@ -22,7 +22,7 @@ def test_a_window_never_leaves_its_episode(horizons):
     assert (owners == owners[:, :1]).all()
 
 
-def test_every_row_is_now_in_some_window():
+def test_every_row_is_the_current_step_of_some_window():
     horizons = Horizons(2, 8, 16)
     index = window_index(np.array([40, 90]), horizons)
     now = index[:, horizons.obs - 1]

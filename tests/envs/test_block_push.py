@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 
 import dp_bench  # noqa: F401 (registers the environment)
 from dp_bench import registry
+from dp_bench.data.actions import actions_of
 from dp_bench.data.demos import Demos, joined
 from dp_bench.envs.block_push import env as block_push
 from dp_bench.envs.block_push import script as block_push_script
@@ -601,7 +602,7 @@ def test_the_demonstrator_succeeds_in_all_orders(demonstrations):
 def test_demonstrations_replay_exactly(demonstrations, control):
     task = registry.task("blockpush")
     demos = joined("blockpush", "scripted", demonstrations, {"control": "velocity"})
-    actions = task.actions_of(demos, control)
+    actions = actions_of(task, demos, control)
     env = task.make_env(control=control)
     for k in range(demos.num_episodes):
         rows = demos.episode(k)

@@ -12,7 +12,7 @@ import pytest
 from dp_bench import registry
 from dp_bench.cli import main
 from dp_bench.data import readers, store
-from dp_bench.data.demos import save
+from dp_bench.data.hdf5 import save
 from dp_bench.data.replay import replay
 from dp_bench.envs.scores import ELEMENTS
 from dp_bench.errors import BadInput

@@ -14,10 +14,11 @@ from scipy.spatial.transform import Rotation
 pytest.importorskip("robosuite", reason="needs robosuite: 'dp-bench[robomimic]'")
 
 from dp_bench import references, registry
-from dp_bench.data import demos as demonstrations
-from dp_bench.data import readers
+from dp_bench.data import hdf5, readers
 from dp_bench.data import replay as doctor
-from dp_bench.data.images import Pictures
+from dp_bench.data.actions import actions_of
+from dp_bench.data.demos import Demonstration, joined
+from dp_bench.data.images import LazyImages
 from dp_bench.envs.robomimic import env as robomimic
 from dp_bench.envs.robomimic.env import (
     Can,
@@ -255,9 +256,9 @@ def test_rows_without_a_rotation_leave_the_hand_as_it_is(rows):
 def test_actions_that_were_recorded_for_a_control_are_preferred(wandered):
     aims = wandered.actions_as["position"]
     lift = registry.task("lift")
-    np.testing.assert_array_equal(lift.actions_of(wandered, "position"), aims)
+    np.testing.assert_array_equal(actions_of(lift, wandered, "position"), aims)
     with pytest.raises(BadInput, match="cannot turn velocity actions into position"):
-        lift.actions_of(dataclasses.replace(wandered, actions_as={}), "position")
+        actions_of(lift, dataclasses.replace(wandered, actions_as={}), "position")
 
 
 def test_the_time_limit_is_that_of_the_demonstrations():
@@ -330,7 +331,7 @@ def wandered():
             aims.append(env.target(action))
             obs, _, _, _, info = env.step(action)
         episodes.append(
-            demonstrations.Demonstration(
+            Demonstration(
                 obs={"state": np.array(seen)},
                 actions=np.array(actions),
                 states=np.array(states),
@@ -343,14 +344,14 @@ def wandered():
             )
         )
     kwargs = {"obs": "state", "control": "velocity"}
-    return demonstrations.joined("lift", "scripted", episodes, kwargs)
+    return joined("lift", "scripted", episodes, kwargs)
 
 
 @pytest.fixture
 def foreign(wandered, tmp_path):
     """The same as a file that robomimic wrote: without what we add to it."""
     path = tmp_path / "foreign.hdf5"
-    demonstrations.save(wandered, path)
+    hdf5.save(wandered, path)
     with h5py.File(path, "r+") as file:
         data = file["data"]
         for name in [n for n in data.attrs if n not in ("total", "env_args")]:
@@ -366,7 +367,7 @@ def foreign(wandered, tmp_path):
 
 def test_what_is_written_is_read_again(wandered, tmp_path):
     path = tmp_path / "own.hdf5"
-    demonstrations.save(wandered, path)
+    hdf5.save(wandered, path)
     again = readers.read(path, registry.task("lift"))
     assert again.digest == wandered.digest
     assert again.models == wandered.models
@@ -381,7 +382,7 @@ def test_what_is_written_is_read_again(wandered, tmp_path):
 
 def test_files_are_laid_out_as_robomimic_lays_them_out(wandered, tmp_path):
     path = tmp_path / "own.hdf5"
-    demonstrations.save(wandered, path)
+    hdf5.save(wandered, path)
     with h5py.File(path) as file:
         args = json.loads(file["data"].attrs["env_args"])
         assert (args["env_name"], args["type"]) == ("Lift", 1)
@@ -410,7 +411,7 @@ def test_a_file_of_robomimic_is_read(wandered, foreign):
     np.testing.assert_allclose(found.states, wandered.states, atol=1e-12)
     assert found.models == wandered.models
     assert found.scores.tolist() == [1, 1, 1]
-    aims = registry.task("lift").actions_of(found, "position")
+    aims = actions_of(registry.task("lift"), found, "position")
     np.testing.assert_allclose(aims, wandered.actions_as["position"], atol=1e-6)
     some = readers.read(foreign, registry.task("lift"), "ph", mask="better")
     np.testing.assert_array_equal(some.actions, wandered.select([0, 2]).actions)
@@ -449,11 +450,11 @@ def test_pictures_in_a_file_of_robomimic_stay_there_and_are_kept(
 ):
     task, name = registry.task("lift"), "agentview_image"
     found = readers.read(photographed, task, "ph", mask="better")
-    assert isinstance(found.obs[name], Pictures)
+    assert isinstance(found.obs[name], LazyImages)
     assert found.obs[name].path == photographed
     wanted = np.concatenate([some_pictures(k, name) for k in (0, 2)])
     np.testing.assert_array_equal(found.obs[name], wanted)
-    demonstrations.save(found, tmp_path / "own.hdf5")
+    hdf5.save(found, tmp_path / "own.hdf5")
     again = readers.read(tmp_path / "own.hdf5", task)
     assert again.digest == found.digest
     assert again.obs[name].path == tmp_path / "own.hdf5"
@@ -470,7 +471,7 @@ def test_files_may_hold_pictures_of_the_cameras_there_are(name):
     task = registry.task(name)
     cls = references.load(task.entry_point)
     wanted = tuple(f"obs/{camera}_image" for camera in cls.cameras)
-    assert task.sources["ph"].pictures == wanted
+    assert task.sources["ph"].images == wanted
 
 
 def replaced(name, change, episodes=(0, 1, 2)):

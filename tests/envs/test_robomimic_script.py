@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("robosuite", reason="needs robosuite: 'dp-bench[robomimic]'")
 
 from dp_bench import references, registry
-from dp_bench.data import demos as demonstrations
 from dp_bench.data import replay as doctor
+from dp_bench.data.demos import Demonstration, joined
 from dp_bench.envs.robomimic import script
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
 
@@ -22,7 +22,7 @@ TASKS = [
     ),
 ]
 each_task = pytest.mark.parametrize("name", TASKS)
-_played: dict[tuple[str, int], demonstrations.Demonstration | None] = {}
+_played: dict[tuple[str, int], Demonstration | None] = {}
 
 
 def script_of(name):
@@ -42,7 +42,7 @@ def test_a_script_solves_its_task_and_replays_in_both_controls(name):
     episodes = [played(name, seed) for seed in (0, 1)]
     assert None not in episodes
     kwargs = {"obs": "state", "control": "velocity"}
-    demos = demonstrations.joined(name, "scripted", episodes, kwargs)
+    demos = joined(name, "scripted", episodes, kwargs)
     for control in task.controls:
         report = doctor.replay(demos, task, control=control, num_processes=1)
         assert report.replayed.tolist() == [1, 1]

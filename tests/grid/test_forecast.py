@@ -3,7 +3,7 @@
 import pytest
 
 from dp_bench import registry
-from dp_bench.data import demos
+from dp_bench.data import hdf5
 from dp_bench.data import store as fetch
 from dp_bench.grid import forecast as plan
 from dp_bench.grid import run as bench
@@ -21,7 +21,7 @@ def cell(tmp_path, monkeypatch):
     for name in ("UPDATE_SECONDS", "STEP_SECONDS"):
         monkeypatch.setattr(plan, name, 0.02)
     file = tmp_path / "demos.hdf5"
-    demos.save(demonstrations("blockpush", lengths=(20, 20, 20)), file)
+    hdf5.save(demonstrations("blockpush", lengths=(20, 20, 20)), file)
     return Cell(
         "blockpush",
         "bet",

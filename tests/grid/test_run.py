@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dp_bench import registry
-from dp_bench.data import demos as demonstrations
+from dp_bench.data import hdf5
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records
 from dp_bench.grid import run as bench
@@ -111,7 +111,7 @@ def test_velocity_control_is_learned_from_displacements(cell, demos_file, monkey
     for positions, converted in ((data, displaced), (validation, displaced_validation)):
         np.testing.assert_array_equal(converted[0], positions[0])
         np.testing.assert_array_equal(converted[2], positions[2])
-    demos = demonstrations.load(demos_file)
+    demos = hdf5.load(demos_file)
     learned = np.concatenate([displaced[1], displaced_validation[1]])
     expected = (demos.actions - demos.states[:, :2]).astype(np.float32)
     assert sorted(learned.tolist()) == sorted(expected.tolist())

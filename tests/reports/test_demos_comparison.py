@@ -1,7 +1,7 @@
 """The table and figure that compare two sets of demonstrations."""
 
 from dp_bench import cli
-from dp_bench.data import demos
+from dp_bench.data import hdf5
 from made_up import demonstrations
 
 TITLE = "length of an episode [steps]"
@@ -11,8 +11,8 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
     one = demonstrations("blockpush", lengths=(5, 9))
     other = demonstrations("blockpush", lengths=(7, 8), seed=1)
-    demos.save(one, tmp_path / "one.hdf5")
-    demos.save(other, tmp_path / "other.hdf5")
+    hdf5.save(one, tmp_path / "one.hdf5")
+    hdf5.save(other, tmp_path / "other.hdf5")
     words = ["demos", "blockpush", "--from", str(tmp_path / "one.hdf5")]
     words += ["--against", str(tmp_path / "other.hdf5"), "--out", str(tmp_path / "out")]
     cli.main(words)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dp_bench import references
-from dp_bench.data import demos as _demos
+from dp_bench.data import hdf5, signatures
 from dp_bench.data.demos import Demos
 from dp_bench.data.readers import minari, npz, replay_zarr, robomimic
 from dp_bench.errors import BadInput
@@ -25,7 +25,7 @@ class Reader(NamedTuple):
         matches: Whether a path looks like it.
         read_arrays: `(path, names) -> (arrays by name (N, ...), episode_ends (E,))`.
         chooses: Whether `read_arrays` also takes `mask`, the name of a list of episodes
-            in the file, and `pictures`, names of what may be larger than memory.
+            in the file, and `images`, names of what may be larger than memory.
     """
 
     about: str
@@ -82,8 +82,8 @@ def read(
     path = Path(path)
     if not path.exists():
         raise BadInput(f"{path} does not exist: name a file of demonstrations")
-    if _demos.starts_with(path, _demos.HDF5_SIGNATURE) and _demos.is_ours(path):
-        demos = _demos.load(path)
+    if signatures.starts_with(path, signatures.HDF5) and hdf5.is_ours(path):
+        demos = hdf5.load(path)
         if demos.task != task.name:
             raise BadInput(
                 f"{path} holds demonstrations of {demos.task!r}, not of {task.name!r}"
@@ -119,7 +119,7 @@ def _convert(
         remedy = (
             f"say whose they are, as with `--source {others[0]}`"
             if others
-            else "save them with `dp_bench.data.demos.save`"
+            else "save them with `dp_bench.data.hdf5.save`"
         )
         raise BadInput(
             f"{path} is {reader.about}, and task {task.name!r} has no converter for "
@@ -127,7 +127,7 @@ def _convert(
         )
     options = {}
     if reader.chooses:
-        options = {"mask": mask, "pictures": task.sources[source].pictures}
+        options = {"mask": mask, "images": task.sources[source].images}
     elif mask is not None:
         raise _no_masks(path, reader.about)
     arrays, ends = reader.read_arrays(path, task.sources[source].arrays, **options)

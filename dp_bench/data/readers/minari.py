@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dp_bench.data import demos as _demos
+from dp_bench.data import signatures
 from dp_bench.data.readers.rows import damaged
 from dp_bench.errors import BadInput
 
@@ -20,7 +20,7 @@ WITHOUT_GOAL = "observation"  # member of observations that come with a goal
 def matches(path: Path) -> bool:
     """Whether `path` is a dataset's folder, its `data`, or the file in there."""
     file = _file(path)
-    if file is None or not _demos.starts_with(file, _demos.HDF5_SIGNATURE):
+    if file is None or not signatures.starts_with(file, signatures.HDF5):
         return False
     if file.name == MAIN_FILE:
         return True

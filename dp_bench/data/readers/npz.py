@@ -7,17 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from dp_bench.data.demos import starts_with
+from dp_bench.data import signatures
 from dp_bench.data.readers.rows import check_rows, damaged
 from dp_bench.errors import BadInput
 
 ENDS = "episode_ends"
-ZIP_SIGNATURE = b"PK\x03\x04"
 
 
 def matches(path: Path) -> bool:
     """Whether `path` looks like a file of `numpy.savez`, a cut one included."""
-    if path.is_dir() or not starts_with(path, ZIP_SIGNATURE):
+    if path.is_dir() or not signatures.starts_with(path, signatures.ZIP):
         return False
     try:
         with zipfile.ZipFile(path) as file:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from dp_bench.data.demos import starts_with
+from dp_bench.data import signatures
 from dp_bench.data.readers.rows import check_rows, damaged
 from dp_bench.errors import BadInput
 
 ENDS = "meta/episode_ends"
-ZIP_SIGNATURE = b"PK\x03\x04"
 DEPTH = 3  # folders around the buffer that are looked into
 
 
@@ -27,7 +26,7 @@ def matches(path: Path) -> bool:
     """Whether `path` is a folder with a replay buffer in it, or any zip."""
     if path.is_dir():
         return _root_of_folder(path) is not None
-    return starts_with(path, ZIP_SIGNATURE)
+    return signatures.starts_with(path, signatures.ZIP)
 
 
 def read_arrays(

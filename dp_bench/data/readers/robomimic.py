@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dp_bench.data.demos import DEMO_NAME, HDF5_SIGNATURE, demo_number, starts_with
-from dp_bench.data.images import Pictures, of_file, row_shape
+from dp_bench.data import signatures
+from dp_bench.data.hdf5 import DEMO_NAME, demo_number
+from dp_bench.data.images import LazyImages, lazy_images, row_shape
 from dp_bench.data.readers.rows import damaged
 from dp_bench.errors import BadInput
 
@@ -18,7 +19,7 @@ ENV_ARGS, MODEL = "env_args", "model_file"  # attributes: of all, of a demonstra
 
 def matches(path: Path) -> bool:
     """Whether `path` is HDF5 with episodes that say what environment they are of."""
-    if not starts_with(path, HDF5_SIGNATURE):
+    if not signatures.starts_with(path, signatures.HDF5):
         return False
     import h5py
 
@@ -33,7 +34,7 @@ def read_arrays(
     path: str | Path,
     names: tuple[str, ...],
     mask: str | None = None,
-    pictures: tuple[str, ...] = (),
+    images: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Reads rows and attributes; other datasets are not touched.
 
@@ -42,12 +43,12 @@ def read_arrays(
         names: Datasets of a demonstration, "actions" or "obs/object" say; or the
             attributes "model_file", texts of MuJoCo's XML, and "env_args", JSON.
         mask: Name of a list of demonstrations under `mask`; None for all there are.
-        pictures: Datasets that are taken where there are such: they may be larger than
+        images: Datasets that are taken where there are such: they may be larger than
             memory, and stay in the file.
 
     Returns:
         The arrays by name, datasets `(N, ...)`, "model_file" `(E,)` with "" where there
-        is none, "env_args" `()`, and pictures as `Pictures`; and one past the last row
+        is none, "env_args" `()`, and images as `LazyImages`; and one past the last row
         of each episode, `(E,)`.
 
     Raises:
@@ -59,12 +60,12 @@ def read_arrays(
     try:
         with h5py.File(path) as file:
             episodes = [file["data"][name] for name in _chosen(file, mask)]
-            shown = [n for n in pictures if any(n in episode for episode in episodes)]
+            shown = [n for n in images if any(n in episode for episode in episodes)]
             lengths = [_length(episode, (*names, *shown)) for episode in episodes]
-            arrays: dict[str, np.ndarray | Pictures] = {
+            arrays: dict[str, np.ndarray | LazyImages] = {
                 name: _read(file["data"], episodes, name) for name in names
             }
-            arrays |= {name: of_file(path, episodes, name) for name in shown}
+            arrays |= {name: lazy_images(path, episodes, name) for name in shown}
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     except Exception as error:  # h5py raises whatever its library says

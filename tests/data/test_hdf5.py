@@ -1,0 +1,112 @@
+"""The HDF5 file of demonstrations."""
+
+import resource
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from dp_bench.data.hdf5 import load, save
+from dp_bench.errors import BadInput
+from made_up import assert_same_demos, pusht_demos
+
+
+def test_a_saved_file_loads_as_what_was_saved(tmp_path):
+    demos = pusht_demos(lengths=range(1, 13))  # demo_2 comes before demo_10
+    save(demos, tmp_path / "folder" / "a.hdf5")
+    loaded = load(tmp_path / "folder" / "a.hdf5")
+    assert_same_demos(loaded, demos)
+    assert loaded.digest == demos.digest
+
+
+def test_a_file_of_an_earlier_version_loads(tmp_path):
+    """The first files had no list of observation keys, and `env_kwargs` elsewhere."""
+    path = tmp_path / "a.hdf5"
+    save(pusht_demos(), path)
+    with h5py.File(path, "r+") as file:
+        for name in ("obs_keys", "env_kwargs"):
+            del file["data"].attrs[name]
+    assert_same_demos(load(path), pusht_demos())
+
+
+def test_a_saved_file_has_the_layout_of_robomimic(tmp_path):
+    demos = pusht_demos()
+    save(demos, tmp_path / "a.hdf5")
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        assert file["data"].attrs["format"] == "dp_bench.demos"  # as in all files
+        assert file["data"].attrs["total"] == 12
+        assert '"env_name": "dp_bench/PushT-v0"' in file["data"].attrs["env_args"]
+        demo = file["data/demo_1"]
+        assert demo.attrs["num_samples"] == 5
+        assert demo["dones"][:].tolist() == [0, 0, 0, 0, 1]
+        assert demo["obs/image"].compression == "gzip"
+        np.testing.assert_array_equal(demo["actions"][:], demos.actions[3:8])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.9, 0.999])
+def test_a_damaged_file_is_refused_wherever_it_ends(tmp_path, share):
+    path = tmp_path / "a.hdf5"
+    save(pusht_demos(), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(BadInput, match=r"a\.hdf5"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda data: data["demo_0/rewards"].__setitem__(0, 9), "other numbers"),
+        (lambda data: data["demo_0"].attrs.modify("score", 0.0), "other numbers"),
+        (lambda data: data["demo_0/states"].__setitem__(0, np.nan), "must be finite"),
+        (lambda data: data.__delitem__("demo_1"), "other numbers"),
+        (lambda data: data["demo_1"].__delitem__("actions"), "damaged"),
+        (lambda data: data.attrs.modify("format_version", 2), "format version 2"),
+        (lambda data: data.attrs.modify("format", "other"), "dp-bench wrote"),
+    ],
+)
+def test_a_changed_file_is_refused(tmp_path, harm, says):
+    path = tmp_path / "a.hdf5"
+    save(pusht_demos(), path)
+    with h5py.File(path, "r+") as file:
+        harm(file["data"])
+    with pytest.raises(BadInput, match=says) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "dp-bench demos" in str(caught.value)
+
+
+def test_load_refuses_a_path_that_save_did_not_write(tmp_path):
+    (tmp_path / "text").write_text("no HDF5")
+    for path in (tmp_path / "absent", tmp_path, tmp_path / "text"):
+        with pytest.raises(BadInput, match=path.name):
+            load(path)
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
+def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, share):
+    path = tmp_path / "a.hdf5"
+    save(pusht_demos(), path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(len(before) * share), limits[1]))
+    try:
+        with pytest.raises(BadInput, match=r"cannot write .*a\.hdf5: "):
+            save(pusht_demos(scores=np.zeros(3)), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.hdf5"]
+    assert path.read_bytes() == before
+
+
+def test_save_refuses_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="cannot write"):
+        save(pusht_demos(), tmp_path / "file" / "a.hdf5")
+
+
+def test_a_file_can_be_copied_and_renamed(tmp_path):
+    save(pusht_demos(), tmp_path / "a.hdf5")
+    shutil.copy(tmp_path / "a.hdf5", tmp_path / "b.bin")
+    assert_same_demos(load(tmp_path / "b.bin"), pusht_demos())
