@@ -1,9 +1,8 @@
-"""Rollouts from one start with two equally good ways, as in Chi et al. (2023), Fig. 3.
+"""Rollouts from a start with two equally good ways, as in Chi et al. (2023), Fig. 3.
 
-results/<task>/modes.jsonl holds the paths, one line per rollout.
-
-A policy that learned both ways takes either, and keeps to it. Rollouts differ in the
-seed of the sampler only, so that what differs between them is the policy's own choice.
+A multimodal policy takes either way and keeps to it. All rollouts begin in the same
+state, so they differ through the sampler's seed only. `results/<task>/modes.jsonl`
+holds them, one per line.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -30,30 +29,31 @@ from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.task import Fork, Task
 from dp_bench.util import settings
 from dp_bench.util.files import atomic_write
+from dp_bench.util.types import Env, Info
 
-FIRST_SEED = 70_000  # of the sampler; apart from those of test and validation starts
-MOST = 1000  # rollouts of a run
+FIRST_SEED = 70_000  # neither a test start nor a validation start has such a seed
+MAX_ROLLOUTS = 1000  # per run
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One path from the fork, with what is needed to draw and to place it.
+    """One path from the fork, with everything a figure needs to draw and label it.
 
     Attributes:
         task: Name of the task.
         method: Name of the method.
         preset: Tier of its settings.
-        obs_kind: Which observation the policy saw.
-        control: What its actions meant.
+        obs_kind: Kind of observation that the policy used.
+        control: Control mode of its actions.
         settings: Short hash of all settings of the run.
         demos_digest: Content digest of the demonstrations.
         train_seed: Seed of the training.
-        step: Updates made when the weights were taken.
-        env_seed: Seeds the draws of the policy; the start is the same for all.
-        start: State that the environment was put into, `(S,)`.
-        path: Positions, `(L, 2)`, the first before any action.
-        commit: Commit of this project, "" where it is not a checkout.
-        versions: Versions of python and the packages that can move numbers.
+        step: Number of updates that made the weights.
+        env_seed: Seed of the policy's sampler; the start is the same for all.
+        start: State in which the environment began, `(S,)`.
+        path: Positions, `(L, 2)`; the first one precedes all actions.
+        commit: Commit of this project; "" outside a checkout.
+        versions: Versions of Python and of the packages that can change numbers.
     """
 
     task: str
@@ -72,8 +72,8 @@ class Rollout:
     versions: dict[str, str]
 
 
-# What tells runs of one method apart, and how it is said.
-RUN = {
+# Fields that tell runs of one method apart, and how a title states their values.
+RUN_LABELS = {
     "preset": "{}",
     "obs_kind": "{}",
     "control": "{}",
@@ -85,15 +85,15 @@ RUN = {
 
 
 class Choice(NamedTuple):
-    """Which ways the rollouts of one run took.
+    """The sides that the rollouts of one run chose.
 
     Attributes:
-        title: The method, and what tells the run from others of the method.
-        paths: `(L, 2)` each.
+        title: The method, and whatever distinguishes this run from its others.
+        paths: Positions of each rollout, `(L, 2)`.
         sides: -1 for left, 1 for right, 0 for neither, `(N,)`.
-        committed: Whether each kept to its side, `(N,)`.
-        left: Share of left among those that went left or right; None without any.
-        commits: Share that committed, of all.
+        committed: Whether each rollout kept to its side, `(N,)`.
+        left: Share that went left, among those that chose a side; None if none did.
+        commits: Share that committed, among all rollouts.
     """
 
     title: str
@@ -104,32 +104,31 @@ class Choice(NamedTuple):
     commits: Estimate
 
 
-class _AtFork(gym.Wrapper[Any, Any, Any, Any]):
-    """Begins every episode at the fork, and keeps the paths by seed."""
+class _StartAtFork(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray]):
+    """Starts every episode at the fork, and records its path under its seed."""
 
     def __init__(
-        self, env: gym.Env[Any, Any], fork: Fork, paths: dict[int, list[list[float]]]
+        self, env: Env, fork: Fork, paths: dict[int, list[list[float]]]
     ) -> None:
         super().__init__(env)
         self.fork, self.paths = fork, paths
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+        self, *, seed: int | None = None, options: Info | None = None
+    ) -> tuple[np.ndarray, Info]:
         assert seed is not None
-        obs, info = self.env.reset(
-            seed=seed, options={"state": np.array(self.fork.start)}
-        )
+        state = {"state": np.array(self.fork.start)}
+        obs, info = self.env.reset(seed=seed, options=state)
         self.path = self.paths[seed] = [self._position(info)]
         return obs, info
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, Info]:
         obs, reward, terminated, truncated, info = self.env.step(action)
         self.path.append(self._position(info))
         over = len(self.path) > self.fork.steps
-        return obs, reward, terminated, truncated or over, info
+        return obs, float(reward), terminated, truncated or over, info
 
-    def _position(self, info: dict[str, Any]) -> list[float]:
+    def _position(self, info: Info) -> list[float]:
         return [float(info["state"][i]) for i in self.fork.position]
 
 
@@ -137,42 +136,48 @@ def play(
     task: Task,
     actor: Actor,
     env_seeds: Sequence[int],
+    *,
+    obs_kind: str | None = None,
+    control: str | None = None,
     title: str = "Rollouts",
-    **env: Any,
 ) -> list[np.ndarray]:
-    """Plays rollouts from the fork of a task, in this process.
+    """Plays one rollout per seed from the fork of a task, in this process.
 
     Args:
-        task: Has a fork.
-        actor: What is asked for actions.
-        env_seeds: One rollout each; seeds what the actor draws, and not the start.
-        title: What the progress bar says.
-        **env: Arguments of `Task.make_env`.
+        task: A task with a fork.
+        actor: Chooses the actions.
+        env_seeds: Seeds of the actor's sampler; they do not change the start.
+        obs_kind: Kind of observation; None for the task's default.
+        control: Control mode; None for the task's default.
+        title: Text beside the progress bar.
 
     Returns:
-        A path `(L, 2)` for each seed; the first position is before any action.
+        A path `(L, 2)` per seed; its first position precedes all actions.
     """
     fork = fork_of(task)
     paths: dict[int, list[list[float]]] = {}
-    what = rollout.RolloutSpec(
-        lambda: actor, lambda: _AtFork(task.make_env(**env), fork, paths), task.score
-    )
+
+    def make_env() -> Env:
+        env = task.make_env(obs_kind=obs_kind, control=control)
+        return _StartAtFork(env, fork, paths)
+
+    spec = rollout.RolloutSpec(lambda: actor, make_env, task.score)
     groups = rollout.groups_of(env_seeds, task.lanes)
-    rollout.play(what, groups, processes=1, title=title)
+    rollout.play(spec, groups, processes=1, title=title)
     return [np.array(paths[seed]) for seed in env_seeds]
 
 
 def fork_of(task: Task) -> Fork:
-    """The fork of a task.
+    """Returns the fork of a task.
 
     Raises:
-        BadInput: When it has none.
+        BadInput: When the task has none.
     """
     if task.fork is None:
         able = [other.name for other in registry.tasks().values() if other.fork]
         raise BadInput(
             f"task {task.name!r} has no start with two equally good ways; "
-            f"of the tasks {', '.join(able) or 'none'} has one"
+            f"choose one of the tasks that have: {', '.join(able) or 'none'}"
         )
     return task.fork
 
@@ -184,53 +189,62 @@ def collect(
     rollouts: int = 20,
     device: str = "cpu",
 ) -> list[Rollout]:
-    """Plays the rollouts of trained runs.
+    """Plays rollouts of trained runs.
 
     Args:
-        runs: Run folders, of one task.
-        task: Which task that must be; None for whichever it is.
-        rollouts: How many for each run.
-        device: Where policies compute.
+        runs: Run folders of one task.
+        task: The task that all runs must have; None for the task of the first run.
+        rollouts: Number of rollouts per run.
+        device: Device that computes the policies.
 
     Raises:
-        BadInput: When there is no run, one is not trained or of another task, or the
-            task has no fork.
+        BadInput: When there is no run, when a run is untrained or has another task, or
+            when the task has no fork.
     """
-    if not 1 <= rollouts <= MOST:
-        raise BadInput(f"--rollouts must be in 1..{MOST}, got {rollouts}")
+    if not 1 <= rollouts <= MAX_ROLLOUTS:
+        raise BadInput(f"--rollouts must be in 1..{MAX_ROLLOUTS}, got {rollouts}")
     if not runs:
         raise BadInput("name a run folder: `dp-bench modes runs/TASK/RUN`")
     folders = [RunFolder(run) for run in runs]
     infos = [folder.info() for folder in folders]
     wanted = registry.task(task or infos[0].task)
     fork = fork_of(wanted)
-    for folder, info in zip(folders, infos, strict=True):
-        if info.task != wanted.name:
-            raise BadInput(
-                f"{folder.path} is a run of task {info.task!r}, not {wanted.name!r}; "
-                "one picture is of one task"
-            )
-        if not folder.weights.is_file():
-            folder.load_policy()  # says what is missing
-    names = [info.name for info in infos]
-    if len(set(names)) < len(names):
-        raise BadInput(f"a run is named twice in {', '.join(map(str, runs))}")
+    _check_runs(folders, infos, wanted)
     env_seeds = range(FIRST_SEED, FIRST_SEED + rollouts)
-    found = []
+    played = []
     for folder, info in zip(folders, infos, strict=True):
         paths = play(
             wanted,
             load_actor(folder.path, None, info, device),
             env_seeds,
-            title=f"{info.method} seed {info.train_seed}",
             obs_kind=info.obs_kind,
             control=info.control,
+            title=f"{info.method} seed {info.train_seed}",
         )
-        found += [
-            _rollout(info, folder.last_step(), env_seed, fork, path)
+        step = folder.last_step()
+        played += [
+            _rollout(info, step, env_seed, fork, path)
             for env_seed, path in zip(env_seeds, paths, strict=True)
         ]
-    return found
+    return played
+
+
+def _check_runs(
+    folders: Sequence[RunFolder], infos: Sequence[RunInfo], task: Task
+) -> None:
+    """Refuses runs of other tasks, runs without weights, and a run named twice."""
+    for folder, info in zip(folders, infos, strict=True):
+        if info.task != task.name:
+            raise BadInput(
+                f"{folder.path} is a run of task {info.task!r}, not {task.name!r}; "
+                "a figure shows runs of one task"
+            )
+        if not folder.weights.is_file():
+            folder.load_policy()  # its error names the missing file
+    names = [info.name for info in infos]
+    if len(set(names)) < len(names):
+        paths = ", ".join(str(folder.path) for folder in folders)
+        raise BadInput(f"a run is named twice in {paths}; name each run once")
 
 
 def _rollout(
@@ -255,56 +269,62 @@ def _rollout(
 
 
 def write(path: Path, rollouts: Iterable[Rollout]) -> None:
-    """Writes rollouts as JSON lines, whole or not at all."""
+    """Writes rollouts as JSON lines; a failed write leaves the old file in place."""
     with atomic_write(path) as aside:
         aside.write_text("".join(json.dumps(asdict(r)) + "\n" for r in rollouts))
 
 
 def read(path: Path) -> list[Rollout]:
-    """Reads what `write` wrote.
+    """Reads a file that `write` wrote.
 
     Raises:
-        BadInput: When a line is no rollout; names the file and the line.
+        BadInput: When the file is empty, or when a line is not a rollout; the message
+            names the file and the line.
     """
     try:
         lines = path.read_text().splitlines()
-        found = [
+        rollouts = [
             settings.from_json(Rollout, json.loads(line), f"{path}, line {number}")
             for number, line in enumerate(lines, start=1)
         ]
     except (OSError, ValueError) as error:
         raise BadInput(
-            f"{path} holds no rollouts ({error}); `dp-bench modes` writes it"
+            f"cannot read rollouts from {path} ({error}); make the file again with "
+            "`dp-bench modes`"
         ) from None
-    if not found:
-        raise BadInput(f"{path} is empty; `dp-bench modes` writes it")
-    return found
+    if not rollouts:
+        raise BadInput(f"{path} is empty; make it again with `dp-bench modes`")
+    return rollouts
 
 
 def choices(rollouts: Sequence[Rollout]) -> list[Choice]:
-    """Judges the rollouts of each run; one entry per run, in the order of the runs.
+    """Judges the rollouts of each run.
+
+    Returns:
+        One entry per run, in the order of the runs.
 
     Raises:
-        BadInput: When they are of several tasks.
+        BadInput: When the rollouts are of several tasks.
     """
     names = sorted({r.task for r in rollouts})
     if len(names) != 1:
-        raise BadInput(f"one picture is of one task, and these are of {names}")
-    judge = references.load(fork_of(registry.task(names[0])).judge)
-    runs = [
-        list(run)
-        for _, run in itertools.groupby(
-            rollouts, lambda r: (r.method, *(getattr(r, name) for name in RUN))
+        raise BadInput(
+            f"a figure shows rollouts of one task, got those of {', '.join(names)}"
         )
-    ]
-    found = []
+    judge = references.load(fork_of(registry.task(names[0])).judge)
+
+    def run_of(r: Rollout) -> tuple[object, ...]:
+        return (r.method, *(getattr(r, name) for name in RUN_LABELS))
+
+    runs = [list(run) for _, run in itertools.groupby(rollouts, run_of)]
+    judged = []
     for run in runs:
         paths = [np.array(r.path) for r in run]
         verdicts = [judge(p, r.start) for p, r in zip(paths, run, strict=True)]
         sides, committed = (np.array(column) for column in zip(*verdicts, strict=True))
-        found.append(
+        judged.append(
             Choice(
-                title=_titled(run[0], [other[0] for other in runs]),
+                title=_title(run[0], [other[0] for other in runs]),
                 paths=paths,
                 sides=sides,
                 committed=committed,
@@ -312,19 +332,20 @@ def choices(rollouts: Sequence[Rollout]) -> list[Choice]:
                 commits=_share(committed),
             )
         )
-    return found
+    return judged
 
 
 def _share(hits: np.ndarray) -> Estimate:
-    """Share of hits with Wilson's interval, `(N,)`, of one training."""
+    """Estimates the share of hits `(N,)` of one training, with Wilson's interval."""
     return bootstrap(hits[None].astype(float), np.random.default_rng(0))
 
 
-def _titled(run: Rollout, runs: Sequence[Rollout]) -> str:
-    rivals = [other for other in runs if other.method == run.method]
-    apart = [
-        words.format(getattr(run, name))
-        for name, words in RUN.items()
-        if len({getattr(rival, name) for rival in rivals}) > 1
+def _title(run: Rollout, runs: Sequence[Rollout]) -> str:
+    """Names the method, and the fields in which its runs differ."""
+    same_method = [other for other in runs if other.method == run.method]
+    differences = [
+        label.format(getattr(run, name))
+        for name, label in RUN_LABELS.items()
+        if len({getattr(other, name) for other in same_method}) > 1
     ]
-    return ", ".join([registry.title_of(run.method), *apart])
+    return ", ".join([registry.title_of(run.method), *differences])

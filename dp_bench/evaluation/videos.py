@@ -1,10 +1,10 @@
-"""Videos of runs: the same start for all, side by side."""
+"""Videos of runs that play the same starts side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -15,16 +15,29 @@ from dp_bench.policies.agent import Agent
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import progress
 from dp_bench.util.files import atomic_write
+from dp_bench.util.types import Info
 
-COLUMNS = 3  # panels in a row
-CAPTION = 44  # height above each panel [px]
+COLUMNS = 3  # largest number of panels in a row
+CAPTION = 44  # height of the caption above each panel [px]
 MARGIN = 6  # between panels [px]
 INK, GREY, PAPER = (30, 30, 30), (110, 110, 110), (255, 255, 255)
-HOLD = 1.5  # how long the last picture stays [s]
+HOLD = 1.5  # how long the last frame stays [s]
 
 
-class _Panel:
-    """One run that plays one episode, and what it looks like."""
+class _Writer(Protocol):
+    """The part of imageio's video writer that is used; imageio does not declare it."""
+
+    def append_data(self, frame: np.ndarray) -> None: ...
+
+
+class _EpisodePanel:
+    """One run playing one episode, and the captioned image of its latest state.
+
+    Args:
+        folder: The run.
+        variant: Variant of the environment; None for the task's first.
+        changes: Settings of the sampler to change.
+    """
 
     def __init__(
         self, folder: RunFolder, variant: str | None, changes: Mapping[str, str]
@@ -48,35 +61,37 @@ class _Panel:
         self.obs, _ = self.env.reset(seed=env_seed)
         self.agent.reset(env_seed)
         self.rewards: list[float] = []
-        self.infos: list[dict[str, Any]] = []
-        self.over, self.solved = False, False
-        self._look()
+        self.infos: list[Info] = []
+        self.over = False
+        self._draw()
 
     def step(self) -> None:
+        """Plays one step, unless the episode is over."""
         if self.over:
             return
-        self.obs, reward, ended, cut, info = self.env.step(self.agent.act(self.obs))
+        action = self.agent.act(self.obs)
+        self.obs, reward, terminated, truncated, info = self.env.step(action)
         self.rewards.append(float(reward))
         self.infos.append(info)
-        self.over = ended or cut
-        self._look()
+        self.over = terminated or truncated
+        self._draw()
 
-    def _look(self) -> None:
-        """Draws the environment with its captions, `(H, W, 3)`."""
+    def _draw(self) -> None:
+        """Draws the environment under its captions, `(H, W, 3)`."""
         from PIL import Image, ImageDraw, ImageFont
 
-        picture = Image.fromarray(np.asarray(self.env.render()))
-        panel = Image.new("RGB", (picture.width, picture.height + CAPTION), PAPER)
-        panel.paste(picture, (0, CAPTION))
+        image = Image.fromarray(np.asarray(self.env.render()))
+        panel = Image.new("RGB", (image.width, image.height + CAPTION), PAPER)
+        panel.paste(image, (0, CAPTION))
         draw = ImageDraw.Draw(panel)
         draw.text((4, 3), self.title, INK, ImageFont.load_default(16))
-        told = [self.note, f"step {len(self.rewards)}"]
+        notes = [self.note, f"step {len(self.rewards)}"]
         if self.rewards:
             outcome = self.score(np.asarray(self.rewards), self.infos)
-            told.append(f"score {outcome.score:.2f}")
-            told += ["solved"] * outcome.success
-        draw.text((4, 24), ", ".join(told), GREY, ImageFont.load_default(13))
-        self.picture = np.asarray(panel)
+            notes.append(f"score {outcome.score:.2f}")
+            notes += ["solved"] * outcome.success
+        draw.text((4, 24), ", ".join(notes), GREY, ImageFont.load_default(13))
+        self.image = np.asarray(panel)
 
 
 def film(
@@ -87,17 +102,17 @@ def film(
     variant: str | None = None,
     changes: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Plays runs from the same starts and writes an MP4 of each start.
+    """Plays runs from the same starts and writes one MP4 per start.
 
     Args:
-        folders: Runs of one task, a panel each.
-        env_seeds: Seeds of the starts, a video each.
+        folders: Runs of one task, one panel each.
+        env_seeds: Seeds of the starts, one video each.
         out: Folder of the videos, `<task>-<variant>-<env seed>.mp4`.
-        variant: Of the environment; None for the task's first.
+        variant: Variant of the environment; None for the task's first.
         changes: Settings of the sampler to change.
 
     Returns:
-        The files.
+        The paths of the videos.
 
     Raises:
         BadInput: When the runs are of several tasks, or imageio is not installed.
@@ -108,15 +123,16 @@ def film(
         raise BadInput("videos need imageio: pip install 'dp-bench[video]'") from None
     names = sorted({folder.info().task for folder in folders})
     if len(names) > 1:
-        raise BadInput(f"a video shows one task, these runs are of {', '.join(names)}")
-    panels = [_Panel(folder, variant, changes or {}) for folder in folders]
-    task, most = panels[0].task, max(panel.max_steps for panel in panels)
+        raise BadInput(
+            f"a video shows runs of one task, got runs of {', '.join(names)}"
+        )
+    panels = [_EpisodePanel(folder, variant, changes or {}) for folder in folders]
+    task, max_steps = panels[0].task, max(panel.max_steps for panel in panels)
     variant = variant or next(iter(task.variants))
     rate = int(panels[0].env.metadata["render_fps"])
-    written = []
-    writer: Any  # imageio does not say that it can append
+    videos = []
     try:
-        with progress.bar("Filming [steps]", most * len(env_seeds)) as bar:
+        with progress.bar("Filming [steps]", max_steps * len(env_seeds)) as bar:
             for env_seed in env_seeds:
                 path = Path(out) / f"{task.name}-{variant}-{env_seed}.mp4"
                 with (
@@ -125,35 +141,55 @@ def film(
                         aside, fps=rate, codec="libx264", macro_block_size=2
                     ) as writer,
                 ):
-                    for panel in panels:
-                        panel.reset(env_seed)
-                    writer.append_data(_together(panels))
-                    steps = 0
-                    while not all(panel.over for panel in panels):
-                        for panel in panels:
-                            panel.step()
-                        writer.append_data(_together(panels))
-                        steps += 1
-                        bar.advance(1)
-                    for _ in range(int(HOLD * rate)):
-                        writer.append_data(_together(panels))
-                bar.advance(most - steps)
-                written.append(path)
+                    frames = cast(_Writer, writer)
+                    steps = _film_episode(frames, panels, env_seed, rate, bar)
+                bar.advance(max_steps - steps)
+                videos.append(path)
     finally:
         for panel in panels:
             panel.env.close()
-    return written
+    return videos
 
 
-def _together(panels: Sequence[_Panel]) -> np.ndarray:
-    """The panels in rows, `(H, W, 3)`."""
-    height, width = panels[0].picture.shape[:2]
+def _film_episode(
+    writer: _Writer,
+    panels: Sequence[_EpisodePanel],
+    env_seed: int,
+    rate: int,
+    bar: progress.Bar,
+) -> int:
+    """Plays one episode per panel until all are over, and returns the steps.
+
+    Args:
+        writer: Receives the frames.
+        panels: The runs.
+        env_seed: Seed of the start.
+        rate: Frames per second.
+        bar: Advanced by each step.
+    """
+    for panel in panels:
+        panel.reset(env_seed)
+    writer.append_data(_tiled(panels))
+    steps = 0
+    while not all(panel.over for panel in panels):
+        for panel in panels:
+            panel.step()
+        writer.append_data(_tiled(panels))
+        steps += 1
+        bar.advance(1)
+    for _ in range(int(HOLD * rate)):
+        writer.append_data(_tiled(panels))
+    return steps
+
+
+def _tiled(panels: Sequence[_EpisodePanel]) -> np.ndarray:
+    """Arranges the images of the panels in rows, `(H, W, 3)`."""
+    height, width = panels[0].image.shape[:2]
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
-    whole_picture = np.full(
-        (rows * (height + MARGIN), columns * (width + MARGIN), 3), 255, np.uint8
-    )
+    shape = (rows * (height + MARGIN), columns * (width + MARGIN), 3)
+    frame = np.full(shape, 255, np.uint8)
     for i, panel in enumerate(panels):
         top, left = i // columns * (height + MARGIN), i % columns * (width + MARGIN)
-        whole_picture[top : top + height, left : left + width] = panel.picture
-    return whole_picture
+        frame[top : top + height, left : left + width] = panel.image
+    return frame

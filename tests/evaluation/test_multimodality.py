@@ -1,4 +1,4 @@
-"""The picture of two equally good ways: the start, the verdict, the shares."""
+"""Rollouts from a fork: the start, the verdict on a path, the shares of sides."""
 
 import dataclasses
 import shutil
@@ -11,7 +11,7 @@ from dp_bench.cli import main
 from dp_bench.data import readers
 from dp_bench.envs.push_t import env as push_t
 from dp_bench.errors import BadInput
-from dp_bench.evaluation import multimodality as modes
+from dp_bench.evaluation import multimodality
 from dp_bench.horizons import Horizons
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
 
@@ -25,14 +25,14 @@ TINY = [
 
 
 def on_table(*points):
-    """Points (across, along) of the block's frame -> x, y on the table, `(L, 2)`."""
+    """Converts points (across, along) in the block's frame to the table, `(L, 2)`."""
     x, y, angle = FORK.start[2:]
     turned = np.array([complex(*p) for p in points]) * np.exp(1j * angle)
     return np.stack([turned.real + x, turned.imag + y], axis=1)
 
 
 def in_block(path, state):
-    """Positions on the table -> (across, along) of the block's frame, `(L, 2)`."""
+    """Converts positions on the table to (across, along) in the block's frame."""
     points = (path - state[2:4]) @ [1, 1j] * np.exp(-1j * state[4])
     return np.stack([points.real, points.imag], axis=1)
 
@@ -45,34 +45,38 @@ AT, LEFT, RIGHT = (0, 201), (-90, 60), (90, 60)
 @pytest.mark.parametrize(
     ("points", "verdict"),
     [
-        pytest.param([AT, LEFT, (-90, -20), (0, -20)], (-1, True), id="left round"),
-        pytest.param([AT, RIGHT, (90, -20), (0, -20)], (1, True), id="right round"),
-        pytest.param([AT, LEFT, (-50, 80)], (-1, True), id="not round yet"),
-        pytest.param([AT, LEFT, (-90, -9), (70, -9)], (-1, True), id="over, behind"),
-        pytest.param([AT, LEFT, (-9, 150), RIGHT, (90, -9)], (1, False), id="over"),
+        pytest.param([AT, LEFT, (-90, -20), (0, -20)], (-1, True), id="left"),
+        pytest.param([AT, RIGHT, (90, -20), (0, -20)], (1, True), id="right"),
+        pytest.param([AT, LEFT, (-50, 80)], (-1, True), id="halfway"),
+        pytest.param([AT, LEFT, (-90, -9), (70, -9)], (-1, True), id="crosses behind"),
+        pytest.param(
+            [AT, LEFT, (-9, 150), RIGHT, (90, -9)],
+            (1, False),
+            id="crosses before",
+        ),
         pytest.param([AT, LEFT, RIGHT, LEFT], (-1, False), id="there and back"),
-        pytest.param([AT, (29, 150), (-29, 140)], (0, False), id="before the stem"),
-        pytest.param([AT], (0, False), id="stands"),
+        pytest.param([AT, (29, 150), (-29, 140)], (0, False), id="no side"),
+        pytest.param([AT], (0, False), id="stands still"),
     ],
 )
-def test_the_way_round_by_hand(points, verdict):
+def test_the_judge_names_the_side_and_the_commitment_of_a_path(points, verdict):
     assert push_t.way_round(on_table(*points), FORK.start) == verdict
 
 
 def mirrored(points):
-    """What the line x + y = 512, the axis of table and outline, makes of points."""
+    """Mirrors points at the line x + y = 512, the axis of the table and the outline."""
     return push_t.TABLE - np.asarray(points)[..., ::-1]
 
 
 def test_a_mirrored_path_gets_the_mirrored_verdict():
     rng = np.random.default_rng(0)
-    seen = set()
+    verdicts = set()
     for _ in range(200):
         path = on_table(AT) + rng.normal(size=(12, 2)).cumsum(axis=0) * 25
         side, committed = push_t.way_round(path, FORK.start)
-        seen.add((side, committed))
+        verdicts.add((side, committed))
         assert push_t.way_round(mirrored(path), FORK.start) == (-side, committed)
-    assert len(seen) == 5, "both sides with and without commitment, and neither"
+    assert len(verdicts) == 5, "both sides with and without commitment, and neither"
 
 
 # ------------------------------------------------------------------------ the start
@@ -87,7 +91,7 @@ def test_left_and_right_of_the_fork_are_mirror_images():
         assert apart.min(axis=1).max() <= within, name
 
 
-def test_the_fork_is_a_start_at_rest_from_which_the_block_must_be_pushed():
+def test_the_fork_is_a_state_at_rest_in_which_the_task_is_unsolved():
     env = TASK.make_env()
     _, info = env.reset(options={"state": FORK.start})
     np.testing.assert_allclose(info["state"], FORK.start)
@@ -97,19 +101,19 @@ def test_the_fork_is_a_start_at_rest_from_which_the_block_must_be_pushed():
     assert info["coverage"] < 0.5
 
 
-def test_people_take_both_ways(shared):
-    """Wherever in the demonstrations the finger is before the stem and goes round."""
+def test_demonstrations_take_both_ways(shared):
+    """Judges every passage in which the finger goes from the stem around the block."""
     file = shared / "data/pusht/pusht_cchi_v7_replay.zarr.zip"
     if not file.exists():
         pytest.skip("needs the replay file")
-    found = readers.read(file, TASK, None)
+    demos = readers.read(file, TASK, None)
     sides = []
     for end, start in zip(
-        found.episode_ends, [0, *found.episode_ends[:-1]], strict=True
+        demos.episode_ends, [0, *demos.episode_ends[:-1]], strict=True
     ):
         row = start
         while row < end:
-            state, path = found.states[row], found.states[row : min(row + 40, end), :2]
+            state, path = demos.states[row], demos.states[row : min(row + 40, end), :2]
             u, v = in_block(path, state).T
             turned = (state[4] - FORK.start[4] + np.pi) % (2 * np.pi) - np.pi
             before = v[0] > 140 and abs(u[0]) < 30 and abs(turned) < 0.6
@@ -121,8 +125,13 @@ def test_people_take_both_ways(shared):
     assert 1 / 3 < np.mean(np.array(sides) < 0) < 2 / 3
 
 
-def test_no_start_of_an_evaluation_lends_its_seed():
-    seeds = set(range(modes.FIRST_SEED, modes.FIRST_SEED + modes.MOST))
+def test_seeds_differ_from_those_of_test_and_validation_starts():
+    seeds = set(
+        range(
+            multimodality.FIRST_SEED,
+            multimodality.FIRST_SEED + multimodality.MAX_ROLLOUTS,
+        )
+    )
     assert not seeds & {*TEST_STARTS, *VALIDATION_STARTS}
 
 
@@ -130,7 +139,7 @@ def test_no_start_of_an_evaluation_lends_its_seed():
 
 
 class Walk:
-    """Goes round the block on a side that depends on the seed; one plan in all."""
+    """Goes around the block on a side that depends on the seed, in one chunk."""
 
     horizons = Horizons(1, 40, 40)
 
@@ -147,7 +156,7 @@ class Walk:
 
 def rollouts(paths, **changes):
     return [
-        modes.Rollout(
+        multimodality.Rollout(
             **{
                 "task": "pusht",
                 "method": "bet",
@@ -171,32 +180,32 @@ def rollouts(paths, **changes):
 
 
 def played(side_of, count=20, **env):
-    return modes.play(TASK, Walk(side_of), range(count), **env)
+    return multimodality.play(TASK, Walk(side_of), range(count), **env)
 
 
 @pytest.mark.parametrize(
     ("side_of", "share"),
     [(lambda _: -1, 1), (lambda _: 1, 0), (lambda s: 1 - 2 * (s % 2), 0.5)],
 )
-def test_shares_are_those_of_the_ways_that_were_taken(side_of, share):
+def test_shares_count_the_sides_that_rollouts_took(side_of, share):
     paths = played(side_of)
-    (choice,) = modes.choices(rollouts(paths))
+    (choice,) = multimodality.choices(rollouts(paths))
     assert choice.left.value == share
     assert choice.commits.value == 1
     assert choice.left.low <= share <= choice.left.high
 
 
-def test_undecided_rollouts_count_as_not_committed_and_on_no_side():
-    """2 left, 1 right that was left before, 1 neither; Wilson of 2 in 3 by hand."""
+def test_undecided_rollouts_have_no_side_and_no_commitment():
+    """2 go left, 1 changes from left to right, 1 stays; Wilson's 2 of 3 by hand."""
     ways = [[AT, LEFT], [AT, LEFT], [AT, LEFT, RIGHT], [AT]]
-    (choice,) = modes.choices(rollouts([on_table(*way) for way in ways]))
+    (choice,) = multimodality.choices(rollouts([on_table(*way) for way in ways]))
     assert choice.left[:3] == pytest.approx((2 / 3, 0.2077, 0.9385), abs=1e-4)
     assert choice.commits.value == 0.5
-    (nowhere,) = modes.choices(rollouts([on_table(AT)]))
+    (nowhere,) = multimodality.choices(rollouts([on_table(AT)]))
     assert nowhere.left is None
 
 
-def test_all_rollouts_begin_alike_and_are_as_long_as_the_fork_says():
+def test_rollouts_begin_at_the_fork_and_last_as_long_as_it_says():
     paths = played(lambda seed: 1 - 2 * (seed % 2), count=TASK.lanes + 2)
     assert {path.shape for path in paths} == {(FORK.steps + 1, 2)}
     for seed, path in enumerate(paths):
@@ -206,54 +215,54 @@ def test_all_rollouts_begin_alike_and_are_as_long_as_the_fork_says():
     np.testing.assert_array_equal(played(lambda _: 1, count=1)[0], paths[0])
 
 
-def test_the_control_mode_is_that_of_the_run():
-    """Two hundred px further each step is the far corner under velocity control."""
+def test_the_environment_uses_the_control_mode_of_the_run():
+    """200 is a position on the table, or else a velocity towards the far corner."""
 
     class Push(Walk):
         def act(self, obs):
             return np.full((len(obs), 40, 2), 200.0)
 
     ends = {
-        control: modes.play(TASK, Push(int), [0], control=control)[0][-1]
+        control: multimodality.play(TASK, Push(int), [0], control=control)[0][-1]
         for control in ("position", "velocity")
     }
     np.testing.assert_allclose(ends["position"], [200, 200], atol=2)
     assert (ends["velocity"] > 400).all()
 
 
-def test_runs_of_one_method_are_told_apart_by_what_differs():
+def test_titles_state_the_fields_in_which_runs_of_a_method_differ():
     paths = [on_table(AT, LEFT)] * 2
-    found = modes.choices(
+    judged = multimodality.choices(
         rollouts(paths)
         + rollouts(paths, train_seed=1)
         + rollouts(paths, method="a new one")
     )
-    titles = [choice.title for choice in found]
+    titles = [choice.title for choice in judged]
     assert titles == ["BET, seed 0", "BET, seed 1", "a new one"]
-    assert [len(choice.paths) for choice in found] == [2, 2, 2]
+    assert [len(choice.paths) for choice in judged] == [2, 2, 2]
     with pytest.raises(BadInput, match="of one task"):
-        modes.choices(rollouts(paths) + rollouts(paths, task="reach"))
+        multimodality.choices(rollouts(paths) + rollouts(paths, task="reach"))
 
 
 # -------------------------------------------------------------------- files, refusals
 
 
-def test_rollouts_come_back_as_they_were_written(tmp_path):
+def test_reading_returns_the_rollouts_that_were_written(tmp_path):
     path = tmp_path / "modes.jsonl"
     written = rollouts([on_table(AT, LEFT), on_table(AT)])
-    modes.write(path, written)
-    assert modes.read(path) == written
+    multimodality.write(path, written)
+    assert multimodality.read(path) == written
     path.write_text(path.read_text()[:-40])
-    with pytest.raises(BadInput, match=r"modes.jsonl holds no rollouts"):
-        modes.read(path)
+    with pytest.raises(BadInput, match=r"cannot read rollouts from .*modes.jsonl"):
+        multimodality.read(path)
     path.write_text("")
     with pytest.raises(BadInput, match="is empty"):
-        modes.read(path)
+        multimodality.read(path)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, demos_file):
-    """A run folder."""
+    """A run folder with weights."""
     runs = tmp_path_factory.mktemp("runs")
     main(["train", *TINY, "--demos", str(demos_file), "--runs", str(runs)])
     (folder,) = (runs / "pusht").iterdir()
@@ -262,47 +271,47 @@ def trained(tmp_path_factory, demos_file):
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """The same, to be spoilt."""
+    """A copy of the run folder that a test may damage."""
     return shutil.copytree(trained, tmp_path / "run")
 
 
-def test_modes_and_report_from_end_to_end(run, tmp_path, capsys):
+def test_report_remakes_the_files_that_modes_made(run, tmp_path, capsys):
     out = str(tmp_path / "results")
     main(["modes", str(run), "--rollouts", "3", "--task", "pusht", "--out", out])
     assert "| Diffusion Policy, CNN (DP-C) | 3 |" in capsys.readouterr().out
-    made = tmp_path / "results" / "pusht" / "made-up"
-    found = modes.read(made / "modes.jsonl")
-    assert [r.env_seed - modes.FIRST_SEED for r in found] == [0, 1, 2]
-    assert len({r.path for r in found}) == 3, "the sampler's seed makes them differ"
+    folder = tmp_path / "results" / "pusht" / "made-up"
+    rollouts = multimodality.read(folder / "modes.jsonl")
+    assert [r.env_seed - multimodality.FIRST_SEED for r in rollouts] == [0, 1, 2]
+    assert len({r.path for r in rollouts}) == 3, "the sampler's seed makes them differ"
     names = ("modes.md", "modes.csv", "modes.png")
-    before = {name: (made / name).read_bytes() for name in names}
+    before = {name: (folder / name).read_bytes() for name in names}
     for name in names:
-        (made / name).unlink()
+        (folder / name).unlink()
     main(["report", out, "--runs", str(run)])
-    assert {name: (made / name).read_bytes() for name in names} == before
-    assert modes.collect([run], rollouts=3) == found
+    assert {name: (folder / name).read_bytes() for name in names} == before
+    assert multimodality.collect([run], rollouts=3) == rollouts
 
     with pytest.raises(BadInput, match="named twice"):
-        modes.collect([run, run])
+        multimodality.collect([run, run])
     (run / "weights.safetensors").unlink()
     with pytest.raises(BadInput, match="training has not come that far"):
-        modes.collect([run])
+        multimodality.collect([run])
 
 
-def test_what_cannot_be_shown_is_said_in_one_sentence(run, tmp_path, monkeypatch):
+def test_wrong_runs_and_tasks_are_refused(run, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="name a run folder"):
-        modes.collect([])
+        multimodality.collect([])
     with pytest.raises(BadInput, match="nowhere is not a run folder"):
-        modes.collect([tmp_path / "nowhere"])
+        multimodality.collect([tmp_path / "nowhere"])
     with pytest.raises(BadInput, match=r"must be in 1..1000, got 0"):
-        modes.collect([run], rollouts=0)
+        multimodality.collect([run], rollouts=0)
     other = dataclasses.replace(TASK, name="other")
     plain = dataclasses.replace(TASK, name="plain", fork=None)
     table = {task.name: task for task in (TASK, other, plain)}
     monkeypatch.setattr(registry, "tasks", lambda: table)
     with pytest.raises(BadInput, match="is a run of task 'pusht', not 'other'"):
-        modes.collect([run], task="other")
+        multimodality.collect([run], task="other")
     with pytest.raises(BadInput, match=r"'plain' has no start .* pusht, other"):
-        modes.collect([run], task="plain")
+        multimodality.collect([run], task="plain")
     with pytest.raises(BadInput, match="did you mean 'pusht'"):
-        modes.collect([run], task="pushd")
+        multimodality.collect([run], task="pushd")

@@ -1,4 +1,4 @@
-"""Videos: every run from the same start, in one file that is written whole."""
+"""Videos: all runs play the same start, and a video file is complete or absent."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def short_episodes(monkeypatch):
     monkeypatch.setattr(gym.spec("dp_bench/PushT-v0"), "max_episode_steps", 6)
 
 
-def test_runs_are_side_by_side_from_the_same_start(tmp_path, short_episodes):
+def test_runs_play_the_same_start_side_by_side(tmp_path, short_episodes):
     runs = [written_run(tmp_path / "a"), written_run(tmp_path / "b", train_seed=1)]
     (path,) = film(runs, [100_003], tmp_path / "videos")
     assert path.name == "pusht-default-100003.mp4"
@@ -26,15 +26,15 @@ def test_runs_are_side_by_side_from_the_same_start(tmp_path, short_episodes):
     with imageio.get_reader(path) as reader:
         frames = [frame.astype(int) for frame in reader]
         assert reader.get_meta_data()["fps"] == 10
-    assert len(frames) == 1 + 6 + 15  # start, steps, and the last picture for 1.5 s
+    assert len(frames) == 1 + 6 + 15  # start, steps, and 1.5 s of the last frame
     first = frames[0][50:550]
     left, right = first[:, :512], first[:, 518:1030]
-    assert np.abs(left - right).mean() < 2  # nobody has moved yet
-    assert np.abs(frames[7] - frames[0]).max() > 50  # and then they do
+    assert np.abs(left - right).mean() < 2  # the start is the same
+    assert np.abs(frames[7] - frames[0]).max() > 50  # and the runs move
 
 
 def test_runs_of_several_tasks_are_refused(tmp_path):
     runs = [written_run(tmp_path / "a"), RunFolder(tmp_path / "b")]
     runs[1].write_info(run_info(task="other"))
-    with pytest.raises(BadInput, match="one task, these runs are of other, pusht"):
+    with pytest.raises(BadInput, match="runs of one task, got runs of other, pusht"):
         film(runs, [1], tmp_path)
