@@ -1,17 +1,22 @@
 """dp-bench: a benchmark for imitation learning on robots.
 
-Importing registers the tasks with Gymnasium, and loads neither torch nor a simulator.
+Importing this package registers the tasks with Gymnasium. It loads neither torch nor
+a simulator.
 """
 
 from __future__ import annotations
 
-from typing import Any as _Any
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 import gymnasium as _gym
 
 from dp_bench.envs import TASKS as _TASKS
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
+
+if _TYPE_CHECKING:
+    from dp_bench.policies.agent import Agent
+    from dp_bench.runs.agents import load_agent
 
 __version__ = "0.1.0"
 
@@ -23,12 +28,16 @@ for _task in _TASKS.values():
     )
 
 
-def __getattr__(name: str) -> _Any:
-    """Finds `load_agent` and `Agent` when asked; the former loads torch when called."""
-    if name in ("Agent", "load_agent"):
-        from dp_bench.policies import agent
+def __getattr__(name: str) -> object:
+    """Imports `Agent` and `load_agent` on first use; neither import loads torch."""
+    if name == "Agent":
+        from dp_bench.policies.agent import Agent
 
-        return getattr(agent, name)
+        return Agent
+    if name == "load_agent":
+        from dp_bench.runs.agents import load_agent
+
+        return load_agent
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,11 +1,11 @@
-"""A policy in any Gymnasium loop: keeps the history and the rest of the chunk."""
+"""The agent: a policy in any Gymnasium loop."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 
 from dp_bench.errors import BadInput
@@ -13,11 +13,13 @@ from dp_bench.policies.actor import Actor
 
 
 class Agent:
-    """Asks an actor for a chunk of actions when the last chunk is used up.
+    """Plays an actor in a Gymnasium loop: keeps the history and the current chunk.
 
+    The agent asks the actor for a new chunk of actions when the last one is used up.
     ::
 
         agent = dp_bench.load_agent("runs/pusht/dp_c-...-seed0")
+        env = agent.make_env()
         obs, _ = env.reset(seed=7)
         agent.reset(7)
         while True:
@@ -25,12 +27,19 @@ class Agent:
             if terminated or truncated:
                 break
 
-    With a vector environment, `reset` takes one seed per lane, and `restart` begins a
-    new episode in one lane: call it before the first observation of that episode.
+    With a vector environment, `reset` takes one seed per lane. `restart` begins a new
+    episode in one lane; call it before the first observation of that episode.
 
     Args:
         actor: Any `dp_bench.policies.actor.Actor`.
+
+    Attributes:
+        control: What the actions mean, as the run was trained ("position" or
+            "velocity"); None where the agent has no run.
+        decision_seconds: Duration of each call of the actor since `reset` [s].
     """
+
+    control: str | None = None
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
@@ -38,18 +47,32 @@ class Agent:
         self._lanes = 0
         self._single = False
 
+    def __repr__(self) -> str:
+        return f"<Agent of {type(self.actor).__name__}, {self.actor.horizons}>"
+
+    def make_env(self, **kwargs: object) -> gym.Env:
+        """Makes the environment of the agent's run; see `dp_bench.load_agent`.
+
+        Raises:
+            BadInput: When the agent has no run, and so no task.
+        """
+        raise BadInput(
+            f"this agent plays a {type(self.actor).__name__} that belongs to no run, "
+            "so its task is unknown; make the environment yourself with gymnasium.make"
+        )
+
     def reset(self, env_seed: int | Sequence[int]) -> None:
         """Begins an episode, or one in each lane of a vector environment.
 
         Args:
-            env_seed: Seeds the draws of the policy, like the start of the environment;
-                one number, or one per lane.
+            env_seed: Seed of the policy's random draws, usually the seed of the
+                environment: one number, or one per lane.
         """
         self._single = np.ndim(env_seed) == 0
         seeds = [int(seed) for seed in np.atleast_1d(np.asarray(env_seed))]
         self._lanes = len(seeds)
         self._fresh = np.ones(self._lanes, bool)
-        self._used = np.zeros(self._lanes, int)  # actions of the chunk that are gone
+        self._used = np.zeros(self._lanes, int)  # actions taken from the chunk
         self._history: np.ndarray | None = None
         self._chunk: np.ndarray | None = None
         self.decision_seconds.clear()
@@ -70,24 +93,24 @@ class Agent:
         self.actor.restart(lane, int(env_seed))
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """The next action.
+        """Returns the next action.
 
         Args:
-            obs: Latest observation `(Do,)`; `(B, Do)` for a vector environment.
+            obs: The latest observation, `(Do,)`, or `(B, Do)` in a vector environment.
 
         Returns:
             Action `(Da,)`, or `(B, Da)`.
 
         Raises:
-            BadInput: Before `reset`, or for observations of another number of lanes.
+            BadInput: When `reset` was not called, or `obs` has another number of lanes.
         """
         if not self._lanes:
             raise BadInput("call agent.reset(env_seed) before agent.act(obs)")
         batch = np.asarray(obs)[None] if self._single else np.asarray(obs)
         if len(batch) != self._lanes:
             raise BadInput(
-                f"agent.reset was given {self._lanes} env seeds, and agent.act "
-                f"observations of {len(batch)} lanes"
+                f"agent.reset was given {self._lanes} env seeds, but agent.act was "
+                f"given observations of {len(batch)} lanes"
             )
         self._remember(batch)
         self._decide()
@@ -102,9 +125,8 @@ class Agent:
             self._history = np.empty(shape, batch.dtype)
         self._history[:, :-1] = self._history[:, 1:]
         self._history[:, -1] = batch
-        self._history[self._fresh] = batch[
-            self._fresh, None
-        ]  # as if it had stood still
+        # Pad the history with the first observation.
+        self._history[self._fresh] = batch[self._fresh, None]
 
     def _decide(self) -> None:
         assert self._history is not None
@@ -125,35 +147,14 @@ class Agent:
         expected = (int(asking.sum()), length)
         if chunk.ndim != 3 or chunk.shape[:2] != expected:
             raise BadInput(
-                f"{type(self.actor).__name__}.act must give actions (B, Ta, Da) with "
-                f"(B, Ta) = {expected}, and gave {chunk.shape}"
+                f"{type(self.actor).__name__}.act must return actions (B, Ta, Da) with "
+                f"(B, Ta) = {expected}, and returned {chunk.shape}"
             )
         if not np.isfinite(chunk).all():
             raise BadInput(
-                f"{type(self.actor).__name__}.act gave an action that is not finite"
+                f"{type(self.actor).__name__}.act returned an action that is not finite"
             )
         if self._chunk is None:
             self._chunk = np.empty((self._lanes, *chunk.shape[1:]), chunk.dtype)
         self._chunk[asking] = chunk
         self._used[asking] = 0
-
-
-def load_agent(
-    run_folder: str | Path, *, step: int | None = None, device: str = "cpu"
-) -> Agent:
-    """Loads a trained policy for use in any Gymnasium loop.
-
-    Args:
-        run_folder: A folder that `dp-bench train` or `dp-bench compare` has made.
-        step: Which of the weights kept on the way; None for those at the end.
-        device: Where the policy shall compute.
-
-    Returns:
-        The agent; call `reset(env_seed)` before `act(obs)`.
-
-    Raises:
-        BadInput: When the folder is no run folder or holds no such weights.
-    """
-    from dp_bench.runs.folder import RunFolder
-
-    return Agent(RunFolder(run_folder).load_policy(step, device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import Field
 from typing import ClassVar, Protocol, cast
 
 import numpy as np
@@ -21,6 +22,8 @@ FEW_LANES = 4  # up to this many, a second thread costs more time than it saves
 
 class PolicyConfig(Protocol):
     """Settings of a policy: a dataclass with a field `horizons`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
     @property
     def horizons(self) -> Horizons:

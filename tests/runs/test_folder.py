@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from dp_bench.errors import BadInput
-from dp_bench.policies.agent import load_agent
 from dp_bench.runs import folder as checkpoint
+from dp_bench.runs.agents import load_agent
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import settings
 from dp_bench.util.files import atomic_write
