@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,9 @@ def test_the_gallery_draws_a_task(tmp_path):
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """A new virtual environment that sees the packages of this one."""
-    for package in ("pip", "setuptools"):
-        pytest.importorskip(package, reason="installing a package needs it")
+    missing = [name for name in ("pip", "setuptools") if not find_spec(name)]
+    if missing:
+        pytest.skip(f"installing a package needs {' and '.join(missing)}")
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     ours, theirs = (
