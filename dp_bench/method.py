@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way of learning a policy from demonstrations.
+    """A way to learn a policy from demonstrations.
 
     Attributes:
         name: Short name, as typed on the command line.
         title: Name in tables.
-        policy: `"module:Class"` of the `Policy`, whose `config_class` holds its
-            settings.
-        about: One line for a person.
-        presets: `{(task, tier): Preset}`, or `"module:attribute"` of such a table.
+        policy: `"module:Class"` of the `Policy`. The `config_class` of that class holds
+            the settings.
+        about: One line that says what the method does.
+        presets: `{(task, tier): Preset}`, or the `"module:attribute"` of such a table,
+            which is imported only when needed.
     """
 
     name: str
     title: str
     policy: str
     about: str = ""
-    presets: Mapping[tuple[str, str], Any] | str = field(default_factory=dict)
+    presets: Mapping[tuple[str, str], object] | str = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""References to code as text: `"module:attribute"`."""
+"""References to code as text, `"module:attribute"`, which import only when loaded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import importlib
 from typing import Any
 
 
+# Any: the type of an attribute that text names is not known before the import.
 def load(reference: str) -> Any:
-    """Imports what `"module:attribute"` or `"module:Class.attribute"` names."""
+    """Imports the object that `"module:attribute"` names; attributes may have dots."""
     module, _, attribute = reference.partition(":")
-    found: Any = importlib.import_module(module)
-    return functools.reduce(getattr, attribute.split("."), found)
+    return functools.reduce(
+        getattr, attribute.split("."), importlib.import_module(module)
+    )

@@ -1,7 +1,7 @@
-"""The tables of tasks and methods: ours, and those of installed packages.
+"""The tables of tasks and methods: our own, and those of installed packages.
 
-A package adds its own through the entry-point groups `dp_bench.tasks` (an object that
-is a `Task`) and `dp_bench.policies` (an object that is a `Method`).
+A package adds a `Task` through the entry-point group `dp_bench.tasks`, and a `Method`
+through `dp_bench.policies`.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ METHODS = {
             title="Diffusion Policy, CNN (DP-C)",
             policy="dp_bench.policies.diffusion.policy:UnetDiffusion",
             about="denoises a sequence of actions with a temporal U-Net",
-            presets="dp_bench.presets:DP_C",
+            presets="dp_bench.presets.dp_c:PRESETS",
         ),
         Method(
             name="dp_t",
             title="Diffusion Policy, transformer (DP-T)",
             policy="dp_bench.policies.diffusion.policy:TransformerDiffusion",
             about="denoises a sequence of actions with a transformer",
-            presets="dp_bench.presets:DP_T",
+            presets="dp_bench.presets.dp_t:PRESETS",
         ),
         Method(
             name="lstm_gmm",
             title="LSTM-GMM",
             policy="dp_bench.baselines.lstm_gmm:LstmGmm",
             about="recurrent network with a Gaussian-mixture output",
-            presets="dp_bench.presets:LSTM_GMM",
+            presets="dp_bench.presets.lstm_gmm:PRESETS",
         ),
         Method(
             name="ibc",
             title="IBC",
             policy="dp_bench.baselines.ibc:Ibc",
             about="picks the action that minimises a learned energy",
-            presets="dp_bench.presets:IBC",
+            presets="dp_bench.presets.ibc:PRESETS",
         ),
         Method(
             name="bet",
             title="BET",
             policy="dp_bench.baselines.bet:Bet",
             about="predicts an action cluster, then an offset",
-            presets="dp_bench.presets:BET",
+            presets="dp_bench.presets.bet:PRESETS",
         ),
     )
 }
@@ -70,14 +70,14 @@ METHODS = {
 
 @functools.cache
 def tasks() -> Mapping[str, Task]:
-    """All tasks by name, ours first."""
+    """Returns all tasks by name, our own first."""
     ours = references.load("dp_bench.envs:TASKS")
     return _with_installed(ours, "dp_bench.tasks", Task)
 
 
 @functools.cache
 def methods() -> Mapping[str, Method]:
-    """All methods by name, ours first."""
+    """Returns all methods by name, our own first."""
     return _with_installed(METHODS, "dp_bench.policies", Method)
 
 
@@ -85,13 +85,13 @@ def task(name: str) -> Task:
     """Finds a task by name.
 
     Raises:
-        BadInput: When there is none, with the names there are.
+        BadInput: When no task has this name; the error lists the names.
     """
     members = [task.name for task in tasks().values() if task.group == name]
     if members and name not in tasks():
         raise BadInput(
-            f"{name!r} is a group of tasks, which only compare takes; name one of "
-            f"{', '.join(members)}"
+            f"{name!r} is a group of tasks, and only compare takes a group; name one "
+            f"of its tasks: {', '.join(members)}"
         )
     return _find(tasks(), "task", name)
 
@@ -100,7 +100,7 @@ def method(name: str) -> Method:
     """Finds a method by name.
 
     Raises:
-        BadInput: When there is none, with the names there are.
+        BadInput: When no method has this name; the error lists the names.
     """
     return _find(methods(), "method", name)
 
@@ -138,15 +138,16 @@ def _with_installed(ours: Mapping[str, N], group: str, kind: type[N]) -> dict[st
         if member.name != point.name or member.name in table:
             raise BadInput(
                 f"entry point {point.name!r} of group {group!r} names "
-                f"{member.name!r}: it must carry its own name, and a new one"
+                f"{member.name!r}: the two names must be equal, and no other "
+                f"{kind.__name__.lower()} may have them"
             )
         table[member.name] = member
     return table
 
 
-def _find(table: Mapping[str, N], what: str, name: str) -> N:
+def _find(table: Mapping[str, N], kind: str, name: str) -> N:
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise BadInput(f"no {what} {name!r}{hint}; there are {', '.join(table)}")
+    raise BadInput(f"no {kind} {name!r}{hint}; there are {', '.join(table)}")

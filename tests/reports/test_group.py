@@ -168,7 +168,7 @@ def test_published_numbers_are_those_of_the_same_demonstrations(
 def test_a_group_is_named_like_a_task():
     assert [t.name for t in group.named("robomimic")] == [t.name for t in GROUP]
     assert [t.name for t in group.named("pusht")] == ["pusht"]
-    with pytest.raises(BadInput, match="'robomimic' is a group of tasks, which only"):
+    with pytest.raises(BadInput, match="'robomimic' is a group of tasks, and only"):
         registry.task("robomimic")
     with pytest.raises(BadInput, match=r"no task 'robotic'.* groups robomimic"):
         group.named("robotic")

@@ -1,0 +1,180 @@
+"""Settings of DP-T on every task, in three tiers."""
+
+from __future__ import annotations
+
+from dp_bench.horizons import Horizons
+from dp_bench.policies.diffusion.config import TransformerDiffusionConfig
+from dp_bench.presets import Preset
+from dp_bench.presets.shared import (
+    KITCHEN_NEARLY_STILL,
+    KITCHEN_NOISE,
+    KITCHEN_STILL,
+    SAME_PRECISION,
+)
+from dp_bench.training.loop import Training
+
+PRESETS: dict[tuple[str, str], Preset] = {
+    ("*", "smoke"): Preset(
+        TransformerDiffusionConfig(width=32, layers=2, sample_steps=4),
+        Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
+        episodes=4,
+    ),
+    # Chosen on validation starts (results/blockpush/README.md).
+    ("blockpush", "laptop"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(2, 1, 2),
+            predicts="sample",
+            width=96,
+            layers=1,
+            condition_layers=2,
+            causal=True,
+            dropout=0.0,
+            obs_scale=10.0,
+            obs_noise=0.003,
+        ),
+        Training(
+            updates=15_000,
+            batch_size=256,
+            lr=3e-3,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            grad_clip=1.0,
+            keep_every=3750,
+            precision=SAME_PRECISION,
+        ),
+        control="velocity",
+    ),
+    # Chosen on validation starts (results/kitchen/README.md).
+    ("kitchen", "laptop"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(1, 8, 8),
+            predicts="sample",
+            width=96,
+            layers=3,
+            sample_steps=10,
+            dropout=0.0,
+            obs_min_range=KITCHEN_NEARLY_STILL,
+        ),
+        Training(
+            updates=9000,
+            batch_size=128,
+            lr=3e-3,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            grad_clip=1.0,
+            sensor_noise=KITCHEN_NOISE,
+            keep_every=1500,
+            precision=SAME_PRECISION,
+        ),
+        control="position",
+    ),
+    # Chosen on validation starts of Can and others (results/robomimic/README.md).
+    ("robomimic", "laptop"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(1, 8, 12),
+            predicts="sample",
+            width=96,
+            layers=3,
+            sample_steps=10,
+            dropout=0.0,
+            obs_noise=0.01,
+        ),
+        Training(
+            updates=8000,
+            batch_size=128,
+            lr=2e-3,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            grad_clip=1.0,
+            keep_every=2000,
+            precision=SAME_PRECISION,
+        ),
+        control="position",
+    ),
+    # Chosen on validation starts (results/pusht/README.md).
+    ("*", "laptop"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(2, 8, 10),
+            predicts="sample",
+            width=96,
+            layers=3,
+            dropout=0.0,
+            obs_noise=0.05,
+        ),
+        Training(
+            updates=6000,
+            batch_size=128,
+            lr=2e-3,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            grad_clip=1.0,
+        ),
+    ),
+    # Chi et al. (2023): as many updates as DP-C, and attention dropout 0.01.
+    ("pusht", "paper"): Preset(
+        TransformerDiffusionConfig(sampler="ddpm", sample_steps=100, dropout=0.01),
+        Training(
+            updates=193_500,
+            batch_size=256,
+            lr=1e-4,
+            betas=(0.9, 0.95),
+            weight_decay=0.1,
+            warmup=1000,
+            validate_every=2000,
+            precision="float32",
+        ),
+    ),
+    ("blockpush", "paper"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(3, 1, 5), sampler="ddpm", sample_steps=100, dropout=0.3
+        ),
+        Training(
+            updates=2_000_000,
+            batch_size=256,
+            lr=1e-4,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            warmup=1000,
+            validate_every=10_000,
+            precision="float32",
+        ),
+        control="velocity",
+    ),
+    # Chi et al. (2023): as many updates as DP-C.
+    ("kitchen", "paper"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(4, 8, 16),
+            sampler="ddpm",
+            sample_steps=100,
+            width=768,
+            dropout=0.1,
+            obs_min_range=KITCHEN_STILL,
+        ),
+        Training(
+            updates=2_250_000,
+            batch_size=256,
+            lr=1e-4,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            warmup=1000,
+            validate_every=10_000,
+            precision="float32",
+        ),
+        control="position",
+    ),
+    ("*", "paper"): Preset(
+        TransformerDiffusionConfig(
+            horizons=Horizons(2, 8, 10), sampler="ddpm", sample_steps=100, dropout=0.3
+        ),
+        Training(
+            updates=200_000,
+            batch_size=256,
+            lr=1e-4,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            warmup=1000,
+            validate_every=2000,
+            precision="float32",
+        ),
+    ),
+}

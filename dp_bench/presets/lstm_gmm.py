@@ -1,0 +1,111 @@
+"""Settings of LSTM-GMM on every task, in three tiers."""
+
+from __future__ import annotations
+
+from dp_bench.baselines.lstm_gmm import LstmGmmConfig
+from dp_bench.horizons import Horizons
+from dp_bench.presets import Preset
+from dp_bench.presets.shared import (
+    KITCHEN_NEARLY_STILL,
+    KITCHEN_NOISE,
+    KITCHEN_STILL,
+    SAME_PRECISION,
+)
+from dp_bench.training.loop import Training
+
+# Chi et al. (2023): Adam, a constant learning rate, and no average of weights.
+PUBLISHED = Training(
+    updates=200_000,
+    batch_size=256,
+    lr=1e-4,
+    betas=(0.9, 0.999),
+    weight_decay=0.0,
+    warmup=0,
+    schedule="constant",
+    ema=False,
+    validate_every=2000,
+    precision="float32",
+)
+
+PRESETS: dict[tuple[str, str], Preset] = {
+    ("*", "smoke"): Preset(
+        LstmGmmConfig(hidden=32),
+        Training(
+            updates=200,
+            batch_size=64,
+            lr=3e-3,
+            warmup=20,
+            weight_decay=0.0,
+            validate_every=100,
+        ),
+        control="velocity",
+        episodes=4,
+    ),
+    # Chosen on validation starts (results/blockpush/README.md).
+    ("blockpush", "laptop"): Preset(
+        LstmGmmConfig(
+            horizons=Horizons(1, 1, 4), reset_every=4, hidden=128, obs_scale=10.0
+        ),
+        Training(
+            updates=24_000,
+            batch_size=512,
+            lr=4e-3,
+            weight_decay=0.0,
+            keep_every=6000,
+            precision=SAME_PRECISION,
+        ),
+        control="velocity",
+    ),
+    # Chosen on validation starts (results/kitchen/README.md).
+    ("kitchen", "laptop"): Preset(
+        LstmGmmConfig(
+            horizons=Horizons(1, 1, 4),
+            reset_every=4,
+            hidden=256,
+            obs_min_range=KITCHEN_NEARLY_STILL,
+        ),
+        Training(
+            updates=9000,
+            batch_size=256,
+            lr=3e-3,
+            weight_decay=0.0,
+            sensor_noise=KITCHEN_NOISE,
+            keep_every=1500,
+            precision=SAME_PRECISION,
+        ),
+        control="velocity",
+    ),
+    # Chosen on validation starts of Can and others (results/robomimic/README.md).
+    ("robomimic", "laptop"): Preset(
+        LstmGmmConfig(
+            horizons=Horizons(1, 1, 4), reset_every=4, hidden=256, obs_noise=0.01
+        ),
+        Training(
+            updates=4000,
+            batch_size=256,
+            lr=3e-3,
+            weight_decay=0.0,
+            keep_every=1000,
+            precision=SAME_PRECISION,
+        ),
+        control="velocity",
+    ),
+    # Chosen on validation starts (results/pusht/README.md).
+    ("*", "laptop"): Preset(
+        LstmGmmConfig(hidden=256, obs_noise=0.02),
+        Training(updates=4000, batch_size=128, lr=1e-3, weight_decay=0.0),
+        control="velocity",
+    ),
+    # Chi et al. (2023), with the network of robomimic.
+    ("kitchen", "paper"): Preset(
+        LstmGmmConfig(obs_min_range=KITCHEN_STILL),
+        PUBLISHED,
+        control="velocity",
+    ),
+    # Chi et al. (2023), with the network of robomimic.
+    ("*", "paper"): Preset(
+        LstmGmmConfig(),
+        PUBLISHED,
+        control="velocity",
+    ),
+}
