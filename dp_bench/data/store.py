@@ -1,51 +1,40 @@
-"""Getting demonstrations: from where they are published, or from a file at hand."""
+"""Where demonstrations lie on this machine: finding, loading and importing them."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import logging
 import os
-import re
-import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
+
+import platformdirs
 
 from dp_bench import registry
 from dp_bench.data import hdf5, readers
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
-from dp_bench.task import DemoSource, Task
-from dp_bench.util import progress
+from dp_bench.task import Task
 from dp_bench.util.files import is_plain, locked
-
-TIMEOUT = 30.0  # without any answer [s]
-BLOCK = 1 << 16  # read at a time [bytes]
 
 
 def data_folder() -> Path:
-    """Where imported demonstrations lie: `DP_BENCH_DATA`, or the user's cache."""
-    named = os.environ.get("DP_BENCH_DATA")
-    return Path(named).expanduser() if named else _cache_folder()
+    """Returns the folder of imported demonstrations.
+
+    This is `DP_BENCH_DATA`, or else the user's cache folder: on Linux
+    `$XDG_CACHE_HOME/dp-bench/demos`, or `~/.cache/dp-bench/demos`.
+    """
+    folder = os.environ.get("DP_BENCH_DATA")
+    return Path(folder).expanduser() if folder else _cache_folder()
 
 
 def _cache_folder() -> Path:
-    if sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "dp-bench" / "demos"
+    cache = platformdirs.user_cache_path("dp-bench", appauthor=False, opinion=False)
+    return cache / "demos"
 
 
 def demos_path(task_name: str, source: str) -> Path:
-    """Where the imported demonstrations of a source lie, or would.
+    """Returns the path of the imported demonstrations of a source, there or not.
 
     Raises:
-        BadInput: When a name could not be part of a file name.
+        BadInput: When a name cannot be part of a file name.
     """
     for name in (task_name, source):
         if not is_plain(name):
@@ -58,52 +47,52 @@ def demos_path(task_name: str, source: str) -> Path:
 def find(
     task_name: str, source: str | None = None, path: str | Path | None = None
 ) -> Path | None:
-    """The file that `load_demos` would read: `path` if given, else what was imported.
+    """Returns the file that `load_demos` would read: `path`, or else the imported file.
 
     Args:
-        task_name: A task.
-        source: Which of its demonstrations; None for the task's first.
-        path: Any readable form.
+        task_name: Name of the task.
+        source: Which demonstrations of the task; None for its default source.
+        path: A file in any format that `readers` knows.
 
     Returns:
-        None when nothing was imported yet.
+        None when these demonstrations have not been imported yet.
 
     Raises:
-        BadInput: When there is no such task or it has no demonstrations.
+        BadInput: When the task does not exist or has no demonstrations.
     """
     if path is not None:
         return Path(path)
     target = demos_path(task_name, _source_name(registry.task(task_name), source))
-    places = (target, _cache_folder() / target.name)
-    return next((place for place in places if place.is_file()), None)
+    candidates = (target, _cache_folder() / target.name)
+    return next((file for file in candidates if file.is_file()), None)
 
 
 def load_demos(
     task_name: str, source: str | None = None, path: str | Path | None = None
 ) -> Demos:
-    """Loads demonstrations of this machine; makes those of a script where need be.
+    """Loads demonstrations from this machine; plays those of a script if necessary.
 
     Args:
-        task_name: A task.
-        source: Which of its demonstrations; None for the task's first, or for what
-            the file at `path` says.
-        path: Read this instead of what was imported; any readable form.
+        task_name: Name of the task.
+        source: Which demonstrations of the task. None for its default source or, with
+            `path`, for the source that the file names.
+        path: A file to read instead of the imported one, in any format that `readers`
+            knows.
 
     Raises:
-        BadInput: When there are none, or the file cannot be used.
+        BadInput: When the demonstrations are missing, or their file cannot be used.
     """
     task = registry.task(task_name)
-    found = find(task_name, source, path)
-    if found is None:
-        task.check(source=source)
-        if task.source_named(source).script:
-            return readers.read(obtain(task_name, source), task, source)
-        option = f" --source {source}" if source else ""
-        raise BadInput(
-            f"there are no demonstrations of {task_name} in {data_folder()}: get them "
-            f"with `dp-bench demos {task_name}{option}`"
-        )
-    return readers.read(found, task, source)
+    file = find(task_name, source, path)
+    if file is None:
+        if not task.source_named(source).script:
+            option = f" --source {source}" if source else ""
+            raise BadInput(
+                f"the demonstrations of {task_name} are not in {data_folder()}: get "
+                f"them with `dp-bench demos {task_name}{option}`"
+            )
+        file = obtain(task_name, source)
+    return readers.read(file, task, source)
 
 
 def obtain(
@@ -112,70 +101,91 @@ def obtain(
     from_path: str | Path | None = None,
     mask: str | None = None,
 ) -> Path:
-    """Imports demonstrations, or makes those of a script, unless that was done before.
+    """Imports demonstrations from a file, from their publisher or from their script.
+
+    Demonstrations that have been imported before are neither downloaded nor played
+    again. A file is imported every time, and replaces an earlier import.
 
     Args:
-        task_name: A task.
-        source: Which of its demonstrations; None for the task's first.
-        from_path: Import this file (any readable form) instead of downloading; what
-            was imported before is replaced.
-        mask: With `from_path`: which episodes, by the name of a list in the file.
+        task_name: Name of the task.
+        source: Which demonstrations of the task; None for its default source.
+        from_path: File to import, in any format that `readers` knows.
+        mask: With `from_path`, the name of a list of episodes in that file; None for
+            all episodes.
 
     Returns:
         The imported file.
 
     Raises:
-        BadInput: When the file cannot be had, cannot be used, or is not what was
-            published.
+        BadInput: When the demonstrations cannot be downloaded, played or read, or their
+            digest differs from the published one.
     """
     task = registry.task(task_name)
     if from_path is not None:
-        demos = readers.read(from_path, task, source, mask)
-        try:
-            _check_digest(demos, task)
-        except BadInput as error:
-            raise BadInput(
-                f"{from_path} cannot be imported, {error} (demonstrations of your own "
-                f"need a `source` of their own)"
-            ) from error
-        return _keep(demos)
-    source = _source_name(task, source)
-    target = demos_path(task.name, source)
-    there = find(task.name, source)
-    if there is not None:
-        return there
-    task.check(source=source)
-    if task.sources[source].script:
-        from dp_bench.data import scripted
+        return _import_file(task, source, from_path, mask)
+    name = _source_name(task, source)
+    imported = find(task.name, name)
+    if imported is not None:
+        return imported
+    if task.source_named(name).script:
+        return _play_script(task, name)
+    return _download(task, name)
 
-        with locked(target.with_suffix(".lock"), wait=True):
-            there = find(task.name, source)  # somebody else made them
-            return there or _keep(scripted.make(task, source))
+
+def _import_file(
+    task: Task, source: str | None, path: str | Path, mask: str | None
+) -> Path:
+    demos = readers.read(path, task, source, mask)
+    try:
+        _checked(demos, task)
+    except BadInput as error:
+        raise BadInput(
+            f"{path} cannot be imported, {error} (demonstrations of your own need a "
+            f"`source` of their own)"
+        ) from error
+    return _save(demos)
+
+
+def _play_script(task: Task, source: str) -> Path:
+    from dp_bench.data import scripted
+
+    lock = demos_path(task.name, source).with_suffix(".lock")
+    with locked(lock, wait=True):
+        imported = find(task.name, source)  # another process may have played them
+        return imported or _save(scripted.make(task, source))
+
+
+def _download(task: Task, source: str) -> Path:
+    from dp_bench.data import download
+
     published = task.sources[source]
-    url = published.url
-    if published.minari or published.hub:
-        demos = readers.read(_through_client(published, source), task, source)
-        _check_digest(demos, task)
-        return _keep(demos)
-    if url is None:
+    if published.minari:
+        file = download.from_minari(published.minari, source)
+        return _save(_checked(readers.read(file, task, source), task))
+    if published.hub:
+        file = download.from_hub(*published.hub, source)
+        return _save(_checked(readers.read(file, task, source), task))
+    if published.url is None:
         raise BadInput(
             f"the {source} demonstrations of {task.name} cannot be downloaded: import "
             f"a file with `dp-bench demos {task.name} --from PATH`"
         )
-    part = target.with_suffix(".part")
-    _download(url, part, f"{task.name} demonstrations")
+    part = demos_path(task.name, source).with_suffix(".part")
+    download.from_url(published.url, part, f"{task.name} demonstrations")
     try:
-        demos = readers.read(part, task, source)
-        _check_digest(demos, task)
+        demos = _checked(readers.read(part, task, source), task)
     except BadInput as error:
         part.unlink(missing_ok=True)
-        raise BadInput(f"what {url} sends is not as expected: {error}") from error
-    kept = _keep(demos)
+        raise BadInput(
+            f"the download from {published.url} is not as expected: {error}"
+        ) from error
+    file = _save(demos)
     part.unlink(missing_ok=True)
-    return kept
+    return file
 
 
-def _check_digest(demos: Demos, task: Task) -> None:
+def _checked(demos: Demos, task: Task) -> Demos:
+    """Refuses demonstrations whose digest differs from the published one."""
     published = task.sources.get(demos.source)
     if published and published.digest not in (None, demos.digest):
         raise BadInput(
@@ -183,157 +193,18 @@ def _check_digest(demos: Demos, task: Task) -> None:
             f"{task.name}: their digest is {demos.digest[:12]}, and not "
             f"{str(published.digest)[:12]}"
         )
+    return demos
 
 
-def _keep(demos: Demos) -> Path:
-    """Saves demonstrations where they are looked for."""
+def _save(demos: Demos) -> Path:
+    """Saves demonstrations where `find` looks for them."""
     target = demos_path(demos.task, demos.source)
     hdf5.save(demos, target)
     return target
 
 
 def _source_name(task: Task, source: str | None) -> str:
-    """The name of a source, which the task need not know: files bring their own."""
+    """The source itself, which a file may bring along, or the task's default."""
     if not (source or task.default_source):
         raise BadInput(f"task {task.name!r} has no demonstrations")
     return source or task.default_source
-
-
-def _through_client(published: DemoSource, source: str) -> Path:
-    """What is published where a library knows how to get it."""
-    if published.minari:
-        return _through_minari(published.minari, source)
-    assert published.hub
-    return _from_hub(*published.hub, source)
-
-
-def _from_hub(repository: str, name: str, source: str) -> Path:
-    """A file of a dataset on the Hugging Face hub; it goes on where it stopped.
-
-    Raises:
-        BadInput: When huggingface_hub is not installed, or cannot get it.
-    """
-    what = f"{name} of {repository} on the Hugging Face hub"
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise BadInput(
-            f"{what} needs a client: pip install huggingface_hub, or get the file "
-            f"elsewhere and name it with `dp-bench demos TASK --source {source} --from "
-            f"PATH`"
-        ) from error
-    print(f"Asking the Hugging Face hub for {name}", file=sys.stderr, flush=True)
-    logging.disable(logging.WARNING)  # else the client tells of every try
-    try:
-        found = huggingface_hub.hf_hub_download(repository, name, repo_type="dataset")
-    except Exception as error:  # of whichever client fetches it
-        raise _unreachable(what, error, f" --source {source}") from error
-    finally:
-        logging.disable(logging.NOTSET)
-    return Path(found)
-
-
-def _through_minari(dataset: str, source: str) -> Path:
-    """The folder of a dataset among the user's own of Minari, fetched if need be.
-
-    Raises:
-        BadInput: When minari is not installed, or cannot get it.
-    """
-    try:
-        import minari
-        from minari.storage.datasets_root_dir import get_dataset_path
-    except ImportError as error:
-        raise BadInput(
-            f"{dataset} is published through Minari: pip install 'minari[hf]', or get "
-            f"the file elsewhere and name it with `dp-bench demos TASK --source "
-            f"{source} --from PATH`"
-        ) from error
-    folder = Path(get_dataset_path(dataset))
-    if (folder / "data" / "main_data.hdf5").is_file():
-        return folder
-    print(f"Asking Minari for {dataset}", file=sys.stderr, flush=True)
-    logging.disable(logging.WARNING)  # else the client tells of every try
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            minari.download_dataset(dataset, force_download=True)  # parts may be there
-    except Exception as error:  # of whichever client fetches it
-        what = f"{dataset} through Minari"
-        raise _unreachable(what, error, f" --source {source}") from error
-    finally:
-        logging.disable(logging.NOTSET)
-    return folder
-
-
-def _download(url: str, part: Path, what: str) -> None:
-    """Downloads to `part`, going on where an earlier try stopped.
-
-    Raises:
-        BadInput: When the network or the disk fails; `part` keeps what has come.
-    """
-    have = part.stat().st_size if part.is_file() else 0
-    try:
-        response = _open(url, have)
-    except urllib.error.HTTPError as error:
-        gone = error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-        if not (have and gone):
-            raise _unreachable(url, error) from error
-        part.unlink(missing_ok=True)
-        _download(url, part, what)
-        return
-    except (OSError, http.client.HTTPException) as error:
-        raise _unreachable(url, error) from error
-    with response:
-        start = _range_start(response)
-        if start > have:
-            raise _unreachable(url, f"asked from byte {have}, it sent from {start}")
-        have = start  # 0 where the server ignores the wish for a range
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else 0
-        done = have
-        try:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("r+b" if have else "wb") as file:
-                file.truncate(have)
-                file.seek(have)
-                with progress.bar(f"{what} [bytes]", total, done=have) as bar:
-                    while block := _receive(response, url):
-                        file.write(block)
-                        done += len(block)
-                        bar.advance(len(block))
-        except OSError as error:
-            raise BadInput(f"cannot write {part}: {error.strerror or error}") from error
-    if done < total:
-        raise _unreachable(url, f"it ended after {done} of {total} bytes")
-
-
-def _open(url: str, start: int) -> Any:
-    headers = {"User-Agent": "dp-bench"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    request = urllib.request.Request(url, headers=headers)
-    return urllib.request.urlopen(request, timeout=TIMEOUT)
-
-
-def _receive(response: Any, url: str) -> bytes:
-    try:
-        return response.read(BLOCK)
-    except (OSError, http.client.HTTPException) as error:
-        raise _unreachable(url, error) from error
-
-
-def _range_start(response: Any) -> int:
-    """First byte that a response holds."""
-    if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-        return 0
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else 0
-
-
-def _unreachable(url: str, reason: object, option: str = "") -> BadInput:
-    reason = " ".join(str(getattr(reason, "reason", "") or reason).split())
-    return BadInput(
-        f"the download of {url} failed ({reason or 'no answer'}): try again, or get "
-        f"the file elsewhere and name it: `DEMOS=PATH` with make, `--demos PATH"
-        f"{option}` to train and compare, or `dp-bench demos TASK{option} --from PATH` "
-        f"to keep it"
-    )

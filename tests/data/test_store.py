@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -191,11 +192,25 @@ def test_the_error_about_missing_demonstrations_names_the_command_that_gets_them
         store.load_demos("pusht", "humann")
 
 
-def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="names the folders of Linux")
+def test_the_folder_stays_where_earlier_versions_put_it(monkeypatch, tmp_path):
     monkeypatch.delenv("DP_BENCH_DATA")
-    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert store.data_folder() == tmp_path / "cache" / "dp-bench" / "demos"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert store.data_folder() == tmp_path / "home" / ".cache" / "dp-bench" / "demos"
+    monkeypatch.setenv("DP_BENCH_DATA", "~/data")
+    assert store.data_folder() == tmp_path / "home" / "data"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names the folders of Linux")
+def test_demonstrations_in_the_cache_folder_are_found_from_another_folder(
+    monkeypatch, tmp_path
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.data_folder() == tmp_path / "dp-bench" / "demos"
+    save(some_demos(), tmp_path / "dp-bench" / "demos" / "pusht-human.hdf5")
+    assert store.load_demos("pusht").digest == some_demos().digest
 
 
 def test_an_error_of_the_hub_becomes_one_line_with_a_remedy(tmp_path, monkeypatch):
