@@ -91,7 +91,7 @@ TASKS = {
             max_steps=350,
             score="dp_bench.envs.scores:different_rewards",
             controls=("velocity", "position"),
-            actions_as={"position": "dp_bench.envs.block_push.env:targets"},
+            actions_as={"position": "dp_bench.envs.block_push.demos:targets"},
             sources={
                 "scripted": DemoSource(
                     about="1000 starts played by a script, made here in a minute",
@@ -100,7 +100,7 @@ TASKS = {
                 ),
                 "published": DemoSource(
                     about="1000 episodes of the published simulator, as .npz",
-                    convert="dp_bench.envs.block_push.env:demos_from_published",
+                    convert="dp_bench.envs.block_push.demos:demos_from_published",
                     arrays=("obs", "action"),
                 ),
             },
@@ -159,7 +159,7 @@ TASKS = {
             score="dp_bench.envs.scores:best_reward",
             obs_kinds=("keypoints", "state", "image"),
             controls=("position", "velocity"),
-            actions_as={"velocity": "dp_bench.envs.push_t.env:displacements"},
+            actions_as={"velocity": "dp_bench.envs.push_t.demos:displacements"},
             variants={
                 "default": {"legacy": False},
                 "legacy": {"legacy": True},
@@ -169,7 +169,7 @@ TASKS = {
                     about="206 human episodes, 25,650 steps (31 MB, MIT licence)",
                     url="https://diffusion-policy.cs.columbia.edu/data/training/pusht.zip",
                     digest="07d28df33db0c6bbbad3dd2e37278962b301e6311f6f91b4266711d0472a9a62",
-                    convert="dp_bench.envs.push_t.env:demos_from_replay",
+                    convert="dp_bench.envs.push_t.demos:demos_from_replay",
                     arrays=("action", "state", "keypoint"),
                 ),
             },
@@ -183,8 +183,8 @@ TASKS = {
             fork=Fork(
                 start=(178.0, 334.0, 320.0, 192.0, math.pi / 4),
                 steps=40,
-                judge="dp_bench.envs.push_t.env:way_round",
-                scene="dp_bench.envs.push_t.env:outlines",
+                judge="dp_bench.envs.push_t.fork:way_round",
+                scene="dp_bench.envs.push_t.fork:outlines",
                 unit="px",
                 downwards=True,
             ),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 import gymnasium as gym
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
     from dp_bench.util.types import Info
 
+ASSETS = Path(__file__).parent / "assets"  # scenes of MuJoCo
 RENDER_MODES = ["rgb_array", "human"]
 
 # One array, or an image for each camera beside the numbers of the robot.
-Observation: TypeAlias = np.ndarray | dict[str, np.ndarray]
+Observation: TypeAlias = np.ndarray | Mapping[str, np.ndarray]
 ObsT = TypeVar("ObsT")
 
 
@@ -107,8 +109,12 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         if seed is not None and not 0 <= seed < 2**32:
             raise BadInput(f"seed {seed} must be in [0, 2**32 - 1]")
         options = options or {}
-        for option in options:
-            check_choice(self._name, "reset option", option, self.reset_options)
+        unknown = set(options) - set(self.reset_options)
+        if unknown:
+            raise BadInput(
+                f"{self._name} has no reset option {min(unknown)!r}; it has "
+                f"{', '.join(map(repr, self.reset_options))}"
+            )
         super().reset(seed=seed)
         return options
 

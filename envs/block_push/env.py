@@ -4,70 +4,79 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 
 from .. import opengl
-from ..checks import check_choice, check_reset
-from ..viewer import Window, check_render_mode, rendered
+from ..base import ASSETS, RENDER_MODES, TaskEnv, finite_vector
+from .geometry import (
+    AIM,
+    BLOCK,
+    CONTROL_RATE,
+    ENTERED,
+    HISTORY,
+    PLACES,
+    POSE,
+    PUSHER,
+    PUSHER_RADIUS,
+    PUSHER_START,
+    SOLVED,
+    SPEED,
+    STATE_SIZE,
+    X_LIMITS,
+    Y_LIMITS,
+    distance_to_way,
+    in_target,
+    share_of_way,
+    start,
+)
 
 with opengl.loading("BlockPush", "MuJoCo", "'mujoco>=3.3,<3.9'"):
     import mujoco
 
-CONTROL_RATE = 10  # policy steps per second [Hz]
+    from .camera import BlockPushCamera
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from dp_bench.util.types import Info
+
 PHYSICS_RATE = 150  # simulation steps per second [Hz]
-X_LIMITS = (0.15, 0.7)  # where the pusher's target can be [m]
-Y_LIMITS = (-0.5, 0.5)
-PUSHER_START = (0.3, -0.4)  # [m]
 LARGEST_DISPLACEMENT = 0.1  # of the pusher's target, in one step and direction [m]
-BLOCK = 0.04  # edge of a block [m]
-BLOCK_MASS = 0.01  # [kg]
-GRAVITY = 9.8  # [m/s^2]
-FRICTION = 1.0  # of blocks with the table, the pusher and each other
-TARGET_RADIUS = 0.05  # a block is in a target when its centre is nearer than this [m]
-ENTERED, SOLVED = 0.49, 0.51  # rewards
-LARGEST_STEP = 0.01  # how far a pushed block comes in a step, rather more [m]
-
-# Fitted to demonstrations of the published simulator; see the differences below.
-PUSHER_RADIUS = 0.006  # [m]
-LAG = 3.1  # a pusher at d from its target is LAG d^2 short of it a step later [1/m]
-SPIN = 1.2  # how fast the pusher turns about its own axis [rad/s]
-TURNING_RADIUS = 0.038  # lever arm of friction with the table against turning [m]
-
+SPIN = 1.2  # speed of the pusher about its own axis, fitted as LAG is [rad/s]
 TOUCH = BLOCK / math.sqrt(2) + PUSHER_RADIUS  # no contact beyond this distance [m]
 AT_REST = 1e-5  # a block slower than this stops [m/s, rad/s]
-SOFTNESS = 2 / PHYSICS_RATE  # time in which contacts part again [s]
-STATE_SIZE = 26
-POSE, PUSHER, AIM, PLACES = slice(0, 6), slice(6, 8), slice(8, 10), slice(10, 16)
-SPEED, HISTORY = slice(16, 22), slice(22, 26)
 STRAY = 1.0  # no block is pushed further than this, in x or y [m]
 
 CONTROLS = ("velocity", "position")
-WIDTH, HEIGHT = 640, 448  # of pictures [px]
 
 
-class BlockPush(gym.Env[np.ndarray, np.ndarray]):
+class BlockPush(TaskEnv[np.ndarray]):
     """A thin vertical pusher brings two blocks on a table into two targets.
 
     Any block may go into any target, and either block may go first: four orders are
     equally good, and demonstrations contain them all.
 
     ## Action
-    `control="velocity"`: how far the pusher's target moves, `(2,)`: x, y in
-    [-0.1, 0.1] m.
+    `control="velocity"`, float32 `(2,)`:
 
-    `control="position"`: where the pusher's target is, `(2,)`: x in [0.15, 0.7] and y
-    in [-0.5, 0.5] m.
+    | index  | meaning                           | range                            |
+    |--------|-----------------------------------|----------------------------------|
+    | 0, 1   | displacement of the target x, y   | [-0.1, 0.1] m                    |
 
-    Targets beyond the workspace, x in [0.15, 0.7] and y in [-0.5, 0.5] m, are moved to
-    its edge. In the 0.1 s of a step the pusher moves at constant speed. From a target
-    at distance d it is then 3.1 d^2 away [m]: 3 mm when it had 30 mm to go. From 0.16 m
+    `control="position"`, float32 `(2,)`:
+
+    | index  | meaning                           | range                            |
+    |--------|-----------------------------------|----------------------------------|
+    | 0, 1   | target of the pusher x, y         | x [0.15, 0.7], y [-0.5, 0.5] m   |
+
+    The environment moves targets outside these ranges to the edge of the workspace. In
+    the 0.1 s of a step the pusher moves towards its target at constant speed. It starts
+    at a distance d and stops 3.1 d^2 [m] short: 3 mm if it had 30 mm to go. From 0.16 m
     on it moves at its highest speed, 0.8 m/s.
 
     ## Observation
@@ -86,33 +95,32 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
     | 13, 14 | second target x, y   | x [0.15, 0.7], y [-0.5, 0.5] m   |
     | 15     | second target yaw    | [0, pi] rad                      |
 
-    Half a turn leaves a block as it was: yaws are given modulo pi.
+    A block looks the same after half a turn, so yaws are modulo pi.
 
     ## Reward
-    0.49 whenever a block is in a target in which it has not been before, a block being
-    in a target when its centre is nearer than 0.05 m; and 0.51, instead, as soon as the
-    blocks are in different targets. The score of an episode is the sum of the different
-    rewards it got, at most 1: 0.49 for one block, 1 for both.
+    0.49 for each block that enters a target for the first time; 0.51 instead as soon as
+    the blocks are in different targets. A block is in a target if its centre is closer
+    than 0.05 m. The score of an episode is the sum of its different rewards, at most 1:
+    0.49 for one block, 1 for both.
 
     ## Start, end
-    `reset(seed=s)` draws the start that the published simulator draws for seed s: for
-    999 of the 1000 seeds that its demonstrations have, it is the start they have. The
-    pusher is at (0.3, -0.4). Blocks have x in [0.3, 0.5] and differ in it by more than
-    0.1, y in [-0.35, -0.05] and yaw in [1, pi]; targets are near (0.28, 0.2) and
-    (0.52, 0.2), which of them is the first being drawn too. Resets without a seed go on
-    drawing from the environment's own generator. `reset(options={"state": state})`
-    goes on from a state, `(26,)`.
+    `reset(seed=s)` draws the start that the published simulator draws for seed s. In
+    999 of its 1000 demonstrations the start is the same; the simulator drew the other
+    one again. The pusher is at (0.3, -0.4). Blocks have x in [0.3, 0.5], at least 0.1
+    apart, y in [-0.35, -0.05] and yaw in [1, pi]. The targets are near (0.28, 0.2) and
+    (0.52, 0.2), in random order. `reset()` draws the next start from the environment's
+    own generator. `reset(options={"state": state})` starts from a state, `(26,)`.
 
-    The episode terminates when the blocks are in different targets; registration cuts
+    The episode terminates when the blocks are in different targets. Registration cuts
     it off after 350 steps.
 
     `info` holds
     - `in_target`: whether block i is in target j, `(2, 2)`, bool;
     - `entered`: whether it has been there since the start, `(2, 2)`, bool;
     - `success`: whether the blocks are in different targets;
-    - `state`: what the rest of the episode depends on, float64 `(26,)`: the 16 numbers
-      of the observation; x, y and yaw velocity of each block [m/s, rad/s]; `entered`,
-      row by row, as 0 and 1.
+    - `state`: float64 `(26,)`, all that the rest of the episode depends on: the 16
+      numbers of the observation; x, y and yaw velocity of each block [m/s, rad/s];
+      `entered`, row by row, as 0 and 1.
 
     ## Arguments
     - `obs`: "state".
@@ -121,27 +129,31 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
       needs OpenGL and pygame).
 
     ## Differences from the environment of Florence et al. (2021) and Chi et al. (2023)
-    It is another simulator, MuJoCo and not PyBullet, so its numbers are not theirs.
+    The simulator is MuJoCo instead of PyBullet, so scores do not compare with published
+    ones.
 
-    - The pusher is not the tip of an arm. It lags behind its target as the tip of their
-      xArm does on the average; there, the lag depends on the posture too, by 1 mm.
-    - It turns about its own axis, at a speed fitted to their demonstrations: blocks
-      slip along the tip and turn clockwise there, 0.02 rad a step, whichever way they
-      are pushed. This is why a demonstrator has to turn a block anew now and then.
+    - The pusher is not the tip of an arm. It lags behind its target as far as the tip
+      of their xArm does on average. There the lag also depends on the posture, by 1 mm.
+    - The pusher turns about its own axis, at a speed fitted to their demonstrations.
+      There, blocks slip along the tip and turn clockwise by 0.02 rad a step, whichever
+      way they are pushed. A demonstrator therefore has to turn a block again now and
+      then.
     - Blocks slide and turn on the table and do not tip. Friction with the table acts at
       one point below the centre, as a force and as a torque with a fitted lever arm.
-    - A block comes to rest, exactly, when nothing moves it.
-    - Observations are one float32 array and not a dictionary of float64 arrays.
-    - NaN and infinity are refused.
+    - A block comes to rest exactly as soon as nothing moves it.
+    - Observations are one float32 array instead of a dictionary of float64 arrays.
+    - The environment refuses NaN and infinity in actions.
 
     ## Versions
     v0: first version.
     """
 
     metadata = {  # noqa: RUF012 (Gymnasium wants a dictionary)
-        "render_modes": ["rgb_array", "human"],
+        "render_modes": RENDER_MODES,
         "render_fps": CONTROL_RATE,
     }
+    offered_controls = CONTROLS
+    action_holds = "x, y"
 
     _blocks: tuple[float, ...]  # x, y, yaw of each [m, rad]
     _speeds: tuple[float, ...]  # x, y and yaw velocity of each [m/s, rad/s]
@@ -155,46 +167,38 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
         control: str = "velocity",
         render_mode: str | None = None,
     ) -> None:
-        check_choice("BlockPush", "observation", obs, ("state",))
-        check_choice("BlockPush", "control mode", control, CONTROLS)
-        check_render_mode("BlockPush", render_mode, self.metadata["render_modes"])
-        self.control, self.render_mode = control, render_mode
+        super().__init__(obs, control, render_mode)
         self.action_space = _action_space(control)
         self.observation_space = _observation_space()
-        self._model, self._height = _physics()
+        self._model, self._height = physics()
         self._data = mujoco.MjData(self._model)
-        self._camera: Camera | None = None
-        self._window = Window("BlockPush", CONTROL_RATE)
-        self._take(start(np.random.RandomState(0)))
+        self._camera = BlockPushCamera()
+        self._set_state(start(np.random.RandomState(0)))
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+        self, *, seed: int | None = None, options: Info | None = None
+    ) -> tuple[np.ndarray, Info]:
         """Starts an episode from a drawn or a given state.
 
         Args:
-            seed: Which start; None for a new one.
+            seed: Seed of the start; None draws the next one.
             options: `{"state": (26,)}` for a given state.
 
         Raises:
             BadInput: When the seed or the state cannot be used.
         """
-        check_reset("BlockPush", seed, options)
-        super().reset(seed=seed)
-        if options and options.get("state") is not None:
-            state = _checked_state(options["state"])
+        given = self._begin_episode(seed, options).get("state")
+        if given is not None:
+            state = _checked_state(given)
         elif seed is not None:
-            state = start(np.random.RandomState(seed))  # as the reference draws
+            state = start(np.random.RandomState(seed))  # the generator of the reference
         else:
             state = start(self.np_random)
-        self._take(state)
-        if self.render_mode == "human":
-            self._window.show(self._picture())
+        self._set_state(state)
+        self._show()
         return self._observe(), self._info()
 
-    def step(
-        self, action: np.ndarray
-    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[np.ndarray, float, bool, bool, Info]:
         """Moves the pusher towards its target for a tenth of a second.
 
         Raises:
@@ -209,26 +213,25 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
                 self._entered[k] = True
                 earned += ENTERED
         solved = self._solved()
-        if self.render_mode == "human":
-            self._window.show(self._picture())
-        return (
-            self._observe(),
-            SOLVED if solved else earned,
-            solved,
-            False,
-            self._info(),
-        )
+        self._show()
+        reward = SOLVED if solved else earned
+        return self._observe(), reward, solved, False, self._info()
 
-    def _target(self, action: Any) -> tuple[float, float]:
-        """Where in the workspace an action puts the pusher's target [m]."""
-        x, y = _checked_action(action, self.action_space)
+    def close(self) -> None:
+        """Closes the viewer and the camera. The next picture opens them again."""
+        super().close()
+        self._camera.close()
+
+    def _target(self, action: ArrayLike) -> tuple[float, float]:
+        """Returns the target in the workspace that an action means [m]."""
+        x, y = self._checked_action(action).tolist()
         if self.control == "velocity":
             x, y = self._aim[0] + x, self._aim[1] + y
         (left, right), (near, far) = X_LIMITS, Y_LIMITS
         return min(max(x, left), right), min(max(y, near), far)
 
     def _move_pusher(self) -> None:
-        """Moves the pusher, and what it pushes; physics runs only if it can matter."""
+        """Moves the pusher and all that it pushes. Skips physics that moves nothing."""
         x, y = self._pusher
         dx, dy = self._aim[0] - x, self._aim[1] - y
         share = share_of_way(math.hypot(dx, dy))
@@ -241,7 +244,7 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
         ):
             vx1, vy1, turn1, vx2, vy2, turn2 = self._speeds
             data, z = self._data, self._height
-            # Everything that the physics remembers: equal states go on equally.
+            # This is all that the physics remembers, so equal states go on equally.
             data.qpos[:] = x, y, 0, x1, y1, z, yaw1, x2, y2, z, yaw2
             vx, vy = dx * CONTROL_RATE, dy * CONTROL_RATE
             data.qvel[:] = vx, vy, SPIN, vx1, vy1, 0, turn1, vx2, vy2, 0, turn2
@@ -256,7 +259,7 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
             )
         self._pusher = x + dx, y + dy
 
-    def _take(self, state: np.ndarray) -> None:
+    def _set_state(self, state: np.ndarray) -> None:
         numbers = state.tolist()
         self._blocks = tuple(numbers[POSE])
         self._pusher = tuple(numbers[PUSHER])
@@ -276,7 +279,7 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
     def _observe(self) -> np.ndarray:
         return np.array(self._observation(), np.float32)
 
-    def _info(self) -> dict[str, Any]:
+    def _info(self) -> Info:
         return {
             "in_target": np.array(self._in_target).reshape(2, 2),
             "entered": np.array(self._entered).reshape(2, 2),
@@ -284,188 +287,14 @@ class BlockPush(gym.Env[np.ndarray, np.ndarray]):
             "state": np.array((*self._observation(), *self._speeds, *self._entered)),
         }
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
-        """Draws the table, uint8 `(448, 640, 3)`; nothing is returned by a window.
-
-        Raises:
-            BadInput: When there is no OpenGL, or no display for a window.
-        """
-        return rendered(self.render_mode, self._window, self._picture)
-
     def _picture(self) -> np.ndarray:
-        if self._camera is None:
-            self._camera = Camera()
         return self._camera.picture(np.array(self._observation()))
-
-    def close(self) -> None:
-        """Closes the window and the camera, if there are any."""
-        if self._camera is not None:
-            self._camera.close()
-            self._camera = None
-        self._window.close()
-
-
-def start(rng: np.random.RandomState | np.random.Generator) -> np.ndarray:
-    """Draws a state in which an episode starts, `(26,)`.
-
-    Draws come in the order of the reference, so that its generator gives its starts.
-    """
-
-    def block() -> tuple[float, float]:
-        return 0.4 + rng.uniform(-0.1, 0.1), -0.2 + rng.uniform(-0.15, 0.15)
-
-    def block_yaw() -> float:
-        return math.pi - (math.pi - 1) * rng.random()  # the reference misses [0, 1]
-
-    def target(x: float) -> tuple[float, float]:
-        return x + rng.uniform(-0.005, 0.005), 0.2 + rng.uniform(-0.0075, 0.0075)
-
-    def target_yaw() -> float:
-        return (math.pi + rng.uniform(-math.pi / 30, math.pi / 30)) % math.pi
-
-    block_1 = *block(), block_yaw()
-    xy = block()
-    while abs(xy[0] - block_1[0]) <= 0.1:
-        xy = block()
-    block_2 = *xy, block_yaw()
-    aside = 0.12 * rng.choice([-1, 1])
-    target_1 = *target(0.4 + aside), target_yaw()
-    xy = target(0.4 - aside)
-    while abs(xy[0] - target_1[0]) <= 0.12:
-        xy = target(0.4 - aside)
-    target_2 = *xy, target_yaw()
-    drawn = *block_1, *block_2, *PUSHER_START, *PUSHER_START, *target_1, *target_2
-    return np.array([*drawn, *[0.0] * (STATE_SIZE - len(drawn))])
-
-
-def in_target(
-    blocks: tuple[float, ...], places: tuple[float, ...]
-) -> tuple[bool, bool, bool, bool]:
-    """Whether each block is in each target: first in both, then second in both.
-
-    Args:
-        blocks: x, y, yaw of each, `(6,)`.
-        places: x, y, yaw of each target, `(6,)`.
-    """
-    x1, y1, _, x2, y2, _ = blocks
-    xa, ya, _, xb, yb, _ = places
-    return (
-        math.hypot(x1 - xa, y1 - ya) < TARGET_RADIUS,
-        math.hypot(x1 - xb, y1 - yb) < TARGET_RADIUS,
-        math.hypot(x2 - xa, y2 - ya) < TARGET_RADIUS,
-        math.hypot(x2 - xb, y2 - yb) < TARGET_RADIUS,
-    )
-
-
-def share_of_way(distance: float) -> float:
-    """How much of its way the pusher comes in a step.
-
-    From `1 / (2 LAG)` on, where `distance - LAG distance^2` is largest, it moves at the
-    speed that it has there, 0.8 m/s.
-    """
-    farthest = 1 / (2 * LAG)
-    if distance > farthest:
-        return farthest / 2 / distance
-    return 1 - LAG * distance
-
-
-def distance_to_way(
-    px: float, py: float, x: float, y: float, dx: float, dy: float
-) -> float:
-    """Distance of a point p from the line between (x, y) and (x + dx, y + dy) [m]."""
-    px, py = px - x, py - y
-    squared = dx * dx + dy * dy
-    along = (px * dx + py * dy) / squared if squared else 0.0
-    along = min(max(along, 0.0), 1.0)
-    return math.hypot(px - along * dx, py - along * dy)
-
-
-def targets(demos: Demos) -> np.ndarray:
-    """Actions of demonstrations for position control: where the target moved [m].
-
-    Returns:
-        `(N, 2)`, float64, so that the recorded targets are met again.
-    """
-    moved = demos.states[:, AIM] + demos.actions
-    low, high = zip(X_LIMITS, Y_LIMITS, strict=True)
-    return np.clip(moved, low, high)
-
-
-def demos_from_published(
-    arrays: dict[str, np.ndarray], episode_ends: np.ndarray
-) -> Demos:
-    """Demonstrations of the published simulator: what was seen and done there.
-
-    States are what was seen, at rest, with what was entered so far; the reward of a
-    step is what its outcome shows. What the last step of an episode led to was not
-    recorded: it is taken to have solved the task where one block was in already and
-    neither was further from a target of its own than one more step can bring it.
-
-    Args:
-        arrays: `obs` `(N, 16)` and `action` `(N, 2)`, of velocity control.
-        episode_ends: `(E,)`.
-
-    Returns:
-        Demonstrations of source "published"; the score of an episode is 0, 0.49 or 1.
-
-    Raises:
-        BadInput: When an array has another shape.
-    """
-    rows = int(episode_ends[-1])
-    for name, shape in (("obs", (rows, 16)), ("action", (rows, 2))):
-        if arrays[name].shape != shape:
-            raise BadInput(
-                f"array {name!r} of BlockPush demonstrations has shape "
-                f"{arrays[name].shape}, and must have {shape}"
-            )
-    obs = np.asarray(arrays["obs"], np.float32)
-    states = np.zeros((rows, STATE_SIZE))
-    states[:, :16] = obs
-    rewards = np.zeros(rows, np.float32)
-    scores = []
-    for begin, end in zip([0, *episode_ends[:-1]], episode_ends, strict=True):
-        entered = np.zeros(4, bool)
-        for row in range(begin, end):
-            inside = in_target(
-                tuple(obs[row, POSE].tolist()), tuple(obs[row, PLACES].tolist())
-            )
-            new = np.array(inside) & ~entered
-            entered |= new
-            states[row, HISTORY] = entered
-            if row > begin:
-                rewards[row - 1] = ENTERED * new.sum()
-        blocks, places = obs[end - 1, POSE], obs[end - 1, PLACES]
-        one_in = entered.any()
-        nearly = min(
-            max(_apart(blocks, places, 0, k), _apart(blocks, places, 1, 1 - k))
-            for k in (0, 1)
-        )
-        if one_in and nearly < TARGET_RADIUS + LARGEST_STEP:
-            rewards[end - 1] = SOLVED
-        scores.append(min(float(np.unique(rewards[begin:end]).sum()), 1.0))
-    return Demos(
-        task="blockpush",
-        source="published",
-        obs={"state": obs},
-        actions=np.asarray(arrays["action"], np.float32),
-        states=states,
-        rewards=rewards,
-        scores=np.array(scores),
-        episode_ends=np.asarray(episode_ends, np.int64),
-        env_kwargs={"obs": "state", "control": "velocity"},
-    )
-
-
-def _apart(blocks: np.ndarray, places: np.ndarray, block: int, place: int) -> float:
-    """Distance of a block from a target [m]."""
-    of_block, of_place = blocks.reshape(2, 3)[block], places.reshape(2, 3)[place]
-    return math.dist(of_block[:2], of_place[:2])
 
 
 @functools.cache
-def _physics() -> tuple[mujoco.MjModel, float]:
-    """The table as MuJoCo simulates it, and the height at which a block rests [m]."""
-    model = mujoco.MjModel.from_xml_string(_physics_xml())
+def physics() -> tuple[mujoco.MjModel, float]:
+    """Returns the simulated table, and the height of a resting block [m]."""
+    model = mujoco.MjModel.from_xml_path(str(ASSETS / "block_push.xml"))
     data = mujoco.MjData(model)
     x, y = PUSHER_START
     data.qpos[:] = x, y, 0, x + 0.2, y, 0, 0, x + 0.2, y + 0.2, 0, 0
@@ -473,169 +302,8 @@ def _physics() -> tuple[mujoco.MjModel, float]:
     return model, float(data.qpos[5])
 
 
-def _physics_xml() -> str:
-    """Pusher, table and blocks, without anything to look at.
-
-    A block can move along x, y and z and turn about z. It stands on one point below its
-    centre, whose friction has a torque. The pusher touches blocks at the height of
-    their centres, where a ball does what a cylinder does, and costs less. It is so
-    heavy that no block slows it down; the tolerance of the solver, which is relative to
-    the mean inertia, is kept to that of the blocks.
-    """
-    half, foot = BLOCK / 2, BLOCK / 8
-    inertia = BLOCK_MASS * BLOCK**2 / 6
-    slides = "".join(
-        f'<joint type="slide" axis="{axis}"/>' for axis in ("1 0 0", "0 1 0", "0 0 1")
-    )
-    blocks = "".join(
-        f"""
-        <body pos="0 0 {half}">
-          {slides}
-          <joint type="hinge" axis="0 0 1"/>
-          <inertial pos="0 0 0" mass="{BLOCK_MASS}"
-                    diaginertia="{inertia} {inertia} {inertia}"/>
-          <geom name="block {k}" type="box" size="{half} {half} {half}"/>
-          <geom name="foot {k}" type="sphere" size="{foot}" pos="0 0 {foot - half}"/>
-        </body>"""
-        for k in (1, 2)
-    )
-
-    def pair(one: str, other: str, turning: float | None = None) -> str:
-        axes = 3 if turning is None else 4
-        friction = f"{FRICTION} {FRICTION} {turning or 0} 0 0"
-        return (
-            f'<pair geom1="{one}" geom2="{other}" condim="{axes}" '
-            f'friction="{friction}" solref="{SOFTNESS} 1"/>'
-        )
-
-    return f"""
-    <mujoco>
-      <option timestep="{1 / PHYSICS_RATE}" gravity="0 0 {-GRAVITY}" cone="elliptic"
-              solver="CG" tolerance="1e-6">
-        <flag island="disable"/>
-      </option>
-      <statistic meaninertia="{BLOCK_MASS / 10}"/>
-      <default>
-        <geom contype="0" conaffinity="0"/>
-      </default>
-      <worldbody>
-        <geom name="table" type="plane" size="1 1 1"/>
-        <body pos="0 0 {half}">
-          <joint type="slide" axis="1 0 0"/>
-          <joint type="slide" axis="0 1 0"/>
-          <joint type="hinge" axis="0 0 1"/>
-          <inertial pos="0 0 0" mass="1000" diaginertia="1 1 1"/>
-          <geom name="pusher" type="sphere" size="{PUSHER_RADIUS}"/>
-        </body>
-        {blocks}
-      </worldbody>
-      <contact>
-        {pair("table", "foot 1", TURNING_RADIUS)}
-        {pair("table", "foot 2", TURNING_RADIUS)}
-        {pair("pusher", "block 1")}
-        {pair("pusher", "block 2")}
-        {pair("block 1", "block 2")}
-      </contact>
-    </mujoco>"""
-
-
-class Camera:
-    """Draws states; keeps the OpenGL context that it takes.
-
-    Raises:
-        BadInput: When there is no OpenGL.
-    """
-
-    def __init__(self) -> None:
-        self._model = mujoco.MjModel.from_xml_string(_scene_xml())
-        self._data = mujoco.MjData(self._model)
-        self._renderer = opengl.renderer("BlockPush", self._model, HEIGHT, WIDTH)
-
-    def picture(self, observation: np.ndarray) -> np.ndarray:
-        """Draws a state, uint8 `(448, 640, 3)`, from its first 16 numbers."""
-        data = self._data
-        poses = np.zeros((5, 3))  # x, y, yaw of blocks, targets and pusher
-        poses[:2] = observation[POSE].reshape(2, 3)
-        poses[2:4] = observation[PLACES].reshape(2, 3)
-        poses[4, :2] = observation[PUSHER]
-        data.mocap_pos[:, :2] = poses[:, :2]
-        data.mocap_quat[:, 0] = np.cos(poses[:, 2] / 2)
-        data.mocap_quat[:, 3] = np.sin(poses[:, 2] / 2)
-        mujoco.mj_forward(self._model, data)
-        self._renderer.update_scene(data, camera="above")
-        return np.array(self._renderer.render())
-
-    def close(self) -> None:
-        """Gives the OpenGL context back."""
-        self._renderer.close()
-
-
-def _scene_xml() -> str:
-    """The table to look at: five bodies that are put where they are, and no physics."""
-    half = BLOCK / 2
-    edge, line, low = TARGET_RADIUS, 0.003, 0.0005
-    blocks = "".join(
-        f"""
-        <body mocap="true" pos="0 0 {half}">
-          <geom type="box" size="{half} {half} {half}" material="block {k}"/>
-        </body>"""
-        for k in (1, 2)
-    )
-    outline = "".join(
-        f'<geom type="box" size="{sx} {sy} {low}" pos="{x} {y} 0" material="line"/>'
-        for x, y, sx, sy in (
-            (-edge, 0, line, edge + line),
-            (edge, 0, line, edge + line),
-            (0, -edge, edge - line, line),
-            (0, edge, edge - line, line),
-        )
-    )
-    place = f"""
-        <body mocap="true" pos="0 0 {low}">
-          <geom type="box" size="{edge} {edge} {low / 2}" material="place"/>
-          {outline}
-        </body>"""
-    (left, right), (near, far) = X_LIMITS, Y_LIMITS
-    return f"""
-    <mujoco>
-      <visual>
-        <global offwidth="{WIDTH}" offheight="{HEIGHT}"/>
-        <quality shadowsize="4096" offsamples="8"/>
-        <headlight ambient="0.42 0.42 0.42" diffuse="0.14 0.14 0.14" specular="0 0 0"/>
-        <map znear="0.05" zfar="20"/>
-      </visual>
-      <asset>
-        <texture name="sky" type="skybox" builtin="gradient" width="64" height="384"
-                 rgb1="0.93 0.94 0.96" rgb2="0.80 0.83 0.88"/>
-        <material name="table" rgba="0.93 0.90 0.85 1" specular="0.1"/>
-        <material name="workspace" rgba="0.97 0.95 0.92 1" specular="0.1"/>
-        <material name="place" rgba="0.72 0.90 0.72 1" specular="0"/>
-        <material name="line" rgba="0.24 0.56 0.34 1" specular="0"/>
-        <material name="block 1" rgba="0.93 0.36 0.27 1" specular="0.2"/>
-        <material name="block 2" rgba="0.25 0.48 0.90 1" specular="0.2"/>
-        <material name="pusher" rgba="0.22 0.24 0.28 1" specular="0.4"/>
-      </asset>
-      <worldbody>
-        <light pos="0.8 -0.6 1.6" dir="-0.25 0.45 -1" directional="true"
-               diffuse="0.52 0.52 0.5" specular="0.1 0.1 0.1"/>
-        <camera name="above" pos="1.08 0 1.1" xyaxes="0 1 0 -0.86 0 0.5" fovy="35.5"/>
-        <geom type="box" size="0.45 0.62 0.02" pos="0.425 0 -0.0215" material="table"/>
-        <geom type="box" size="{(right - left) / 2} {(far - near) / 2} 0.0015"
-              pos="{(right + left) / 2} {(far + near) / 2} -0.0015"
-              material="workspace"/>
-        {blocks}
-        {place}
-        {place}
-        <body mocap="true" pos="0 0 0.045">
-          <geom type="cylinder" size="{PUSHER_RADIUS} 0.04" material="pusher"/>
-          <geom type="cylinder" size="0.010 0.010" pos="0 0 0.05" material="pusher"/>
-        </body>
-      </worldbody>
-    </mujoco>"""
-
-
 def _stopped(vx: float, vy: float, turn: float) -> tuple[float, float, float]:
-    """The velocities of a block, or none if it hardly moves."""
+    """Returns the velocities of a block, or zeros if it hardly moves."""
     if max(abs(vx), abs(vy), abs(turn)) < AT_REST:
         return 0.0, 0.0, 0.0
     return vx, vy, turn
@@ -657,38 +325,16 @@ def _observation_space() -> spaces.Box:
     return spaces.Box(limits[:, 0], limits[:, 1], dtype=np.float32)
 
 
-def _checked_action(action: Any, space: Any) -> tuple[float, float]:
-    values = np.asarray(action, np.float64)
-    if values.shape != (2,):
-        raise BadInput(
-            f"action {action!r} must hold x, y: shape (2,), not {values.shape}"
-        )
-    x, y = values.tolist()
-    if not (math.isfinite(x) and math.isfinite(y)):
-        raise BadInput(
-            f"action {values.tolist()} must be finite, x in "
-            f"[{space.low[0]:g}, {space.high[0]:g}] and y in "
-            f"[{space.low[1]:g}, {space.high[1]:g}]"
-        )
-    return x, y
-
-
-def _checked_state(state: Any) -> np.ndarray:
-    values = np.asarray(state, np.float64)
-    if values.shape != (STATE_SIZE,):
-        raise BadInput(
-            f"state must hold the {STATE_SIZE} numbers that info['state'] holds: "
-            f"shape ({STATE_SIZE},), not {values.shape}"
-        )
+def _checked_state(state: ArrayLike) -> np.ndarray:
+    holds = f"the {STATE_SIZE} numbers of info['state']"
+    values = finite_vector("state", state, STATE_SIZE, holds)
     space = _observation_space()
-    low, high = (
-        space.low.astype(np.float64) - 1e-6,
-        space.high.astype(np.float64) + 1e-6,
-    )
+    low = space.low.astype(np.float64) - 1e-6
+    high = space.high.astype(np.float64) + 1e-6
     seen = values[: len(low)]
-    if not (np.isfinite(values).all() and ((seen >= low) & (seen <= high)).all()):
+    if not ((seen >= low) & (seen <= high)).all():
         raise BadInput(
-            f"state {values.tolist()} must be finite, and its first {len(low)} numbers "
-            "in the ranges of the observation"
+            f"state {values.tolist()} must have its first {len(low)} numbers in the "
+            "ranges of the observation"
         )
     return values

@@ -1,4 +1,4 @@
-"""The window of every environment."""
+"""The viewer of every environment."""
 
 import sys
 
@@ -6,28 +6,28 @@ import numpy as np
 import pytest
 
 from dp_bench import registry
-from dp_bench.envs.viewer import Window
+from dp_bench.envs.viewer import Viewer
 from dp_bench.errors import BadInput
 
 
 @pytest.mark.parametrize("task", registry.tasks())
-def test_a_window_without_pygame_is_refused_with_the_remedy(task, monkeypatch):
+def test_a_viewer_without_pygame_is_refused_with_the_remedy(task, monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.raises(BadInput, match=r"pip install 'dp-bench\[human\]'"):
         registry.task(task).make_env(render_mode="human")
 
 
-def test_a_window_shows_the_picture_and_opens_again_after_it_was_closed(monkeypatch):
+def test_a_viewer_shows_the_picture_and_opens_again_after_it_was_closed(monkeypatch):
     pygame = pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     picture = np.zeros((3, 5, 3), np.uint8)
     picture[2, 4] = 10, 20, 30
-    window = Window("Pixels", rate=1000)
+    viewer = Viewer("Pixels", rate=1000)
     for _ in range(2):
-        window.show(picture)
+        viewer.show(picture)
         shown = pygame.surfarray.array3d(pygame.display.get_surface())
         np.testing.assert_array_equal(shown.swapaxes(0, 1), picture)
         assert pygame.display.get_caption()[0] == "Pixels"
-        window.close()
+        viewer.close()
         assert not pygame.display.get_init()
-    window.close()
+    viewer.close()

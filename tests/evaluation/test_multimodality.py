@@ -9,7 +9,8 @@ import pytest
 from dp_bench import registry
 from dp_bench.cli import main
 from dp_bench.data import readers
-from dp_bench.envs.push_t import env as push_t
+from dp_bench.envs.push_t import fork
+from dp_bench.envs.push_t.geometry import TABLE
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import multimodality
 from dp_bench.horizons import Horizons
@@ -60,12 +61,12 @@ AT, LEFT, RIGHT = (0, 201), (-90, 60), (90, 60)
     ],
 )
 def test_the_judge_names_the_side_and_the_commitment_of_a_path(points, verdict):
-    assert push_t.way_round(on_table(*points), FORK.start) == verdict
+    assert fork.way_round(on_table(*points), FORK.start) == verdict
 
 
 def mirrored(points):
     """Mirrors points at the line x + y = 512, the axis of the table and the outline."""
-    return push_t.TABLE - np.asarray(points)[..., ::-1]
+    return TABLE - np.asarray(points)[..., ::-1]
 
 
 def test_a_mirrored_path_gets_the_mirrored_verdict():
@@ -73,9 +74,9 @@ def test_a_mirrored_path_gets_the_mirrored_verdict():
     verdicts = set()
     for _ in range(200):
         path = on_table(AT) + rng.normal(size=(12, 2)).cumsum(axis=0) * 25
-        side, committed = push_t.way_round(path, FORK.start)
+        side, committed = fork.way_round(path, FORK.start)
         verdicts.add((side, committed))
-        assert push_t.way_round(mirrored(path), FORK.start) == (-side, committed)
+        assert fork.way_round(mirrored(path), FORK.start) == (-side, committed)
     assert len(verdicts) == 5, "both sides with and without commitment, and neither"
 
 
@@ -84,7 +85,7 @@ def test_a_mirrored_path_gets_the_mirrored_verdict():
 
 def test_left_and_right_of_the_fork_are_mirror_images():
     np.testing.assert_allclose(mirrored(FORK.start[:2]), FORK.start[:2])
-    scene = push_t.outlines(FORK.start)
+    scene = fork.outlines(FORK.start)
     for name, within in (("block", 1e-9), ("goal", 1e-9), ("table", 1.0)):
         (outline,) = scene[name]
         apart = np.abs(outline[:, None] - mirrored(outline)).max(axis=-1)
@@ -118,7 +119,7 @@ def test_demonstrations_take_both_ways(shared):
             turned = (state[4] - FORK.start[4] + np.pi) % (2 * np.pi) - np.pi
             before = v[0] > 140 and abs(u[0]) < 30 and abs(turned) < 0.6
             if before and (v < 0).any():
-                sides.append(push_t.way_round(path, state)[0])
+                sides.append(fork.way_round(path, state)[0])
                 row += 40
             row += 1
     assert len(sides) > 30

@@ -1,0 +1,52 @@
+"""Pictures of BlockPush, drawn by MuJoCo."""
+
+from __future__ import annotations
+
+import functools
+
+import mujoco
+import numpy as np
+
+from .. import opengl
+from ..base import ASSETS
+from .geometry import PLACES, POSE, PUSHER
+
+WIDTH, HEIGHT = 640, 448  # of pictures [px]
+
+
+class BlockPushCamera:
+    """Draws observations. The first picture takes an OpenGL context."""
+
+    def __init__(self) -> None:
+        self._data: mujoco.MjData | None = None
+
+    def picture(self, observation: np.ndarray) -> np.ndarray:
+        """Draws an observation, `(16,)`: uint8 `(448, 640, 3)`.
+
+        Raises:
+            BadInput: When there is no OpenGL.
+        """
+        model = scene()
+        if self._data is None:
+            self._data = mujoco.MjData(model)
+            self._camera = opengl.Camera("BlockPush", model, HEIGHT, WIDTH)
+        poses = np.zeros((5, 3))  # x, y, yaw of blocks, targets and pusher
+        poses[:2] = observation[POSE].reshape(2, 3)
+        poses[2:4] = observation[PLACES].reshape(2, 3)
+        poses[4, :2] = observation[PUSHER]
+        self._data.mocap_pos[:, :2] = poses[:, :2]
+        self._data.mocap_quat[:, 0] = np.cos(poses[:, 2] / 2)
+        self._data.mocap_quat[:, 3] = np.sin(poses[:, 2] / 2)
+        mujoco.mj_forward(model, self._data)
+        return self._camera.picture(self._data, "above")
+
+    def close(self) -> None:
+        """Gives the OpenGL context back. The next picture takes another one."""
+        if self._data is not None:
+            self._camera.close()
+
+
+@functools.cache
+def scene() -> mujoco.MjModel:
+    """Returns the table with its colours, on which bodies are placed and not moved."""
+    return mujoco.MjModel.from_xml_path(str(ASSETS / "block_push_scene.xml"))
