@@ -8,7 +8,7 @@ from dp_bench import BadInput
 from dp_bench.baselines.bet import bet_loss, nearest
 from dp_bench.baselines.ibc import infonce
 from dp_bench.baselines.lstm_gmm import Mixture
-from dp_bench.policies.interop import reference_network
+from dp_bench.policies.published import reference_network
 
 
 def load(path):
