@@ -1,9 +1,9 @@
-"""Two sets of demonstrations of a task side by side: do they look alike?
+"""Comparing two sets of demonstrations of a task, feature by feature.
 
-A task names what is compared (`Task.features`). Numbers have quantiles and the
-Kolmogorov-Smirnov distance, the largest difference of their cumulative distributions;
-choices have shares and half the sum of the differences of these. Both distances are 0
-where the sets are alike and 1 where they have nothing in common.
+A task names its features (`Task.features`). A numeric feature has quantiles and the
+Kolmogorov-Smirnov distance, the largest difference between the cumulative distributions
+of both sets. A feature of choices has shares and half the sum of their differences.
+Either distance is 0 for equal distributions and 1 for disjoint ones.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ QUANTILES = (0.05, 0.5, 0.95)
 
 
 class Feature(NamedTuple):
-    """One thing that can be measured of demonstrations.
+    """One measured property of demonstrations.
 
     Attributes:
-        title: What it is, with its unit.
-        values: One for each step or each episode that has one, `(V,)`: numbers, or the
-            number of a choice.
-        choices: Names of the choices; none for numbers.
+        title: Its name, with the unit.
+        values: Values `(V,)` of those steps or episodes that have one: numbers, or
+            indices into `choices`.
+        choices: Names of the choices; empty for a numeric feature.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Feature(NamedTuple):
     choices: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """Quantiles, or the share of each choice."""
+        """Writes three quantiles, or the share of each choice."""
         if not len(self.values):
             return "none"
         if self.choices:
@@ -45,14 +45,14 @@ class Feature(NamedTuple):
         return ", ".join(f"{q:.4g}" for q in np.quantile(self.values, QUANTILES))
 
     def shares(self) -> np.ndarray:
-        """Share of each choice, `(C,)`."""
+        """Returns the share of each choice, `(C,)`."""
         counts = np.bincount(self.values.astype(np.int64), minlength=len(self.choices))
         shares: np.ndarray = counts / max(1, counts.sum())
         return shares
 
 
 class Pair(NamedTuple):
-    """One trait of both sets, and how far apart they are, in [0, 1]."""
+    """One feature of both sets, and the distance between them, in [0, 1]."""
 
     one: Feature
     other: Feature
@@ -60,13 +60,13 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How alike two sets are.
+class DemosComparison:
+    """Two sets of demonstrations side by side.
 
     Attributes:
         task: Name of the task.
-        names: Of the sets: their sources.
-        pairs: Feature by trait.
+        names: Names of the sets, which are their sources.
+        pairs: One pair for each feature.
     """
 
     task: str
@@ -74,16 +74,16 @@ class Likeness:
     pairs: tuple[Pair, ...]
 
 
-def compare(task: Task, one: Demos, other: Demos) -> Likeness:
+def compare(task: Task, one: Demos, other: Demos) -> DemosComparison:
     """Compares two sets of demonstrations of a task.
 
     Raises:
-        BadInput: When the task names nothing to compare, or there is but one set.
+        BadInput: When both sets are the same.
     """
     if one.digest == other.digest:
         raise BadInput(
             f"both are the same demonstrations, {one.source} of {task.name}: "
-            "name others with --against"
+            f"name other demonstrations with --against"
         )
     names = one.source, other.source
     if names[0] == names[1]:
@@ -92,7 +92,7 @@ def compare(task: Task, one: Demos, other: Demos) -> Likeness:
         Pair(a, b, distance(a, b))
         for a, b in zip(_features(task, one), _features(task, other), strict=True)
     )
-    return Likeness(task.name, names, pairs)
+    return DemosComparison(task.name, names, pairs)
 
 
 def _features(task: Task, demos: Demos) -> Sequence[Feature]:
@@ -101,7 +101,7 @@ def _features(task: Task, demos: Demos) -> Sequence[Feature]:
 
 
 def distance(one: Feature, other: Feature) -> float:
-    """How far apart two features are, in [0, 1]; NaN where one has no values."""
+    """Returns the distance between two features, in [0, 1]; NaN if one is empty."""
     from scipy.stats import ks_2samp
 
     if not (len(one.values) and len(other.values)):

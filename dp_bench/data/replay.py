@@ -1,4 +1,4 @@
-"""Replaying demonstrations: do data, environment and score still fit together?"""
+"""Replaying demonstrations: do actions, environment and score still fit together?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,30 +17,35 @@ from dp_bench.errors import BadInput
 from dp_bench.task import Outcome, Task
 from dp_bench.util import progress, workers
 
-FIRST_STEPS = 20  # over which replayed states are compared with recorded ones
-WORTH_PROCESSES = 50  # episodes above which processes start faster than they cost
+if TYPE_CHECKING:
+    from dp_bench.util.types import Env, Info, JsonObject
+
+FIRST_STEPS = 20  # steps over which `deviation` compares states
+WORTH_PROCESSES = 50  # with more episodes, several processes are faster than one
 EPISODES_A_JOB = 8
-SEED = "env_seed"  # the note with the seed of an episode, where one was recorded
+SEED = "env_seed"  # name of the note that holds the seed of an episode
+
+Score = Callable[[np.ndarray, Sequence["Info"]], Outcome]
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
-    """What replaying demonstrations gave, one row per replayed episode.
+class ReplayReport:
+    """The result of a replay, one row for each replayed episode.
 
     Attributes:
         task: Name of the task.
-        source: Which demonstrations.
-        episodes: Their numbers, `(E,)`.
-        recorded: Score when recorded, `(E,)`.
-        replayed: Score when replayed, `(E,)`.
-        deviation: Largest difference between a replayed and a recorded number of the
-            state in the first 20 steps, `(E,)`, in the units of the state.
-        drift: The same in the last recorded state that was replayed, `(E,)`.
-        columns: Sub-scores of the replay that the task's table shows the mean of, each
-            `(E,)`, by their headings.
-        noted: Those of them that were recorded as notes, each `(E,)`.
-        tolerance: How far a replayed score may fall short.
-        control: What actions were converted to; None for actions as recorded.
+        source: Which demonstrations of the task.
+        episodes: Numbers of the episodes, `(E,)`.
+        recorded: Score in the recording, `(E,)`.
+        replayed: Score in the replay, `(E,)`.
+        deviation: Largest difference between replayed and recorded state over the first
+            20 steps, `(E,)`, in the units of the state.
+        drift: The same difference at the last step with a recorded state, `(E,)`.
+        columns: Sub-scores of the replay by heading, each `(E,)`: those whose mean the
+            task's table shows.
+        noted: The same sub-scores in the recording, where notes hold them.
+        tolerance: How much lower a replayed score may be than the recorded one.
+        control: Control mode of converted actions; None for actions as recorded.
     """
 
     task: str
@@ -61,7 +66,7 @@ class Report:
         return self.replayed >= self.recorded - self.tolerance
 
     def summary_lines(self, worst: int = 5) -> list[str]:
-        """The result for a person: totals, then the `worst` that fell short."""
+        """Writes the result for people: totals, then the `worst` episodes."""
         short = self.episodes[~self.reached]
         mode = f" as {self.control} actions" if self.control else ""
         lines = [
@@ -97,11 +102,11 @@ class Report:
             f"(episode {self.episodes[numbers.argmax()]})"
         )
 
-    def loss_lines(self, recorded: Report) -> list[str]:
-        """What the conversion of actions loses, against a replay of them as recorded.
+    def loss_lines(self, recorded: ReplayReport) -> list[str]:
+        """Writes what the conversion of actions cost, compared with another replay.
 
         Args:
-            recorded: The same episodes, with actions as recorded.
+            recorded: Replay of the same episodes with actions as recorded.
         """
         lost = recorded.reached & ~self.reached
         won = self.reached & ~recorded.reached
@@ -115,7 +120,7 @@ class Report:
         return [
             f"as {self.control} actions {int(lost.sum())} episodes fall short that "
             f"reach their score as recorded, and {int(won.sum())} the other way round",
-            *(f"  {what}: {one:.4g} -> {other:.4g}" for what, one, other in pairs),
+            *(f"  {title}: {one:.4g} -> {other:.4g}" for title, one, other in pairs),
         ]
 
 
@@ -127,27 +132,27 @@ def replay(
     episodes: Sequence[int] | None = None,
     num_processes: int | None = None,
     tolerance: float = 0.01,
-) -> Report:
-    """Plays recorded actions from the recorded starts, open-loop.
+) -> ReplayReport:
+    """Executes recorded actions from the recorded starts, open-loop.
 
-    Each episode is played in the environment it was recorded in, to its last action or
-    until the environment says it is over; the time limit of the task is ignored. Where
-    its seed was noted as `env_seed`, the replay meets the same noise; where it was not,
-    and its model was recorded, it is played in that.
+    An episode ends with its last action, or earlier if the environment terminates it;
+    the task's time limit does not apply. The environment has the arguments of the
+    recording. With the note `env_seed` it also repeats the noise of the episode;
+    without, it loads the recorded MuJoCo model, if any.
 
     Args:
         demos: Demonstrations of `task`.
         task: Gives the environment and the score.
-        control: What actions are converted to before they are played; None to play them
-            as recorded.
-        episodes: Which episodes; None for all.
-        num_processes: 1 to play in this process; None for as many as cores when there
-            are more than 50 episodes. A script that asks for more than one needs the
-            `if __name__ == "__main__"` of every program that starts processes.
-        tolerance: How far a replayed score may fall short.
+        control: Control mode to convert the actions to; None to execute them as
+            recorded.
+        episodes: Numbers of the episodes; None for all.
+        num_processes: 1 to replay in this process; None for one process a core if there
+            are more than 50 episodes. A script that asks for several processes needs
+            `if __name__ == "__main__":`.
+        tolerance: How much lower a replayed score may be than the recorded one.
 
     Raises:
-        BadInput: When an episode does not exist, or there is none to replay, or actions
+        BadInput: When an episode does not exist, `episodes` is empty, or the actions
             cannot be converted.
     """
     numbers = np.arange(demos.num_episodes) if episodes is None else np.array(episodes)
@@ -158,41 +163,47 @@ def replay(
         num_processes = (os.cpu_count() or 1) if many else 1
     actions = actions_of(task, demos, control)
     env_kwargs = demos.env_kwargs | ({"control": control} if control else {})
-    seeds = demos.notes.get(SEED, np.full(demos.num_episodes, None))
-    jobs = []
-    for first in range(0, len(numbers), EPISODES_A_JOB):
-        spans = [demos.episode(int(k)) for k in numbers[first : first + EPISODES_A_JOB]]
-        jobs.append(
-            [
-                _tape(demos, actions[rows], int(k), seeds[int(k)])
-                for k, rows in zip(numbers[first:], spans, strict=False)
-            ]
-        )
-    found: list[_Played] = []
+    recorded = [_recorded(demos, actions, int(k)) for k in numbers]
+    jobs = [
+        recorded[first : first + EPISODES_A_JOB]
+        for first in range(0, len(recorded), EPISODES_A_JOB)
+    ]
+    replayed: list[_Replayed] = []
     with progress.bar(f"replay {task.name}", len(numbers)) as bar:
         for results in workers.in_order(
-            functools.partial(_Player, task, env_kwargs),
-            _Player.play,
+            functools.partial(_Replayer, task, env_kwargs),
+            _Replayer.replay,
             jobs,
             processes=num_processes,
             tell=bar.advance,
         ):
-            found += results
+            replayed += results
+    return _report(demos, task, numbers, replayed, tolerance, control)
+
+
+def _report(
+    demos: Demos,
+    task: Task,
+    episodes: np.ndarray,
+    replayed: Sequence[_Replayed],
+    tolerance: float,
+    control: str | None,
+) -> ReplayReport:
     columns = {c.key: c.title for c in task.columns if c.statistic == "mean"}
-    return Report(
+    return ReplayReport(
         task=task.name,
         source=demos.source,
-        episodes=numbers,
-        recorded=demos.scores[numbers],
-        replayed=np.array([played.outcome.score for played in found]),
-        deviation=np.array([played.deviation for played in found]),
-        drift=np.array([played.drift for played in found]),
+        episodes=episodes,
+        recorded=demos.scores[episodes],
+        replayed=np.array([episode.outcome.score for episode in replayed]),
+        deviation=np.array([episode.deviation for episode in replayed]),
+        drift=np.array([episode.drift for episode in replayed]),
         columns={
-            title: np.array([played.outcome.sub_scores[key] for played in found])
+            title: np.array([episode.outcome.sub_scores[key] for episode in replayed])
             for key, title in columns.items()
         },
         noted={
-            title: demos.notes[key][numbers]
+            title: demos.notes[key][episodes]
             for key, title in columns.items()
             if key in demos.notes
         },
@@ -201,71 +212,76 @@ def replay(
     )
 
 
-class _Tape(NamedTuple):
-    """One recorded episode.
+class _Recorded(NamedTuple):
+    """One recorded episode of L steps.
 
     Attributes:
         states: `(L, S)`.
         actions: `(L, Da)`.
-        env_seed: Of its start and noise; None where it is not known.
-        model: MuJoCo's XML; "" where the environment has the right one by itself.
+        env_seed: Seed of its start and noise; None if it is unknown.
+        model: MuJoCo XML to load; "" to keep the environment's own model.
     """
 
     states: np.ndarray
     actions: np.ndarray
-    env_seed: Any
+    env_seed: int | None
     model: str
 
 
-def _tape(demos: Demos, actions: np.ndarray, k: int, env_seed: Any) -> _Tape:
-    # a seed brings the model with it, to the last digit
+def _recorded(demos: Demos, actions: np.ndarray, k: int) -> _Recorded:
+    rows = demos.episode(k)
+    env_seed = int(demos.notes[SEED][k]) if SEED in demos.notes else None
+    # a seed gives the model exactly; XML has six digits only
     model = demos.models[k] if demos.models and env_seed is None else ""
-    return _Tape(demos.states[demos.episode(k)], actions, env_seed, model)
+    return _Recorded(demos.states[rows], actions[rows], env_seed, model)
 
 
-class _Played(NamedTuple):
-    """What a replayed episode gave."""
+class _Replayed(NamedTuple):
+    """The result of one replayed episode."""
 
     outcome: Outcome
     deviation: float
     drift: float
 
 
-class _Player:
-    """An environment that plays recorded episodes."""
+class _Replayer:
+    """An environment that replays episodes, one for each process."""
 
-    def __init__(self, task: Task, env_kwargs: dict[str, Any]) -> None:
-        registry.tasks()  # in a fresh process: imports the packages that bring tasks
-        self.env = task.make_env(**env_kwargs)
-        self.score = references.load(task.score)
+    def __init__(self, task: Task, env_kwargs: JsonObject) -> None:
+        registry.tasks()  # imports the packages of tasks, in a fresh process too
+        self.env: Env = task.make_env(**env_kwargs)
+        self.score: Score = references.load(task.score)
         self.positions = slice(task.positions)
 
-    def play(self, tapes: list[_Tape], tick: Callable[[], None]) -> list[_Played]:
-        """Plays each episode."""
-        found = []
-        for tape in tapes:
-            found.append(_play(self.env, self.score, self.positions, tape))
+    def replay(
+        self, episodes: list[_Recorded], tick: Callable[[], None]
+    ) -> list[_Replayed]:
+        """Replays each episode, and calls `tick` after it."""
+        results = []
+        for episode in episodes:
+            results.append(_replay_one(self.env, self.score, self.positions, episode))
             tick()
-        return found
+        return results
 
     def close(self) -> None:
         self.env.close()
 
 
-def _play(env: Any, score: Any, positions: slice, tape: _Tape) -> _Played:
-    seed = None if tape.env_seed is None else int(tape.env_seed)
-    model = {"model": tape.model} if tape.model else {}
-    env.reset(seed=seed, options={"state": tape.states[0], **model})
+def _replay_one(
+    env: Env, score: Score, positions: slice, episode: _Recorded
+) -> _Replayed:
+    model = {"model": episode.model} if episode.model else {}
+    env.reset(seed=episode.env_seed, options={"state": episode.states[0], **model})
     rewards, infos, deviation, drift = [], [], 0.0, 0.0
-    for i, action in enumerate(tape.actions):
+    for i, action in enumerate(episode.actions):
         _, reward, terminated, _, info = env.step(action)
         rewards.append(float(reward))
         infos.append(info)
-        if i + 1 < len(tape.states):
-            miss = np.abs(np.asarray(info["state"]) - tape.states[i + 1])[positions]
-            drift = float(miss.max())
+        if i + 1 < len(episode.states):
+            difference = np.asarray(info["state"]) - episode.states[i + 1]
+            drift = float(np.abs(difference)[positions].max())
             if i < FIRST_STEPS:
                 deviation = max(deviation, drift)
         if terminated:
             break
-    return _Played(score(np.array(rewards), infos), deviation, drift)
+    return _Replayed(score(np.array(rewards), infos), deviation, drift)

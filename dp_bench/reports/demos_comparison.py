@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dp_bench.data.compare import Likeness
+from dp_bench.data.compare import DemosComparison
 from dp_bench.reports import plots
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.util.files import atomic_write
@@ -17,7 +17,7 @@ nothing in common.
 """
 
 
-def write(comparison: Likeness, folder: Path) -> None:
+def write(comparison: DemosComparison, folder: Path) -> None:
     """Writes the table and the figure into a folder.
 
     Args:
@@ -30,7 +30,7 @@ def write(comparison: Likeness, folder: Path) -> None:
     plots.save(plots.likeness(comparison), folder / "demos.png")
 
 
-def to_markdown(comparison: Likeness) -> str:
+def to_markdown(comparison: DemosComparison) -> str:
     """Writes the table for people, a row for each feature."""
     rows = []
     for pair in comparison.pairs:

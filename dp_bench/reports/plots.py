@@ -34,7 +34,7 @@ from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.util.files import atomic_write
 
 if TYPE_CHECKING:
-    from dp_bench.data.compare import Likeness, Pair
+    from dp_bench.data.compare import DemosComparison, Pair
     from dp_bench.evaluation.multimodality import Choice
     from dp_bench.task import Fork
 
@@ -569,7 +569,7 @@ def _draw_scene(
     ax.set_ylabel(f"y [{fork.unit}]", fontsize=SMALL, color=INK)
 
 
-def likeness(found: Likeness) -> Figure:
+def likeness(found: DemosComparison) -> Figure:
     """Draws each trait of two sets of demonstrations: bars, or how values spread."""
     columns = 3
     rows = -(-len(found.pairs) // columns)
