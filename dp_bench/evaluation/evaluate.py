@@ -137,18 +137,8 @@ class _Evaluation:
     @functools.cached_property
     def conditions(self) -> JsonObject:
         """Fields that the records of this evaluation share, and no others have."""
-        info = self.weights.info
         return {
-            "task": info.task,
-            "obs_kind": info.obs_kind,
-            "control": info.control,
-            "method": info.method,
-            "preset": info.preset,
-            "settings": info.settings,
-            "demos_digest": info.demos_digest,
-            "split_digest": info.split_digest,
-            "order_digest": info.order_digest,
-            "train_seed": info.train_seed,
+            **dataclasses.asdict(self.weights.info.identity),
             "step": self.weights.updates,
             "starts": self.starts,
             "variant": self.variant,

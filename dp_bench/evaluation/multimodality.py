@@ -8,9 +8,8 @@ holds them, one per line.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,31 +22,25 @@ from dp_bench.evaluation import rollout
 from dp_bench.evaluation.evaluate import load_actor
 from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import RunFolder
-from dp_bench.runs.info import RunInfo
+from dp_bench.runs.info import RunIdentity, RunInfo
 from dp_bench.runs.provenance import commit, versions
 from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.task import Fork, Task
-from dp_bench.util import settings
-from dp_bench.util.files import atomic_write
+from dp_bench.util import jsonl
 from dp_bench.util.types import Env, Info
 
 FIRST_SEED = 70_000  # neither a test start nor a validation start has such a seed
 MAX_ROLLOUTS = 1000  # per run
 
 
-@dataclass(frozen=True)
-class Rollout:
+@dataclass(frozen=True, kw_only=True)
+class Rollout(RunIdentity):
     """One path from the fork, with everything a figure needs to draw and label it.
 
+    The identity of the run comes first; see `RunIdentity`.
+
     Attributes:
-        task: Name of the task.
-        method: Name of the method.
-        preset: Tier of its settings.
-        obs_kind: Kind of observation that the policy used.
-        control: Control mode of its actions.
-        settings: Short hash of all settings of the run.
-        demos_digest: Content digest of the demonstrations.
-        train_seed: Seed of the training.
+        split_digest: As in `RunIdentity`; "" in files from before rollouts stated it.
         step: Number of updates that made the weights.
         env_seed: Seed of the policy's sampler; the start is the same for all.
         start: State in which the environment began, `(S,)`.
@@ -56,14 +49,7 @@ class Rollout:
         versions: Versions of Python and of the packages that can change numbers.
     """
 
-    task: str
-    method: str
-    preset: str
-    obs_kind: str
-    control: str
-    settings: str
-    demos_digest: str
-    train_seed: int
+    split_digest: str = ""
     step: int
     env_seed: int
     start: tuple[float, ...]
@@ -72,7 +58,7 @@ class Rollout:
     versions: dict[str, str]
 
 
-# Fields that tell runs of one method apart, and how a title states their values.
+# How a title states the fields in which runs of one method differ.
 RUN_LABELS = {
     "preset": "{}",
     "obs_kind": "{}",
@@ -251,14 +237,7 @@ def _rollout(
     info: RunInfo, step: int, env_seed: int, fork: Fork, path: np.ndarray
 ) -> Rollout:
     return Rollout(
-        task=info.task,
-        method=info.method,
-        preset=info.preset,
-        obs_kind=info.obs_kind,
-        control=info.control,
-        settings=info.settings,
-        demos_digest=info.demos_digest,
-        train_seed=info.train_seed,
+        **asdict(info.identity),
         step=step,
         env_seed=env_seed,
         start=fork.start,
@@ -270,30 +249,25 @@ def _rollout(
 
 def write(path: Path, rollouts: Iterable[Rollout]) -> None:
     """Writes rollouts as JSON lines; a failed write leaves the old file in place."""
-    with atomic_write(path) as aside:
-        aside.write_text("".join(json.dumps(asdict(r)) + "\n" for r in rollouts))
+    jsonl.write(path, rollouts)
 
 
 def read(path: Path) -> list[Rollout]:
     """Reads a file that `write` wrote.
 
     Raises:
-        BadInput: When the file is empty, or when a line is not a rollout; the message
-            names the file and the line.
+        BadInput: When the file is empty or incomplete, or when a line is not a rollout;
+            the message names the file and the line.
     """
+    again = "make the file again with `dp-bench modes`"
     try:
-        lines = path.read_text().splitlines()
-        rollouts = [
-            settings.from_json(Rollout, json.loads(line), f"{path}, line {number}")
-            for number, line in enumerate(lines, start=1)
-        ]
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"cannot read rollouts from {path} ({error}); make the file again with "
-            "`dp-bench modes`"
-        ) from None
+        rollouts = jsonl.read(path, Rollout)
+    except BadInput as error:
+        raise BadInput(f"{error}; {again}") from None
     if not rollouts:
-        raise BadInput(f"{path} is empty; make it again with `dp-bench modes`")
+        raise BadInput(f"{path} is empty; {again}")
+    if not path.read_bytes().endswith(b"\n"):
+        raise BadInput(f"{path} ends within a line; {again}")
     return rollouts
 
 
@@ -306,15 +280,16 @@ def choices(rollouts: Sequence[Rollout]) -> list[Choice]:
     Raises:
         BadInput: When the rollouts are of several tasks.
     """
-    names = sorted({r.task for r in rollouts})
-    if len(names) != 1:
+    tasks = sorted({r.task for r in rollouts})
+    if len(tasks) != 1:
         raise BadInput(
-            f"a figure shows rollouts of one task, got those of {', '.join(names)}"
+            f"a figure shows rollouts of one task, got those of {', '.join(tasks)}"
         )
-    judge = references.load(fork_of(registry.task(names[0])).judge)
+    judge = references.load(fork_of(registry.task(tasks[0])).judge)
+    run_fields = [field.name for field in fields(RunIdentity)] + ["step"]
 
     def run_of(r: Rollout) -> tuple[object, ...]:
-        return (r.method, *(getattr(r, name) for name in RUN_LABELS))
+        return tuple(getattr(r, name) for name in run_fields)
 
     runs = [list(run) for _, run in itertools.groupby(rollouts, run_of)]
     judged = []

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -102,15 +102,22 @@ def write(path: Path, items: Iterable[DataclassInstance]) -> None:
 
 
 def to_line(item: DataclassInstance) -> bytes:
-    """Encodes a dataclass as one line, and leaves out fields at their default None.
+    """Encodes a dataclass as one line.
+
+    Fields with a default come last, even where a subclass declares further fields: most
+    were added later, and the lines of old and new files keep one order. A field at its
+    default None is left out.
 
     Raises:
         BadInput: When `read` would refuse the line.
     """
     values = asdict(item)
     for field in fields(item):
-        if field.default is None and values[field.name] is None:
-            del values[field.name]
+        if field.default is MISSING:
+            continue
+        value = values.pop(field.name)
+        if field.default is not None or value is not None:
+            values[field.name] = value
     kind = type(item).__name__
     try:
         text = json.dumps(values, allow_nan=False, default=_python_number)

@@ -1,6 +1,7 @@
 """Rollouts from a fork: the start, the verdict on a path, the shares of sides."""
 
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -166,6 +167,8 @@ def rollouts(paths, **changes):
                 "control": "position",
                 "settings": "s",
                 "demos_digest": "d",
+                "split_digest": "p",
+                "order_digest": "o",
                 "train_seed": 0,
                 "step": 7,
                 "env_seed": env_seed,
@@ -253,12 +256,34 @@ def test_reading_returns_the_rollouts_that_were_written(tmp_path):
     written = rollouts([on_table(AT, LEFT), on_table(AT)])
     multimodality.write(path, written)
     assert multimodality.read(path) == written
-    path.write_text(path.read_text()[:-40])
-    with pytest.raises(BadInput, match=r"cannot read rollouts from .*modes.jsonl"):
-        multimodality.read(path)
-    path.write_text("")
-    with pytest.raises(BadInput, match="is empty"):
-        multimodality.read(path)
+
+
+def test_damaged_files_of_rollouts_are_refused(tmp_path):
+    path = tmp_path / "modes.jsonl"
+    multimodality.write(path, rollouts([on_table(AT, LEFT), on_table(AT)]))
+    lines = path.read_text()
+    for content, message in (
+        (lines[:-40], "ends within a line; make the file again with `dp-bench modes`"),
+        (lines[40:], r"modes\.jsonl, line 1 is not JSON"),
+        (
+            lines.replace('"step"', '"stop"', 1),
+            r"line 1: unknown field 'stop'",
+        ),
+        ("", "is empty"),
+    ):
+        path.write_text(content)
+        with pytest.raises(BadInput, match=message):
+            multimodality.read(path)
+
+
+def test_files_from_before_rollouts_stated_split_and_order_are_read(tmp_path):
+    path = tmp_path / "modes.jsonl"
+    (rollout,) = rollouts([on_table(AT)])
+    line = dataclasses.asdict(rollout)
+    del line["split_digest"], line["order_digest"]
+    path.write_text(json.dumps(line) + "\n")
+    older = dataclasses.replace(rollout, split_digest="", order_digest="")
+    assert multimodality.read(path) == [older]
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,7 @@ def episodes(method, scores, step=100, variant="default", **changes):
                 "parameters": 12,
                 "train_seconds": 1.0,
                 "commit": "",
+                "versions": {},
                 **changes,
             }
         )

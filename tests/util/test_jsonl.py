@@ -118,3 +118,33 @@ def test_a_line_that_read_would_refuse_is_not_written(file, function, wrong):
 def test_a_missing_file_is_refused(file):
     with pytest.raises(BadInput, match=r"cannot read .*lines\.jsonl: No such file"):
         jsonl.read(file, Line)
+
+
+def test_a_first_line_that_was_cut_short_leaves_an_empty_file(file):
+    jsonl.append(file, LINES[:1])
+    file.write_bytes(file.read_bytes()[:20])
+    assert jsonl.read(file, Line) == []
+    jsonl.append(file, LINES[1:])
+    assert jsonl.read(file, Line) == LINES[1:]
+
+
+def test_append_never_rewrites_earlier_lines(file):
+    jsonl.append(file, LINES[:1])
+    before, inode = file.read_bytes(), file.stat().st_ino
+    jsonl.append(file, LINES[1:])
+    assert file.read_bytes().startswith(before)
+    assert file.stat().st_ino == inode
+
+
+def test_fields_with_a_default_come_last_in_a_line(file):
+    @dataclass(frozen=True, kw_only=True)
+    class Base:
+        first: int
+        added_later: str = ""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Extended(Base):
+        second: int
+
+    line = jsonl.to_line(Extended(first=1, second=2, added_later="x"))
+    assert line == b'{"first": 1, "second": 2, "added_later": "x"}\n'
