@@ -1,0 +1,149 @@
+"""Contract tests of a task; each takes the task's name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from dp_bench import references, registry
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.rollout import play_group
+from dp_bench.horizons import Horizons
+
+
+def task_is_a_gymnasium_environment(name: str) -> None:
+    """Gymnasium's own checker passes without a warning, for every observation.
+
+    Some observations need what this machine lacks, such as OpenGL for cameras. Such an
+    observation is skipped with a warning, unless it is the task's default.
+    """
+    from gymnasium.utils.env_checker import check_env
+
+    task = registry.task(name)
+    for obs_kind in task.obs_kinds:
+        env = task.make_env(obs_kind=obs_kind)
+        try:
+            env.reset(seed=0)
+        except BadInput as error:
+            if obs_kind == task.obs_kinds[0]:
+                raise
+            warnings.warn(f"{obs_kind!r} is not checked: {error}", stacklevel=2)
+            env.close()
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            # Actions are in units of the environment, as in the demonstrations.
+            warnings.filterwarnings("ignore", message=".*symmetric and normalized.*")
+            check_env(env.unwrapped, skip_render_check=True)
+        env.close()
+
+
+def task_is_reproducible(name: str) -> None:
+    """One seed and one list of actions give one episode; another seed another start."""
+    task = registry.task(name)
+    env = task.make_env()
+    starts = [np.asarray(env.reset(seed=seed)[0]) for seed in (3, 3, 4)]
+    assert np.array_equal(starts[0], starts[1]), "seed 3 gave two different starts"
+    assert not np.array_equal(starts[0], starts[2]), "seeds 3 and 4 gave the same start"
+    episodes = []
+    for _ in range(2):
+        env.reset(seed=3)
+        env.action_space.seed(0)
+        episodes.append([env.step(env.action_space.sample()) for _ in range(20)])
+    for i, (one, other) in enumerate(zip(*episodes, strict=True)):
+        assert np.array_equal(one[0], other[0]), (
+            f"after the same seed and actions, observations differ at step {i}"
+        )
+        assert one[1] == other[1], (
+            f"after the same seed and actions, rewards differ at step {i}"
+        )
+    env.close()
+
+
+def task_observations_are_not_overwritten(name: str) -> None:
+    """An observation is not a view into memory that the next step changes."""
+    env = registry.task(name).make_env()
+    first, _ = env.reset(seed=0)
+    copy = np.array(first)
+    env.action_space.seed(0)
+    for _ in range(5):
+        env.step(env.action_space.sample())
+    assert np.array_equal(copy, first), "step() changed an earlier observation"
+    env.close()
+
+
+def task_scores_an_episode(name: str) -> None:
+    """The score is in [0, 1], and the sub-scores fill the columns of the task's table.
+
+    Columns of choices are exempt: the robot may have chosen nothing.
+    """
+    task = registry.task(name)
+    env = task.make_env()
+    actor = _StandsStill(np.zeros(env.action_space.shape or (), np.float32))
+    (episode,) = play_group(actor, [env], [0], references.load(task.score))
+    score = episode.outcome.score
+    assert 0 <= score <= 1, f"the score must be in [0, 1], got {score}"
+    columns = {c.key for c in task.columns if c.statistic == "mean"}
+    missing = columns - set(episode.outcome.sub_scores)
+    assert not missing, f"the sub-scores lack the columns {sorted(missing)}"
+    assert 1 <= episode.length <= task.max_steps, (
+        f"an episode has 1 to {task.max_steps} steps, got {episode.length}"
+    )
+    env.close()
+
+
+def task_obs_noise_has_the_right_shape(name: str) -> None:
+    """The observation noise fits the task's observations and actions."""
+    task = registry.task(name)
+    for kind in task.obs_kinds:
+        for control in task.controls:
+            obs_noise = task.obs_noise_of(kind, control)
+            if obs_noise is None:
+                continue
+            env = task.make_env(obs_kind=kind, control=control)
+            obs_shape, action_shape = (
+                env.observation_space.shape,
+                env.action_space.shape,
+            )
+            env.close()
+            assert obs_shape is not None
+            assert action_shape is not None
+            noise, follows = np.asarray(obs_noise.noise), np.asarray(obs_noise.follows)
+            assert noise.shape == obs_shape, (
+                f"the noise of {kind!r} must have shape {obs_shape}, got {noise.shape}"
+            )
+            shape = (*action_shape, *obs_shape)
+            assert follows.shape == shape, (
+                f"`follows` of {kind!r} must have shape {shape}, got {follows.shape}"
+            )
+            assert (noise >= 0).all(), f"the noise of {kind!r} is below 0"
+            assert np.isfinite(follows).all(), f"`follows` of {kind!r} is not finite"
+
+
+class _StandsStill:
+    """An actor that always sends the same action."""
+
+    horizons = Horizons(1, 1, 1)
+
+    def __init__(self, action: np.ndarray) -> None:
+        self.action = action
+
+    def reset(self, env_seeds: Sequence[int]) -> None:
+        pass
+
+    def restart(self, lane: int, env_seed: int) -> None:
+        pass
+
+    def act(self, obs: np.ndarray, lanes: Sequence[int] | None = None) -> np.ndarray:
+        return np.tile(self.action, (len(obs), 1, 1))
+
+
+TASK_CHECKS = (
+    task_is_a_gymnasium_environment,
+    task_is_reproducible,
+    task_observations_are_not_overwritten,
+    task_scores_an_episode,
+    task_obs_noise_has_the_right_shape,
+)
