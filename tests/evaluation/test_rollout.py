@@ -106,7 +106,9 @@ def test_actions_observations_and_rewards_must_be_finite(bad):
             return np.array([0.0]), bad, False, False, {}
 
     horizons = Horizons(2, 2, 4)
-    with pytest.raises(BadInput, match=r"Wild\.act gave an action that is not finite"):
+    with pytest.raises(
+        BadInput, match=r"Wild\.act returned an action that is not finite"
+    ):
         play_group(Wild(horizons), [Echo()], [1], outcome)
     for env in (Broken(), Priceless()):
         with pytest.raises(BadInput, match="not finite"):
@@ -118,7 +120,7 @@ def test_actions_of_the_wrong_shape_are_refused():
         def act(self, obs):
             return super().act(obs)[:, :-1]
 
-    with pytest.raises(BadInput, match=r"Short.act must give actions"):
+    with pytest.raises(BadInput, match=r"Short.act must return actions"):
         play_group(Short(Horizons(2, 4, 8)), [Echo()], [1], outcome)
 
 
