@@ -50,6 +50,11 @@ class Column(NamedTuple):
     curve: bool = False
     options: int | None = None
 
+    @property
+    def averaged(self) -> bool:
+        """Whether episodes have numbers with a mean, rather than names of a choice."""
+        return self.statistic == "mean"
+
 
 class ObsNoise(NamedTuple):
     """How far what is seen in tests is off, and how actions must change with it.

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.task import TEST_STARTS
+
+if TYPE_CHECKING:
+    from dp_bench.reports.table import Table
 
 Words = tyro.conf.arg
 Tier = Literal["smoke", "laptop", "paper"]
@@ -423,7 +426,7 @@ class Compare(_Common):
         """Trains and evaluates the grid, and prints and writes its tables."""
         from rich import print as show
 
-        from dp_bench.reports import group, report
+        from dp_bench.reports import group, remake
 
         if self.jobs < 1:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
@@ -451,7 +454,7 @@ class Compare(_Common):
             except BadInput as error:  # the other tasks go on
                 print(f"dp-bench: {one.task}: {error}", file=sys.stderr)
                 failed.append(f"{one.task}: {error}")
-        for table in report.make_groups(out) if out else []:
+        for table in remake.remake_groups(out) if out else []:
             show(table)
         if failed:
             raise BadInput(f"{len(failed)} of {len(each)} tasks failed; {failed[0]}")
@@ -460,7 +463,7 @@ class Compare(_Common):
         """Trains and evaluates the grid of one task; the folder of results."""
         from dp_bench.grid import forecast as plan
         from dp_bench.grid import run as bench
-        from dp_bench.reports import report
+        from dp_bench.reports import remake, results_folder
 
         cells = self.cells(self.methods or tuple(registry.methods()), self.seeds)
         changed = any(bench.moves_numbers(cell.changes) for cell in cells)
@@ -473,7 +476,7 @@ class Compare(_Common):
             )
         if not self.scripted():
             self.obtain()  # a download that fails should do so at once
-        folder = out / report.folder_of(cells[0].task, self.demos_source())
+        folder = out / results_folder.folder_of(cells[0].task, self.demos_source())
         ahead = plan.plan(cells, self.jobs)
         print(plan.in_words(ahead, cells, str(folder)), flush=True)
         self.obtain()
@@ -482,14 +485,14 @@ class Compare(_Common):
         def finished(end: bench.Finished) -> None:
             if end.folder:
                 folders.append(end.folder)
-                report.collect([end.folder], out)
+                results_folder.collect([end.folder], out)
                 if len(folders) < len(cells):
                     _show_runs(folders)
 
         ends = bench.grid(cells, jobs=self.jobs, finished=finished)
         if folders:
-            report.make(folder)
-            report.make_groups(out)
+            remake.remake_task(folder)
+            remake.remake_groups(out)
             _show_runs([end.folder for end in ends if end.folder])
             print(f"records, tables and figures: {folder}")
         failed = [end for end in ends if end.error]
@@ -520,14 +523,13 @@ class Report:
         """Prints and rewrites the tables."""
         from rich import print as show
 
-        from dp_bench.reports import report
-        from dp_bench.reports import table as tables
+        from dp_bench.reports import remake, results_folder
 
-        report.collect(self.runs, self.results)
-        for folder in report.tasks_in(self.results):
-            _print_table(tables, report.make(folder))
+        results_folder.collect(self.runs, self.results)
+        for folder in results_folder.folders_with_records(self.results):
+            _print_table(remake.remake_task(folder))
             print(f"remade in {folder}")
-        for table in report.make_groups(self.results):
+        for table in remake.remake_groups(self.results):
             show(table)
 
 
@@ -557,7 +559,7 @@ class Modes:
         """Plays, and prints and writes the table and the picture."""
         from dp_bench.evaluation import multimodality
         from dp_bench.reports import multimodality as multimodality_report
-        from dp_bench.reports import report
+        from dp_bench.reports import results_folder
         from dp_bench.runs.folder import RunFolder
         from dp_bench.training.loop import available_device
 
@@ -568,7 +570,7 @@ class Modes:
             device=available_device(self.device),
         )
         first = RunFolder(self.run_folders[0]).info()
-        folder = self.out / report.folder_of(first.task, first.demos_source)
+        folder = self.out / results_folder.folder_of(first.task, first.demos_source)
         multimodality.write(folder / "modes.jsonl", rollouts)
         print(multimodality_report.remake(folder))
         print(f"paths, table and picture: {folder}/modes.*")
@@ -617,24 +619,26 @@ def _show_runs(folders: Sequence[Path]) -> None:
 
 
 def _show_records(found: Sequence[Any], source: str) -> None:
-    from dp_bench.reports import report
-    from dp_bench.reports import table as tables
+    from dp_bench.reports.published import published_demos_of, published_values
+    from dp_bench.reports.summary import summary
 
-    table = tables.summary(
+    table = summary(
         found,
-        published=report.published(Path("results")),
-        published_demos=report.published_of(source),
+        published=published_values(Path("results")),
+        published_demos=published_demos_of(source),
         steps="all",
     )
-    _print_table(tables, table)
+    _print_table(table)
 
 
-def _print_table(tables: Any, table: Any) -> None:
+def _print_table(table: Table) -> None:
     from rich.console import Console
+
+    from dp_bench.reports.terminal import to_terminal
 
     console = Console()
     width = max(console.width, 80) if sys.stdout.isatty() else 120
-    Console(width=width).print(tables.to_terminal(table, width=width))
+    Console(width=width).print(to_terminal(table, width=width))
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -189,7 +189,7 @@ def _report(
     tolerance: float,
     control: str | None,
 ) -> ReplayReport:
-    columns = {c.key: c.title for c in task.columns if c.statistic == "mean"}
+    columns = {c.key: c.title for c in task.columns if c.averaged}
     return ReplayReport(
         task=task.name,
         source=demos.source,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dp_bench.data.compare import DemosComparison
-from dp_bench.reports import plots
 from dp_bench.reports.markdown import markdown_table
+from dp_bench.reports.plots.demos import demos_comparison
+from dp_bench.reports.plots.style import save
 from dp_bench.util.files import atomic_write
 
 NOTES = """
@@ -27,7 +28,7 @@ def write(comparison: DemosComparison, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / "demos.md") as aside:
         aside.write_text(to_markdown(comparison))
-    plots.save(plots.likeness(comparison), folder / "demos.png")
+    save(demos_comparison(comparison), folder / "demos.png")
 
 
 def to_markdown(comparison: DemosComparison) -> str:

@@ -1,22 +1,25 @@
-"""Tasks that are tabulated together: a row a method, a column a task, and the mean.
+"""Tables of several tasks: a row for each method, a column for each task, the mean.
 
-results/<group>/<task>/             of each task, see report.py
+results/<group>/<task>/             of each task, see remake.py
 results/<group>/table.md .csv, success.png   remade from these
-results/<group>/<source>/table.md ...   the same for other demonstrations than the first
+results/<group>/<source>/table.md ...   the same for other demonstrations
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
+from dp_bench.reports.csv_file import csv_text, estimate_columns
 from dp_bench.reports.markdown import markdown_table
-from dp_bench.reports.table import LEVEL, NOTHING, Table
+from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row, Table, differing
+from dp_bench.reports.wording import with_interval
 from dp_bench.statistics.estimates import Estimate, mean_of
 from dp_bench.util.files import atomic_write
 
@@ -25,15 +28,35 @@ if TYPE_CHECKING:
 
     from dp_bench.task import Task
 
-ROW = ["method", "title", "obs_kind", "control", "preset", "starts", "variant"]
-HEADINGS = {"obs_kind": "observation", "variant": "variant"}
+# A row of a group has one value of each; settings differ between tasks.
+SHARED = ("obs_kind", "control", "preset", "starts", "variant")
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One method under one set of circumstances, over several tasks.
+
+    Attributes:
+        first: The method's row of the first task that has one; says the circumstances.
+        scores: By task, in their order; None for a task without such a row.
+        mean: Of all tasks; None if a task is missing.
+    """
+
+    first: Row
+    scores: Mapping[str, Estimate | None]
+    mean: Estimate | None
+
+    @property
+    def known(self) -> list[Estimate]:
+        """The scores that exist."""
+        return [score for score in self.scores.values() if score is not None]
 
 
 def named(name: str) -> list[Task]:
-    """The tasks of a group, or the one task of this name.
+    """Lists the tasks of a group, or the one task of this name.
 
     Raises:
-        BadInput: When there is neither, with the names there are.
+        BadInput: When there is neither; lists the names.
     """
     tasks = registry.tasks()
     members = [task for task in tasks.values() if task.group == name]
@@ -46,152 +69,128 @@ def named(name: str) -> list[Task]:
         raise BadInput(f"{error}; and groups {groups}") from None
 
 
-def combine(tables: Mapping[str, Table]) -> pd.DataFrame:
-    """Puts tables side by side.
+def combine(tables: Mapping[str, Table]) -> list[GroupRow]:
+    """Puts the tables of several tasks side by side.
 
-    Where a task has several rows that differ in their settings only, the first, which
+    Where a task has several rows that differ only in their settings, the first, which
     has the best score, stands for them.
 
     Args:
-        tables: As of `tables.summary`, by name of the task.
+        tables: By name of the task.
 
     Returns:
-        A row for each method under one set of circumstances; `<task>`, `<task>_low` and
-        `<task>_high`, NaN where a task has no such row, and `mean` with its interval,
-        NaN where any is missing. Best mean first.
+        Rows with the most tasks first, and among these the best mean first.
     """
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    members: dict[tuple[str, ...], dict[str, Row]] = {}
     for task, table in tables.items():
-        for _, row in table.data.iterrows():
-            key = tuple(row[name] for name in ROW)
-            found = rows.setdefault(key, dict(zip(ROW, key, strict=True)))
-            if task not in found:
-                found[task] = _estimate(row)
-    data = []
-    for found in rows.values():
-        cells = [found.get(task) for task in tables]
-        known = [cell for cell in cells if cell is not None]
-        whole_row = len(known) == len(tables)
-        spread: dict[str, Any] = {name: found[name] for name in ROW}
-        for task, cell in zip(tables, cells, strict=True):
-            spread |= _spread(task, cell)
-        spread |= _spread("mean", mean_of(known) if whole_row else None)
-        spread["known"] = len(known)
-        data.append((spread, sum(cell.value for cell in known) / len(known)))
-    data.sort(key=lambda row: (-row[0]["known"], -row[1], row[0]["method"]))
-    return pd.DataFrame([row for row, _ in data])
+        for row in table.rows:
+            key = (row.method, *(getattr(row, name) for name in SHARED))
+            members.setdefault(key, {}).setdefault(task, row)
+    rows = []
+    for by_task in members.values():
+        scores = {t: by_task[t].score if t in by_task else None for t in tables}
+        known = [row.score for task, row in by_task.items()]
+        mean = mean_of(known) if len(known) == len(tables) else None
+        rows.append(GroupRow(next(iter(by_task.values())), scores, mean))
+    return sorted(rows, key=_place)
 
 
 def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
-    """Writes the table of a group and its figure, and returns it for the terminal.
+    """Writes the table of a group and its figure.
 
     Args:
         folder: `results/<group>`.
-        tables: As of `tables.summary`, by name of the task.
+        tables: By name of the task.
+
+    Returns:
+        The table for the terminal.
     """
-    from dp_bench.reports import plots
+    from dp_bench.reports.plots import scores, style
 
-    data = combine(tables)
-    head, cells = _cells(data, list(tables))
-    notes = _notes(data, tables)
-    for name, text in (
-        ("table.md", _markdown(folder.name, head, cells, notes)),
-        ("table.csv", data.to_csv(index=False, float_format="%.10g")),
-    ):
+    rows = combine(tables)
+    notes = _notes(rows, tables)
+    headings, cells = _cells(rows, list(tables))
+    lines = markdown_table(headings, cells, "l" * len(headings))
+    foot = [f"- {note}" for note in notes]
+    text = "\n".join([f"**{folder.name}**", "", *lines, "", *foot, ""])
+    for name, content in (("table.md", text), ("table.csv", csv_text(to_frame(rows)))):
         with atomic_write(folder / name) as aside:
-            aside.write_text(text)
-    plots.save(plots.side_by_side(tables), folder / "success.png")
-    short = [[name, *row[1:]] for name, row in zip(data["method"], cells, strict=True)]
-    return _rich(folder.name, head, short, notes)
+            aside.write_text(content)
+    style.save(scores.side_by_side(tables), folder / "success.png")
+    return _to_terminal(folder.name, rows, list(tables), notes)
 
 
-def _estimate(row: pd.Series) -> Estimate:
-    return Estimate(
-        row["score"],
-        row["score_low"],
-        row["score_high"],
-        LEVEL,
-        row["num_seeds"],
-        row["num_starts"],
-    )
+def to_frame(rows: Sequence[GroupRow]) -> pd.DataFrame:
+    """Lays the rows out as a data frame, with three columns for each estimate."""
+    frame = []
+    for row in rows:
+        names = ("method", "title", *SHARED)
+        cells: dict[str, object] = {name: getattr(row.first, name) for name in names}
+        for task, score in row.scores.items():
+            cells |= estimate_columns(task, score)
+        cells |= estimate_columns("mean", row.mean)
+        frame.append({**cells, "known": len(row.known)})
+    return pd.DataFrame(frame)
 
 
-def _spread(name: str, cell: Estimate | None) -> dict[str, float]:
-    nan = float("nan")
-    value, low, high = cell[:3] if cell else (nan, nan, nan)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+def _place(row: GroupRow) -> tuple[float, float, str]:
+    mean = sum(score.value for score in row.known) / len(row.known)
+    return -len(row.known), -mean, row.first.method
 
 
-def _cells(data: pd.DataFrame, tasks: Sequence[str]) -> tuple[list[str], list[Any]]:
-    """Headings, and the rows as texts."""
-    differ = [name for name in ROW[2:] if data[name].nunique() > 1]
-    head = ["method", *(HEADINGS.get(name, name) for name in differ), *tasks, "mean"]
-    rows = []
-    for _, row in data.iterrows():
-        numbers = [_number(row, name) for name in (*tasks, "mean")]
-        rows.append([row["title"], *(str(row[name]) for name in differ), *numbers])
-    return head, rows
+def _cells(
+    rows: Sequence[GroupRow], tasks: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Writes the headings and the rows."""
+    differ = differing([row.first for row in rows], SHARED)
+    headings = ["method", *(CIRCUMSTANCES[name] for name in differ), *tasks, "mean"]
+    cells = [
+        [
+            row.first.title,
+            *(str(getattr(row.first, name)) for name in differ),
+            *map(with_interval, (*row.scores.values(), row.mean)),
+        ]
+        for row in rows
+    ]
+    return headings, cells
 
 
-def _number(row: pd.Series, name: str) -> str:
-    if pd.isna(row[name]):
-        return NOTHING
-    value, low, high = (row[name + end] for end in ("", "_low", "_high"))
-    return f"{value:.2f}" + ("" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]")
-
-
-def _notes(data: pd.DataFrame, tables: Mapping[str, Table]) -> list[str]:
-    grids = {
+def _notes(rows: Sequence[GroupRow], tables: Mapping[str, Table]) -> list[str]:
+    sizes = {
         task: " or ".join(
-            sorted(
-                {
-                    f"{row['num_seeds']} x {row['num_starts']}"
-                    for _, row in table.data.iterrows()
-                }
-            )
+            sorted({f"{row.num_seeds} x {row.num_starts}" for row in table.rows})
         )
         for task, table in tables.items()
     }
-    each = "; ".join(f"{task} {grid}" for task, grid in grids.items())
-    same = ", ".join(
-        str(data[name].iloc[0]) for name in ROW[2:] if data[name].nunique() == 1
-    )
+    each = "; ".join(f"{task} {size}" for task, size in sizes.items())
+    firsts = [row.first for row in rows]
+    differ = differing(firsts, SHARED)
+    same = [str(getattr(firsts[0], name)) for name in SHARED if name not in differ]
     lines = [
-        f"Share of solved episodes; the same in all rows: {same}.",
+        f"Share of solved episodes; the same in all rows: {', '.join(same)}.",
         f"Train seeds x starts: {each}.",
         f"[low, high]: {LEVEL:.0%} interval of each task, see its own table; of the "
         "mean from those of the tasks, which are independent of each other.",
     ]
-    if data["mean"].isna().any():
+    if any(row.mean is None for row in rows):
         lines.append("A mean is given where all tasks are there.")
     return lines
 
 
-def _markdown(name: str, head: Sequence[str], rows: Any, notes: Sequence[str]) -> str:
-    lines = markdown_table(head, rows, "l" * len(head))
-    body = [*lines, "", *(f"- {note}" for note in notes)]
-    return "\n".join([f"**{name}**", "", *body, ""])
+def _to_terminal(
+    name: str, rows: Sequence[GroupRow], tasks: Sequence[str], notes: Sequence[str]
+) -> RichTable:
+    """Makes the narrower table: short names, intervals under their values."""
+    from dp_bench.reports.terminal import empty_table
 
-
-def _rich(name: str, head: Sequence[str], rows: Any, notes: Sequence[str]) -> RichTable:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(
-        title=name,
-        caption=Text("\n".join(notes)),
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-    )
-    for heading in head:
-        number = heading not in (*HEADINGS.values(), *ROW)
-        shown.add_column(
+    headings, cells = _cells(rows, tasks)
+    table = empty_table(name, notes)
+    for heading in headings:
+        number = heading in (*tasks, "mean")
+        table.add_column(
             heading, justify="right" if number else "left", no_wrap=not number
         )
-    for row in rows:
-        shown.add_row(*(cell.replace(" [", "\n[") for cell in row))
-    return shown
+    for row, texts in zip(rows, cells, strict=True):
+        short = [row.first.method, *texts[1:]]
+        table.add_row(*(text.replace(" [", "\n[") for text in short))
+    return table

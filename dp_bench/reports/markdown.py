@@ -1,8 +1,12 @@
-"""The writer of every Markdown table."""
+"""Markdown: the writer of every table, and the document of a table of results."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+from dp_bench.reports.columns import Cell, shown
+from dp_bench.reports.table import Table
 
 
 def markdown_table(
@@ -41,3 +45,23 @@ def _filled(row: Sequence[str], widths: Sequence[int], align: str) -> list[str]:
         cell.ljust(width) if side == "l" else cell.rjust(width)
         for cell, width, side in zip(row, widths, align, strict=True)
     ]
+
+
+def to_markdown(table: Table) -> str:
+    """Writes a Markdown document: title, table, footer."""
+    columns, constant = shown(table)
+    headings = [_escaped(column.heading.replace("\n", " ")) for column in columns]
+    cells = [[_cell(cell) for cell in column.cells] for column in columns]
+    align = "".join("l" if column.text else "r" for column in columns)
+    head = [f"**{_escaped(table.title)}**  ", _escaped(constant)]
+    lines = markdown_table(headings, list(zip(*cells, strict=True)), align)
+    foot = [f"- {_escaped(line)}" for line in table.footer]
+    return "\n".join([*head, "", *lines, "", *foot, ""])
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([|*_<\\])", r"\\\1", text)
+
+
+def _cell(cell: Cell) -> str:
+    return _escaped(" ".join(part for part in cell if part))

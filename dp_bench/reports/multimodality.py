@@ -6,15 +6,15 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dp_bench import references, registry
 from dp_bench.evaluation.multimodality import Choice, choices, fork_of, read
-from dp_bench.reports import plots
 from dp_bench.reports.markdown import markdown_table
-from dp_bench.statistics.estimates import Estimate
+from dp_bench.reports.plots.multimodality import rollouts_from_fork
+from dp_bench.reports.plots.style import figure_of, save
+from dp_bench.reports.wording import with_interval
 from dp_bench.util.files import atomic_write
 
 HEADINGS = (
@@ -51,8 +51,8 @@ def remake(folder: Path) -> str:
             aside.write_text(content)
     fork = fork_of(registry.task(rollouts[0].task))
     scene = references.load(fork.scene)(rollouts[0].start)
-    figure: Any = plots.modes(by_run, fork, scene)[0].get_figure()
-    plots.save(figure, folder / "modes.png")
+    axes = rollouts_from_fork(by_run, fork, scene)
+    save(figure_of(axes[0]), folder / "modes.png")
     return text
 
 
@@ -62,7 +62,7 @@ def to_markdown(by_run: Sequence[Choice]) -> str:
         [
             choice.title,
             *map(str, _counts(choice)),
-            *map(_with_interval, (choice.left, choice.commits)),
+            *map(with_interval, (choice.left, choice.commits)),
         ]
         for choice in by_run
     ]
@@ -93,10 +93,3 @@ def _counts(choice: Choice) -> tuple[int, ...]:
     """Counts all rollouts, and those that went left, right and to neither side."""
     sides = [int(np.sum(choice.sides == side)) for side in (-1, 1, 0)]
     return (len(choice.sides), *sides)
-
-
-def _with_interval(share: Estimate | None) -> str:
-    """Writes `0.55 [0.34, 0.74]`, or a dash where no rollout chose a side."""
-    if share is None:
-        return "–"  # noqa: RUF001
-    return f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"

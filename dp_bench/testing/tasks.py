@@ -85,7 +85,7 @@ def task_scores_an_episode(name: str) -> None:
     (episode,) = play_group(actor, [env], [0], references.load(task.score))
     score = episode.outcome.score
     assert 0 <= score <= 1, f"the score must be in [0, 1], got {score}"
-    columns = {c.key for c in task.columns if c.statistic == "mean"}
+    columns = {c.key for c in task.columns if c.averaged}
     missing = columns - set(episode.outcome.sub_scores)
     assert not missing, f"the sub-scores lack the columns {sorted(missing)}"
     assert 1 <= episode.length <= task.max_steps, (

@@ -63,7 +63,7 @@ WRONG = {
     "demos check short.hdf5": "short.hdf5 is truncated",
     "demos pusht --from other.zip": "holds no replay buffer",
     "list --method dp_cc": "did you mean 'dp_c'?",
-    "report nowhere": "nowhere has no <task>/records/*.jsonl",
+    "report nowhere": "nowhere holds no folder of records",
     "eval": "name a run folder",
     "eval nowhere": "nowhere is not a run folder",
     "eval nowhere --processes 0": "--processes must be at least 1",
@@ -174,7 +174,9 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
     assert "--out names the folder above it" in said
 
     (results / "logs" / f"{run.name}.jsonl").write_text("{")
-    assert "are no log and its run" in refused("report runs/results", capsys)
+    assert "not the log and settings of one run" in refused(
+        "report runs/results", capsys
+    )
 
 
 def test_what_was_imported_under_a_name_of_its_own_is_a_source(tmp_path, capsys):

@@ -203,3 +203,16 @@ def test_estimates_of_different_levels_have_no_mean():
         mean_of([estimate, estimate._replace(level=0.9)])
     with pytest.raises(BadInput, match="estimates of one level, got 0"):
         mean_of([])
+
+
+def test_intervals_of_a_mean_hold_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    truths, held = np.array([0.3, 0.6, 0.95]), 0
+    for _ in range(300):
+        parts = [
+            bootstrap((rng.random((1, 50)) < truth).astype(float), rng, resamples=1)
+            for truth in truths
+        ]
+        mean = mean_of(parts)
+        held += mean.low <= truths.mean() <= mean.high
+    assert 0.92 <= held / 300 <= 0.985

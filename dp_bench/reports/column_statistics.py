@@ -1,0 +1,48 @@
+"""The statistics that a column of a task can name, and how notes explain them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from dp_bench.reports.table import LEVEL
+from dp_bench.statistics.estimates import Estimate, bootstrap, entropy
+from dp_bench.task import Column
+
+
+class Statistic(NamedTuple):
+    """How a column reduces the numbers of episodes to one estimate.
+
+    Attributes:
+        estimate: `(numbers (S, E), rng, column) -> Estimate`; NaN for episodes without
+            a number.
+        note: Explains the statistic under the table, in which `{title}` is the
+            column's title; "" where it needs no explanation.
+    """
+
+    estimate: Callable[[np.ndarray, np.random.Generator, Column], Estimate]
+    note: str = ""
+
+
+def _mean(numbers: np.ndarray, rng: np.random.Generator, column: Column) -> Estimate:
+    if np.isnan(numbers).any():  # a mean of the other episodes would flatter or blame
+        nan = float("nan")
+        return Estimate(nan, nan, nan, LEVEL, *numbers.shape)
+    return bootstrap(numbers, rng, level=LEVEL)
+
+
+def _entropy(numbers: np.ndarray, rng: np.random.Generator, column: Column) -> Estimate:
+    return entropy(numbers, rng, options=column.options, level=LEVEL)
+
+
+STATISTICS: Mapping[str, Statistic] = {
+    "mean": Statistic(_mean),
+    "entropy": Statistic(
+        _entropy,
+        "{title}: how evenly choices are spread, in bits; 0 where it is always the "
+        "same, log2 n for n choices equally often. Its interval allows for choices "
+        "that were missed.",
+    ),
+}

@@ -1,0 +1,136 @@
+"""The lines under a table: what was measured, and how to read the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from dp_bench.reports.column_statistics import STATISTICS
+from dp_bench.reports.table import (
+    CIRCUMSTANCES,
+    LEVEL,
+    Row,
+    differing,
+    distinct,
+    of_method,
+)
+from dp_bench.reports.wording import DAGGER, ranges
+from dp_bench.task import Column
+
+
+def footnotes(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    records: pd.DataFrame,
+    sources: Sequence[str],
+) -> list[str]:
+    """Writes all lines under a table.
+
+    Args:
+        rows: Of the table.
+        columns: Of the task.
+        records: Of these rows, as of `records.to_frame`.
+        sources: Of published values.
+    """
+    return [
+        *_conditions(rows, records),
+        *_unfinished(rows),
+        *_not_comparable(rows),
+        *_explanations(rows, columns, sources),
+    ]
+
+
+def _conditions(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
+    """Says which data, seeds, settings and versions the numbers come from."""
+    digests = [f"{digest[:12]}" for digest in distinct(rows, "demos_digest")]
+    splits = _by_seed([row.splits for row in rows])
+    orders = _by_seed([row.orders for row in rows])
+    train_seeds = dict.fromkeys(ranges(row.train_seeds) for row in rows)
+    env_seeds = dict.fromkeys(ranges(row.env_seeds) for row in rows)
+    kinds = " and ".join(distinct(rows, "starts"))
+    return [
+        f"Demonstrations: {', '.join(digests)}; split {splits}; order of training "
+        f"rows {orders}.",
+        f"Train seeds: {' or '.join(train_seeds)}; {kinds} starts: "
+        f"{' or '.join(env_seeds)}.",
+        f"Settings: {', '.join(distinct(rows, 'preset'))}. "
+        f"Commit: {_listed(records['commit'].str.slice(0, 12), ', ')}. "
+        f"Versions: {_listed(records['versions'], '; or ')}.",
+    ]
+
+
+def _unfinished(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"Unfinished: {_label(row, rows)} lacks the starts "
+        f"{ranges(row.missing)} under some train seed; they are left out."
+        for row in rows
+        if row.missing
+    ]
+
+
+def _not_comparable(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"{DAGGER} {_label(row, rows)} is not comparable: {'; '.join(row.differs)}."
+        for row in rows
+        if row.differs
+    ]
+
+
+def _explanations(
+    rows: Sequence[Row], columns: Sequence[Column], sources: Sequence[str]
+) -> list[str]:
+    """Says what intervals, statistics, differences and published values mean."""
+    crossed = (
+        "train seeds and starts"
+        if all(row.num_seeds > 1 for row in rows)
+        else "train seeds and starts (starts only, where there is one train seed)"
+    )
+    lines = [
+        f"[low, high]: {LEVEL:.0%} interval, bootstrap over {crossed}; for shares of "
+        f"solved episodes Wilson's, with as many trials as vary as much."
+    ]
+    for column in columns:
+        note = STATISTICS[column.statistic].note
+        if note:
+            title = f"{column.title[:1].upper()}{column.title[1:]}"
+            lines.append(note.format(title=title))
+    if any(row.best for row in rows):
+        lines.append(
+            "Difference: score minus that of the best row, on the same starts; which "
+            "row is best was found on these episodes too."
+        )
+    if sources:
+        lines.append(
+            f"Published: {'; '.join(sources)}; in their environment, on their "
+            f"demonstrations. last10: mean over ten checkpoints; max: best checkpoint, "
+            f"chosen on the episodes it is reported on."
+        )
+    return lines
+
+
+def _label(row: Row, rows: Sequence[Row]) -> str:
+    """Writes a row's method, with what sets it apart from the method's other rows."""
+    apart = [
+        f"{CIRCUMSTANCES[name]} {getattr(row, name)}"
+        for name in differing(of_method(rows, row.method))
+    ]
+    return f"{row.title} ({', '.join(apart)})" if apart else row.title
+
+
+def _by_seed(digests: Iterable[Mapping[int, str]]) -> str:
+    """Writes digests with their train seeds, or one digest where all are equal."""
+    seeds: dict[str, set[int]] = {}
+    for digest_of in digests:
+        for seed, digest in digest_of.items():
+            seeds.setdefault(digest[:12] or "unknown", set()).add(seed)
+    if len(seeds) == 1:
+        return next(iter(seeds))
+    return ", ".join(
+        f"{digest} (train seed {ranges(sorted(members))})"
+        for digest, members in sorted(seeds.items(), key=lambda item: min(item[1]))
+    )
+
+
+def _listed(values: pd.Series, between: str) -> str:
+    return between.join(value or "unknown" for value in sorted(values.unique()))

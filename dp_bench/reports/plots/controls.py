@@ -1,0 +1,134 @@
+"""The figure of position beside velocity control."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dp_bench import registry
+from dp_bench.errors import BadInput
+from dp_bench.reports.plots import style
+from dp_bench.reports.plots.style import FAINT, INK, LETTERS, PALETTE, SMALL
+from dp_bench.reports.table import (
+    CIRCUMSTANCES,
+    LEVEL,
+    Row,
+    Table,
+    differing,
+    distinct,
+    of_method,
+)
+from dp_bench.reports.wording import DAGGER, seeds_by_starts, sizes_of
+
+PANEL_WIDTH = 24  # of the lines above a panel [characters]
+OTHERS = [n for n in CIRCUMSTANCES if n not in ("control", "step", "settings")]
+
+
+def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    """Draws methods with position beside velocity control, a panel for each method.
+
+    As in Chi et al. (2023), Fig. 4. Where the task has columns with curves of their
+    own, such as p1 and p2, the figure shows these, otherwise score and success.
+
+    Args:
+        table: Of one task.
+        axes: As many as `both_controls` finds methods; None for a figure of their own.
+
+    Raises:
+        BadInput: When no method has rows with more than one control.
+    """
+    methods = both_controls(table)
+    if not methods:
+        kinds = ", ".join(sorted(distinct(table.rows, "control")))
+        raise BadInput(f"no method has rows with two controls, all have: {kinds}")
+    figure = None
+    if axes is None:
+        figure = Figure(figsize=(1.2 + 2.6 * len(methods), 3.6), layout="constrained")
+        axes = list(figure.subplots(1, len(methods), sharey=True, squeeze=False)[0])
+    shares = dict(
+        style.share_columns(table) or [("score", "score"), ("success", "success")]
+    )
+    colours = dict(zip(sorted(distinct(table.rows, "control")), PALETTE, strict=False))
+    for ax, method in zip(axes, methods, strict=True):
+        _draw_method(ax, of_method(table.rows, method), shares, colours)
+    axes[0].set_ylabel("share of episodes", fontsize=LETTERS, color=INK)
+    rows = [row for row in table.rows if row.method in methods]
+    note = f"{seeds_by_starts(sizes_of(rows))}, {LEVEL:.0%} intervals"
+    if any(row.differs for row in rows):
+        note += f"; {DAGGER} not comparable with the others"
+    if figure:
+        # of the figure, as one panel is too narrow for it
+        figure.supxlabel(note, x=0.99, ha="right", fontsize=SMALL, color=FAINT)
+        _add_legend(figure, axes, f"{rows[0].task}: control")
+    else:
+        style.x_label(axes[-1], "", note)
+    return axes
+
+
+def both_controls(table: Table) -> list[str]:
+    """Lists the methods that have rows with position and with velocity control."""
+    methods = [
+        method
+        for method in distinct(table.rows, "method")
+        if differing(of_method(table.rows, method), ["control"])
+    ]
+    return sorted(methods, key=registry.position_of)
+
+
+def _draw_method(
+    ax: Axes,
+    rows: Sequence[Row],
+    shares: Mapping[str, str],
+    colours: Mapping[str, str],
+) -> None:
+    """Draws the panel of one method.
+
+    Args:
+        ax: The panel.
+        rows: Of the method.
+        shares: Titles of what is shown, by key.
+        colours: By control mode.
+    """
+    shifts = np.linspace(-0.15, 0.15, len(rows))
+    apart = differing(rows, OTHERS)
+    for shift, row in zip(shifts, rows, strict=True):
+        label = ", ".join([row.control, *(str(getattr(row, name)) for name in apart)])
+        style.draw_estimates(
+            ax,
+            [row.estimates[key] for key in shares],
+            np.arange(len(shares)) + shift,
+            along="y",
+            marker="oD"[list(colours).index(row.control) % 2],
+            colour=colours[row.control],
+            label=style.marked(label, row),
+        )
+    ax.set_xticks(range(len(shares)), list(shares.values()))
+    ax.set_xlim(-0.5, len(shares) - 0.5)
+    ax.set_ylim(0, 1)
+    style.finish(ax, registry.title_of(rows[0].method))
+    title = textwrap.fill(ax.get_title(loc="left"), PANEL_WIDTH)
+    ax.set_title(title, loc="left", fontsize=LETTERS)
+    ax.grid(visible=False, axis="x")
+
+
+def _add_legend(figure: Figure, axes: Sequence[Axes], title: str) -> None:
+    """Adds one legend for all panels."""
+    entries: dict[str, Artist] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        entries.update(zip(labels, handles, strict=True))
+    figure.legend(
+        entries.values(),
+        entries.keys(),
+        title=title,
+        title_fontsize=LETTERS - 1,
+        loc="outside upper right",
+        ncols=len(entries),
+        frameon=False,
+        fontsize=LETTERS - 1,
+    )

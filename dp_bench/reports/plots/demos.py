@@ -1,0 +1,66 @@
+"""The figure that compares two sets of demonstrations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dp_bench.reports.plots import style
+from dp_bench.reports.plots.style import DASHES, INK, LETTERS, PALETTE, SMALL
+
+if TYPE_CHECKING:
+    from dp_bench.data.compare import DemosComparison, Pair
+
+COLUMNS = 3  # of panels
+CROWDED = 40  # labels of choices with more characters in all are turned
+
+
+def demos_comparison(comparison: DemosComparison) -> Figure:
+    """Draws each feature of both sets: bars of choices, or cumulative distributions."""
+    rows = -(-len(comparison.pairs) // COLUMNS)
+    figure = Figure(figsize=(3.1 * COLUMNS, 2.3 * rows + 0.5), layout="constrained")
+    for i, pair in enumerate(comparison.pairs):
+        ax = figure.add_subplot(rows, COLUMNS, i + 1)
+        _draw_pair(ax, pair)
+        style.finish(ax, "")
+        ax.tick_params(labelsize=SMALL)
+        ax.set_xlabel(pair.one.title, fontsize=SMALL, color=INK)
+        if i % COLUMNS == 0 or pair.one.choices:
+            word = "share" if pair.one.choices else "share at most this"
+            ax.set_ylabel(word, fontsize=SMALL, color=INK)
+    handles = [
+        style.line_handle(name, colour, dash, 1.8)
+        for name, colour, dash in zip(comparison.names, PALETTE, DASHES, strict=False)
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=LETTERS,
+        title=f"Demonstrations of {comparison.task}",
+    )
+    return figure
+
+
+def _draw_pair(ax: Axes, pair: Pair) -> None:
+    """Draws the share of each choice, or the distribution of the middle 99 %."""
+    both = zip((pair.one, pair.other), PALETTE, DASHES, (-0.2, 0.2), strict=False)
+    for feature, colour, dash, shift in both:
+        if feature.choices:
+            places = np.arange(len(feature.choices))
+            ax.bar(places + shift, feature.shares(), width=0.38, color=colour)
+            ax.set_xticks(places, feature.choices)
+            if sum(map(len, feature.choices)) > CROWDED:
+                ax.tick_params(axis="x", labelrotation=40)
+                for label in ax.get_xticklabels():
+                    label.set(ha="right", rotation_mode="anchor")
+            continue
+        shares = np.linspace(0.005, 0.995, 200)
+        if len(feature.values):
+            values = np.quantile(feature.values, shares)
+            ax.plot(values, shares, color=colour, linestyle=dash, linewidth=1.8)
+        ax.set_ylim(0, 1)

@@ -1,0 +1,202 @@
+"""Figures of final scores: the rows of one task, or several tasks side by side."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dp_bench import registry
+from dp_bench.reports.columns import circumstances
+from dp_bench.reports.plots import style
+from dp_bench.reports.plots.style import FAINT, INK, LETTERS, PALE, PALETTE, SMALL
+from dp_bench.reports.published import SELECTIONS
+from dp_bench.reports.table import (
+    CIRCUMSTANCES,
+    LEVEL,
+    Row,
+    Table,
+    differing,
+    of_method,
+)
+from dp_bench.reports.wording import DAGGER, seeds_by_starts, sizes_of
+
+BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
+ROW_HEIGHT = 0.45  # of one row [inch]
+
+
+def success_bars(table: Table, ax: Axes | None = None) -> Axes:
+    """Draws score and success of each row with their intervals.
+
+    Where the task has columns with curves of their own, such as p1 and p2, these stand
+    for success. The best score is on top of each block. Published scores are marks
+    beside ours.
+
+    Args:
+        table: Of one task.
+        ax: Where to draw; None for a figure of its own.
+    """
+    rows = table.rows
+    ax = ax or style.new_axes(6.6, 1.7 + ROW_HEIGHT * len(rows))
+    differ, constant = circumstances(table)
+    places = _places(ax, rows, [name for name in differ if name in BLOCKS])
+    ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
+    shares = style.share_columns(table)
+    first = _draw_series(ax, rows, places, shares or [("success", "success rate")])
+    _draw_published(ax, rows, first)
+    ax.set_yticks(places, _row_names(rows))
+    ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
+    ax.set_xlim(0, 1)
+    style.finish(ax, table.title)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    note = f"{constant}\n{seeds_by_starts(sizes_of(rows))}, {LEVEL:.0%} intervals"
+    if any(row.differs for row in rows):
+        note += f"; {DAGGER} not comparable with the others"
+    which = f"with {' and '.join(dict(shares).values())}" if shares else "solved"
+    style.x_label(ax, f"score, and share of episodes {which}", note)
+    ax.grid(visible=False, axis="y")
+    style.legend_above(ax)
+    return ax
+
+
+def side_by_side(tables: Mapping[str, Table]) -> Figure:
+    """Draws the share of solved episodes of several tasks, a panel for each.
+
+    Methods stand in the same places in all panels. Of several rows of a method under
+    one control mode the figure shows the best.
+
+    Args:
+        tables: By name of the task.
+    """
+    rows = [row for table in tables.values() for row in table.rows]
+    lines = sorted(
+        {(row.method, row.control) for row in rows},
+        key=lambda line: (registry.position_of(line[0]), line),
+    )
+    figure = Figure(
+        figsize=(2.4 + 1.5 * len(tables), 1.3 + ROW_HEIGHT * len(lines)),
+        layout="constrained",
+    )
+    axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    for ax, (task, table) in zip(axes, tables.items(), strict=True):
+        _draw_task(ax, task, table, lines)
+    names = [
+        registry.title_of(method)
+        + (f", {control}" if differing(of_method(rows, method), ["control"]) else "")
+        for method, control in lines
+    ]
+    axes[0].set_yticks(np.arange(len(lines)), names, fontsize=SMALL)
+    axes[0].set_ylim(len(lines) - 0.5, -0.5)
+    figure.supxlabel(
+        f"share of solved episodes, {LEVEL:.0%} intervals", fontsize=SMALL, color=INK
+    )
+    return figure
+
+
+def _places(ax: Axes, rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
+    """Gives the height of each row, `(N,)`.
+
+    A gap separates rows with other circumstances, and carries their name.
+    """
+    values = [tuple(getattr(row, name) for name in blocks) for row in rows]
+    before = [None, *values[:-1]] if blocks else values
+    changes = np.array([v != b for v, b in zip(values, before, strict=True)])
+    places = np.arange(len(rows)) + 0.7 * np.cumsum(changes)
+    for i in np.flatnonzero(changes):
+        titled = zip(blocks, values[i], strict=True)
+        ax.annotate(
+            ", ".join(f"{CIRCUMSTANCES[name]} {value}" for name, value in titled),
+            (0, places[i] - 0.55),
+            (-5, 0),
+            xycoords=ax.get_yaxis_transform(),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=SMALL,
+            style="italic",
+            color=FAINT,
+        )
+    return places
+
+
+def _draw_series(
+    ax: Axes, rows: Sequence[Row], places: np.ndarray, shares: list[tuple[str, str]]
+) -> np.ndarray:
+    """Draws the score and other shares; returns the heights of the scores, `(N,)`."""
+    series = [("score", "score"), *shares]
+    apart = 0.13 if len(series) == 2 else 0.22
+    shifts = np.linspace(-apart, apart, len(series))
+    markers, colours = itertools.cycle("oDsv^"), itertools.cycle(PALETTE)
+    for (key, label), shift, marker, colour in zip(
+        series, shifts, markers, colours, strict=False
+    ):
+        style.draw_estimates(
+            ax,
+            [row.estimates[key] for row in rows],
+            places + shift,
+            along="x",
+            marker=marker,
+            colour=colour,
+            label=label,
+        )
+    return places + shifts[0]
+
+
+def _draw_published(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> None:
+    for kind, marker in zip(SELECTIONS, "|x", strict=True):
+        values = np.array([row.published.get(("score", kind), np.nan) for row in rows])
+        if np.isnan(values).all():
+            continue
+        ax.scatter(
+            values,
+            places,
+            marker=marker,
+            s=60 if marker == "|" else 26,
+            linewidths=1.4,
+            color=INK,
+            label=f"published score, {kind}",
+            clip_on=False,
+            zorder=4,
+        )
+
+
+def _row_names(rows: Sequence[Row]) -> list[str]:
+    """Writes the methods, with what tells rows of one method apart within a block."""
+    others = [name for name in CIRCUMSTANCES if name not in BLOCKS]
+    names = []
+    for row in rows:
+        differ = differing(of_method(rows, row.method), others)
+        apart = [str(getattr(row, name)) for name in differ]
+        names.append(style.marked(style.method_label(row.method, apart), row))
+    return names
+
+
+def _draw_task(
+    ax: Axes, task: str, table: Table, lines: Sequence[tuple[str, str]]
+) -> None:
+    """Draws the panel of one task, a line for each method and control mode."""
+    ax.hlines(np.arange(len(lines)), 0, 1, color=PALE, linewidth=0.8, zorder=0)
+    for place, (method, control) in enumerate(lines):
+        rows = [r for r in of_method(table.rows, method) if r.control == control]
+        known = method in registry.methods()
+        for row in rows[:1]:
+            style.draw_estimates(
+                ax,
+                [row.score],
+                np.array([place]),
+                along="x",
+                marker="o",
+                colour=PALETTE[registry.position_of(method) % len(PALETTE)]
+                if known
+                else INK,
+            )
+    ax.set_xlim(0, 1)
+    ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=SMALL)
+    ax.set_title(task, fontsize=LETTERS, color=INK)
+    ax.tick_params(axis="y", length=0)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)

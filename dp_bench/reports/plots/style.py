@@ -1,0 +1,215 @@
+"""What all figures share: colours, sizes, axes, legends, intervals, files."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, TypedDict, TypeVar
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from dp_bench import registry
+from dp_bench.errors import BadInput
+from dp_bench.reports.table import Row, Table
+from dp_bench.reports.wording import DAGGER
+from dp_bench.statistics.estimates import Estimate
+from dp_bench.util.files import atomic_write
+
+# Okabe & Ito's palette, which all kinds of colour vision tell apart.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES: tuple[str | tuple[int, tuple[float, float]], ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1.2)),
+)
+INK, FAINT, PALE = "#222222", "#666666", "#DDDDDD"
+DPI = 200  # of saved figures
+LETTERS, SMALL = 10, 8  # sizes [pt]
+HEADING_WIDTH = 46  # of the lines above the axes [characters]
+NOTE_WIDTH = 84  # of the lines below the axes [characters]
+
+M = TypeVar("M")
+
+
+class LineStyle(TypedDict):
+    """Arguments of `Axes.plot`."""
+
+    color: str
+    linestyle: str | tuple[int, tuple[float, float]]
+    linewidth: float
+
+
+def new_axes(width: float, height: float) -> Axes:
+    """Makes the axes of a new figure; sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Returns the figure of axes, which must not lie in a subfigure."""
+    figure = ax.get_figure()
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def line_styles(members: Sequence[M]) -> Iterator[tuple[LineStyle, M]]:
+    """Pairs each member with a colour, and with dashes once the colours run out."""
+    looks = itertools.cycle(itertools.product(DASHES, PALETTE))
+    for member, (dash, colour) in zip(members, looks, strict=False):
+        yield {"color": colour, "linestyle": dash, "linewidth": 1.8}, member
+
+
+def line_handle(
+    label: str, colour: str, dash: str | tuple[int, tuple[float, float]], width: float
+) -> Line2D:
+    """Makes a legend's line."""
+    return Line2D([], [], color=colour, linestyle=dash, linewidth=width, label=label)
+
+
+def draw_estimates(
+    ax: Axes,
+    estimates: Sequence[Estimate],
+    places: np.ndarray,
+    *,
+    along: Literal["x", "y"],
+    marker: str,
+    colour: str,
+    label: str | None = None,
+) -> None:
+    """Draws estimates as markers, with their intervals as bars.
+
+    Args:
+        ax: Where to draw.
+        estimates: N of them; one without an interval has a marker only.
+        places: Their positions on the other axis, `(N,)`.
+        along: The axis that shows the values.
+        marker: Of all.
+        colour: Of all.
+        label: In the legend; None for no entry.
+    """
+    values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
+    # rounding can put an end on the wrong side of the value by a hair
+    reach = np.maximum(np.nan_to_num([values - lows, highs - values]), 0)
+    x, y = (values, places) if along == "x" else (places, values)
+    ax.errorbar(
+        x,
+        y,
+        xerr=reach if along == "x" else None,
+        yerr=reach if along == "y" else None,
+        fmt=marker,
+        color=colour,
+        markersize=5.5 if marker == "o" else 4.5,
+        elinewidth=1.8,
+        label=label,
+        clip_on=False,
+        zorder=3,
+    )
+
+
+def share_columns(table: Table) -> list[tuple[str, str]]:
+    """Lists key and title of the columns that stand for success, such as p1 and p2."""
+    return [
+        (column.key, column.title)
+        for column in table.columns
+        if column.curve and column.averaged
+    ]
+
+
+def method_label(method: str, apart: Sequence[str]) -> str:
+    """Writes a method's label, with what sets it apart below."""
+    title = registry.title_of(method)
+    return f"{title}\n{', '.join(apart)}" if apart else title
+
+
+def marked(text: str, row: Row) -> str:
+    """Adds a dagger to the name of a row that is not comparable with the others."""
+    return f"{text} {DAGGER}" if row.differs else text
+
+
+def finish(ax: Axes, title: str) -> None:
+    """Gives axes our frame, ticks, grid and title."""
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(INK)
+    ax.tick_params(labelsize=LETTERS - 1, colors=INK)
+    ax.grid(axis="both", color=PALE, linewidth=0.6)
+    ax.set_axisbelow(True)
+    heading = textwrap.fill(title, HEADING_WIDTH)
+    ax.set_title(heading, fontsize=LETTERS + 1, loc="left", color=INK)
+
+
+def x_label(ax: Axes, label: str, note: str) -> None:
+    """Names the x axis, and says below it in small letters what was measured."""
+    ax.set_xlabel(label, fontsize=LETTERS, color=INK)
+    if note:
+        ax.annotate(
+            "\n".join(textwrap.fill(line, NOTE_WIDTH) for line in note.splitlines()),
+            (1, 0),
+            (0, -38 if label else -24),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=SMALL,
+            color=FAINT,
+        )
+
+
+def thousands(ax: Axes) -> None:
+    """Labels the x axis with `10k` for 10000."""
+    ax.xaxis.set_major_formatter(
+        lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+    )
+
+
+def legend_above(ax: Axes) -> None:
+    """Puts the legend into one line that ends where the axes end, ours first."""
+    handles, labels = ax.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("published"))
+    ax.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="lower right",
+        bbox_to_anchor=(1.02, 1),
+        ncols=len(labels),
+        frameon=False,
+        fontsize=SMALL,
+        borderaxespad=0.2,
+        handletextpad=0.2,
+        columnspacing=1.0,
+    )
+    ax.set_title(ax.get_title(loc="left"), loc="left", fontsize=LETTERS + 1, pad=22)
+
+
+def legend_beside(ax: Axes) -> None:
+    """Puts the legend to the right of the axes."""
+    ax.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=LETTERS - 1
+    )
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Writes a figure whole or not at all; equal figures give equal files.
+
+    Args:
+        figure: Any.
+        path: Its ending says the format: png, pdf, ...
+
+    Raises:
+        BadInput: When matplotlib cannot write the format, or the disk is full.
+    """
+    path = Path(path)
+    known = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in known:
+        raise BadInput(f"figure {path} must end in one of {', '.join(sorted(known))}")
+    no_dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    with atomic_write(path) as aside:
+        figure.savefig(
+            aside, format=kind, dpi=DPI, facecolor="white", metadata=no_dates.get(kind)
+        )

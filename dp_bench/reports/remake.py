@@ -1,0 +1,130 @@
+"""Remakes every table and figure from raw records.
+
+results/<task>/table.md .tex .csv, success.png, loss.png   always
+results/<task>/control.png         where a method has rows with both controls
+results/<task>/learning*.png, stability.png   where runs were evaluated at several steps
+results/<task>/modes.md .csv .png  from modes.jsonl, which `dp-bench modes` writes
+results/<group>/table.md .csv, success.png   of several tasks, see group.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dp_bench import registry
+from dp_bench.evaluation import records
+from dp_bench.evaluation.records import Record
+from dp_bench.reports import trainings
+from dp_bench.reports.csv_file import to_csv
+from dp_bench.reports.latex import to_latex
+from dp_bench.reports.markdown import to_markdown
+from dp_bench.reports.published import published_demos_of, published_values
+from dp_bench.reports.summary import summary
+from dp_bench.reports.table import Table
+from dp_bench.task import Column
+from dp_bench.util.files import atomic_write
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+
+def remake_groups(results: Path) -> list[RichTable]:
+    """Remakes the tables of groups of tasks, where any of their tasks has records.
+
+    Args:
+        results: Folder with a folder for each group, or one of these.
+
+    Returns:
+        Tables for the terminal.
+    """
+    from dp_bench.reports import group
+
+    tables: dict[Path, dict[str, Table]] = {}
+    for task in registry.tasks().values():
+        if not task.group:
+            continue
+        root = results if results.name == task.group else results / task.group
+        own = root / task.name
+        for place in sorted(own.rglob("records")) if own.is_dir() else []:
+            test = [r for r in records.read(place) if r.starts == "test"]
+            if test:
+                folder = root / place.parent.relative_to(own)
+                tables.setdefault(folder, {})[task.name] = summary(test, task)
+    return [group.make(folder, members) for folder, members in tables.items()]
+
+
+def remake_task(folder: Path) -> Table:
+    """Remakes the tables and figures of one task and its demonstrations.
+
+    Args:
+        folder: `results/<task>` or `results/<task>/<source>`.
+
+    Returns:
+        The table of test starts.
+    """
+    everything = records.read(folder / "records")
+    test = [r for r in everything if r.starts == "test"]
+    table = summary(
+        test or everything,
+        published=published_values(folder),
+        published_demos=published_demos_of(folder.name),
+    )
+    texts = {
+        "table.md": to_markdown(table),
+        "table.tex": to_latex(table),
+        "table.csv": to_csv(table),
+    }
+    for name, text in texts.items():
+        with atomic_write(folder / name) as aside:
+            aside.write_text(text)
+    _draw_scores(folder, table)
+    _draw_training(folder, everything)
+    if (folder / "modes.jsonl").is_file():
+        from dp_bench.reports import multimodality
+
+        multimodality.remake(folder)
+    return table
+
+
+def _draw_scores(folder: Path, table: Table) -> None:
+    from dp_bench.reports.plots import controls, scores
+    from dp_bench.reports.plots.style import figure_of, save
+
+    save(figure_of(scores.success_bars(table)), folder / "success.png")
+    if controls.both_controls(table):
+        save(figure_of(controls.controls(table)[0]), folder / "control.png")
+
+
+def _draw_training(folder: Path, everything: Sequence[Record]) -> None:
+    from dp_bench.reports.plots import curves
+    from dp_bench.reports.plots.style import figure_of, save
+
+    several = trainings.with_several_steps(everything)
+    if several:
+        frame = records.to_frame(several)
+        save(figure_of(curves.learning_curves(frame)), folder / "learning.png")
+        for column in _columns_with_curves(frame):
+            ax = curves.learning_curves(frame, column=column.key, title=column.title)
+            save(figure_of(ax), folder / f"learning_{column.key}.png")
+    runs = trainings.read(folder)
+    if runs:
+        ax = curves.loss_curves(trainings.logs_by_method(runs))
+        save(figure_of(ax), folder / "loss.png")
+    rows = trainings.beside_their_logs(several, runs)
+    if rows:
+        axes = curves.stability(
+            {label: row.logs for label, row in rows.items()},
+            {label: records.to_frame(row.records) for label, row in rows.items()},
+        )
+        save(figure_of(axes[0]), folder / "stability.png")
+
+
+def _columns_with_curves(frame: pd.DataFrame) -> list[Column]:
+    """Lists the task's columns that have a learning curve and occur in the records."""
+    task = registry.tasks().get(frame["task"].iloc[0])
+    columns = task.columns if task else ()
+    return [c for c in columns if c.curve and c.key in frame]

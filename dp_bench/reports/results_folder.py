@@ -1,0 +1,94 @@
+"""The folder of results: which task and demonstrations lie where.
+
+results/<task>/records/*.jsonl    evaluated episodes
+results/<task>/logs/*.jsonl       losses during training
+results/<task>/runs/*.json        settings and machine of each training
+
+Demonstrations of another source than the task's default have a folder of their own,
+results/<task>/<source>/: all rows of a table were trained on the same demonstrations.
+Tasks of a group lie in a folder of it, results/<group>/<task>/.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from dp_bench import registry
+from dp_bench.errors import BadInput
+from dp_bench.runs.folder import RunFolder
+from dp_bench.util.files import atomic_write, is_plain
+
+OWN = ("records", "logs", "runs")  # folders that a folder of results has itself
+
+
+def folder_of(task: str, source: str) -> Path:
+    """Says where results of a task and its demonstrations lie, below the results.
+
+    Raises:
+        BadInput: When the source cannot name a folder there.
+    """
+    if not is_plain(source) or source in OWN:
+        raise BadInput(
+            f"demonstrations {source!r} cannot name a folder of results: use letters, "
+            f"digits, '_', '-' and '.', and none of {', '.join(OWN)}"
+        )
+    known = registry.tasks().get(task)
+    first = next(iter(known.sources), source) if known else source
+    own = Path(known.group, task) if known else Path(task)
+    return own if source == first else own / source
+
+
+def collect(runs: Sequence[Path], results: Path) -> None:
+    """Copies records, logs and settings of runs into the folder of results.
+
+    Args:
+        runs: Run folders.
+        results: Folder with a folder for each task; or one such folder.
+
+    Raises:
+        BadInput: When a run does not belong in the folder.
+    """
+    for run in map(RunFolder, runs):
+        folder = _folder_for(run, results)
+        name = run.path.name
+        copies = {
+            run.records: folder / "records" / f"{name}.jsonl",
+            run.log: folder / "logs" / f"{name}.jsonl",
+            run.path / "run.json": folder / "runs" / f"{name}.json",
+        }
+        for source, target in copies.items():
+            if source.is_file():
+                with atomic_write(target) as aside:
+                    shutil.copyfile(source, aside)
+
+
+def folders_with_records(results: Path) -> list[Path]:
+    """Lists the folders that have records, of tasks and of their demonstrations.
+
+    Raises:
+        BadInput: When there are none.
+    """
+    folders = sorted(p.parent for p in results.rglob("records") if p.is_dir())
+    if not folders:
+        raise BadInput(
+            f"{results} holds no folder of records, <task>/records/*.jsonl; "
+            "`dp-bench compare` writes them"
+        )
+    return folders
+
+
+def _folder_for(run: RunFolder, results: Path) -> Path:
+    info = run.info()
+    own = folder_of(info.task, info.demos_source)
+    folder = results / own
+    if not (results / "records").is_dir() or folder.is_dir():
+        return folder
+    if results.resolve().parts[-len(own.parts) :] != own.parts:
+        raise BadInput(
+            f"{run.path} is a run of {info.task} on demonstrations "
+            f"{info.demos_source!r}, and {results} holds results of others; "
+            "name the folder above it"
+        )
+    return results

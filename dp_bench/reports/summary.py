@@ -1,0 +1,178 @@
+"""Records -> the rows of a table, with their estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from dp_bench import registry
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.records import Record, to_frame
+from dp_bench.reports.column_statistics import STATISTICS
+from dp_bench.reports.comparability import compared
+from dp_bench.reports.footnotes import footnotes
+from dp_bench.reports.published import with_published
+from dp_bench.reports.table import CIRCUMSTANCES, Row, Table
+from dp_bench.reports.wording import ranges
+from dp_bench.statistics.estimates import Estimate
+from dp_bench.task import Column, Task
+
+ROW = ["method", *CIRCUMSTANCES, "demos_digest"]  # a row for each combination
+
+
+def summary(
+    records: Iterable[Record],
+    task: Task | None = None,
+    *,
+    rng_seed: int = 0,
+    published: pd.DataFrame | None = None,
+    published_demos: str = "ph",
+    steps: Literal["last", "all"] = "last",
+) -> Table:
+    """Reduces the records of one task to a table.
+
+    A row has one value per train seed and start. A row leaves out starts that one of
+    its train seeds lacks; a note says so, and the row counts as not comparable.
+
+    Args:
+        records: Of one task, in any order.
+        task: Whose columns are shown; None for the task that the records name.
+        rng_seed: Seed of the bootstrap.
+        published: As of `published_values`; None to show none.
+        published_demos: Which published demonstrations to show, if `published` has
+            several for a task.
+        steps: "last" shows each run at its last checkpoint, "all" has a row per
+            checkpoint.
+
+    Raises:
+        BadInput: When there are no records, or records of several tasks; when an
+            episode occurs twice, a run has two splits, or no start was met by all
+            train seeds of a row.
+    """
+    if steps not in ("last", "all"):
+        raise BadInput(f"steps must be 'last' or 'all', got {steps!r}")
+    frame = to_frame(records)
+    task_name = _only_task(frame, task)
+    task = task or registry.tasks().get(task_name)
+    _refuse_doubles(frame)
+    if steps == "last":
+        rest = [name for name in ROW if name != "step"]
+        frame = frame[frame["step"] == frame.groupby(rest)["step"].transform("max")]
+
+    columns = task.columns if task else _columns_of(frame)
+    groups = [group for _, group in frame.groupby(ROW, sort=False)]
+    rows = [_row(group, columns, rng_seed) for group in groups]
+    rows.sort(key=lambda row: _place(row, task, by_step=steps == "all"))
+    rows = compared(rows, rng_seed)
+    rows, sources = with_published(rows, columns, published, published_demos)
+    about = f": {task.about}" if task else ""
+    footer = footnotes(rows, columns, frame, sources)
+    return Table(f"{task_name}{about}", tuple(rows), tuple(columns), tuple(footer))
+
+
+def scores_by_seed_and_start(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Arranges the numbers of one row by train seed and start, `(S, E)`.
+
+    Args:
+        frame: Records as of `to_frame`, all of one row.
+        column: Which number.
+
+    Returns:
+        Indexed by train seed and env seed, both in order; only starts that were met
+        under every train seed.
+    """
+    cells = frame.pivot(index="train_seed", columns="env_seed", values=column)
+    met = frame.pivot(index="train_seed", columns="env_seed", values="step").notna()
+    return cells.loc[:, met.all(axis=0)].sort_index(axis=0).sort_index(axis=1)
+
+
+def _only_task(frame: pd.DataFrame, task: Task | None) -> str:
+    if frame.empty:
+        raise BadInput("a table needs at least one record, got none")
+    names = sorted(frame["task"].unique())
+    if len(names) > 1 or (task and names != [task.name]):
+        wanted = f"of task {task.name!r}" if task else "of one task"
+        raise BadInput(f"records must be {wanted}, these are of {', '.join(names)}")
+    return str(names[0])
+
+
+def _refuse_doubles(frame: pd.DataFrame) -> None:
+    twice = frame[frame.duplicated([*ROW, "train_seed", "env_seed"])]
+    if len(twice):
+        first = twice.iloc[0]
+        raise BadInput(
+            f"{first['method']!r} has the episode of train seed {first['train_seed']} "
+            f"and start {first['env_seed']} twice at update {first['step']}; "
+            f"there must be one"
+        )
+    splits = frame.groupby([*ROW, "train_seed"])["split_digest"].nunique()
+    if splits.max() > 1:
+        key = dict(zip(splits.index.names, splits.idxmax(), strict=True))  # type: ignore[call-overload]
+        raise BadInput(
+            f"{key['method']!r} has two splits of the demonstrations under train seed "
+            f"{key['train_seed']}; a run must have one"
+        )
+
+
+def _columns_of(frame: pd.DataFrame) -> list[Column]:
+    """Makes columns for the sub-scores of an unknown task, under their own names."""
+    fields = {*Record.__dataclass_fields__}
+    return [Column(str(name), str(name)) for name in frame if name not in fields]
+
+
+def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> Row:
+    first = frame.iloc[0]
+    scores = scores_by_seed_and_start(frame, "score")
+    if scores.empty:
+        raise BadInput(
+            f"{first['method']!r} has no start that all its train seeds met "
+            f"({ranges(sorted(set(frame['train_seed'])))}); finish its evaluation"
+        )
+    runs = frame.drop_duplicates("train_seed")
+    everywhere = (Column("score", ""), Column("success", ""))
+    return Row(
+        task=first["task"],
+        title=registry.title_of(first["method"]),
+        **{name: first[name] for name in ROW},
+        estimates={
+            column.key: _estimate(frame, column, rng_seed)
+            for column in (*everywhere, *columns)
+        },
+        scores=scores.to_numpy(),
+        train_seeds=tuple(map(int, scores.index)),
+        env_seeds=tuple(map(int, scores.columns)),
+        missing=tuple(sorted({*map(int, frame["env_seed"])} - {*scores.columns})),
+        splits=dict(zip(runs["train_seed"], runs["split_digest"], strict=True)),
+        orders=dict(zip(runs["train_seed"], runs["order_digest"], strict=True)),
+        parameters=int(runs["parameters"].median()),
+        train_seconds=float(runs["train_seconds"].mean()),
+        decision_latency=float(frame["decision_latency"].median()),
+    )
+
+
+def _estimate(frame: pd.DataFrame, column: Column, rng_seed: int) -> Estimate:
+    """Estimates one column with a generator of its own.
+
+    So an estimate does not depend on other rows or columns.
+    """
+    cells = scores_by_seed_and_start(
+        frame if column.key in frame else frame.assign(**{column.key: np.nan}),
+        column.key,
+    )
+    numbers = cells.to_numpy(dtype=np.float64)
+    rng = np.random.default_rng(rng_seed)
+    return STATISTICS[column.statistic].estimate(numbers, rng, column)
+
+
+def _place(row: Row, task: Task | None, *, by_step: bool) -> tuple[object, ...]:
+    """Gives the key by which rows are sorted: the task's first variant leads."""
+    variants = [*task.variants] if task else []
+    known = row.variant in variants
+    variant = variants.index(row.variant) if known else len(variants)
+    circumstances = (row.starts, row.obs_kind, row.control, row.preset)
+    run = (row.method, row.settings, row.demos_digest)
+    rank = (*run, row.step) if by_step else (-row.score.value, *run)
+    return (variant, row.variant, *circumstances, *rank)

@@ -1,0 +1,131 @@
+"""Training logs in a folder of results, and the records that belong beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from dp_bench import registry
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.records import Record
+
+Line = Mapping[str, float]
+
+
+class Training(NamedTuple):
+    """One training.
+
+    Attributes:
+        name: Of its run folder.
+        method: Name of the method.
+        preset: Tier of its settings.
+        demos_digest: Content digest of the demonstrations.
+        lines: Its log.
+    """
+
+    name: str
+    method: str
+    preset: str
+    demos_digest: str
+    lines: list[Line]
+
+
+class LogsAndRecords(NamedTuple):
+    """Logs and records of trainings that differ in nothing but their seed.
+
+    Attributes:
+        logs: One for each training.
+        records: Of one variant and kind of starts.
+    """
+
+    logs: list[list[Line]]
+    records: list[Record]
+
+
+def read(folder: Path) -> list[Training]:
+    """Reads the trainings of a folder of results.
+
+    Raises:
+        BadInput: When a log cannot be read, or lacks its run.
+    """
+    trainings = []
+    for log in sorted((folder / "logs").glob("*.jsonl")):
+        run = folder / "runs" / f"{log.stem}.json"
+        try:
+            info = json.loads(run.read_text())
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+            digest = info.get("demos_digest", "")
+            trainings.append(
+                Training(log.stem, info["method"], info["preset"], digest, lines)
+            )
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{log} and {run} are not the log and settings of one run ({error}); "
+                "`dp-bench compare` copies them again from its run folders"
+            ) from None
+    return trainings
+
+
+def logs_by_method(trainings: Sequence[Training]) -> dict[str, list[list[Line]]]:
+    """Groups logs by a label of method and tier, methods in the order of the table."""
+    logs: dict[str, list[list[Line]]] = {}
+    for training in sorted(
+        trainings, key=lambda training: registry.position_of(training.method)
+    ):
+        tier = "" if training.preset == "laptop" else f", {training.preset}"
+        label = registry.title_of(training.method) + tier
+        logs.setdefault(label, []).append(training.lines)
+    return logs
+
+
+def with_several_steps(records: Sequence[Record]) -> list[Record]:
+    """Selects runs that were evaluated at several updates on the same starts."""
+    steps: dict[tuple[str, int, str], set[int]] = {}
+    for r in records:
+        steps.setdefault((r.settings, r.train_seed, r.starts), set()).add(r.step)
+    return [r for r in records if len(steps[r.settings, r.train_seed, r.starts]) > 1]
+
+
+def beside_their_logs(
+    records: Sequence[Record], trainings: Sequence[Training]
+) -> dict[str, LogsAndRecords]:
+    """Puts records of several steps beside the logs of the same trainings, by label.
+
+    Takes test starts if there are such records, validation starts otherwise, in the
+    variant that leads the task.
+    """
+    members: dict[tuple[str, str, str], list[Record]] = {}
+    for r in _of_one_condition(records):
+        members.setdefault((r.method, r.settings, r.demos_digest), []).append(r)
+    rows = {}
+    for method, settings, demos in sorted(
+        members, key=lambda key: (registry.position_of(key[0]), key)
+    ):
+        rivals = [key for key in members if key[0] == method]
+        label = registry.title_of(method)
+        if len({key[1] for key in rivals}) > 1:
+            label += f", settings {settings}"
+        if len({key[2] for key in rivals}) > 1:
+            label += f", demonstrations {demos[:8]}"
+        logs = [
+            training.lines
+            for training in trainings
+            if training.name.startswith(f"{method}-{settings}-")
+            and training.demos_digest == demos
+        ]
+        rows[label] = LogsAndRecords(logs, members[method, settings, demos])
+    return rows
+
+
+def _of_one_condition(records: Sequence[Record]) -> list[Record]:
+    """Selects one kind of starts and one variant; none from no records."""
+    chosen = [r for r in records if r.starts == "test"] or list(records)
+    if not chosen:
+        return []
+    task = registry.tasks().get(chosen[0].task)
+    variants = [*(task.variants if task else ()), *(r.variant for r in chosen)]
+    present = {r.variant for r in chosen}
+    variant = next(v for v in variants if v in present)
+    return [r for r in chosen if r.variant == variant]

@@ -1,0 +1,80 @@
+"""How numbers and ranges are written in tables, figures and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from dp_bench.reports.table import Row
+from dp_bench.statistics.estimates import Estimate
+
+DAGGER = "†"  # marks a row that is not comparable with the others
+NOTHING = "–"  # noqa: RUF001
+TIMES = "×"  # noqa: RUF001
+
+
+def decimals(number: float, sign: str = "") -> str:
+    """Writes two decimals, and no sign for a number that rounds to 0.
+
+    Args:
+        number: NaN becomes a dash.
+        sign: "+" to give positive numbers a sign, too.
+    """
+    if np.isnan(number):
+        return NOTHING
+    return f"{round(number, 2) + 0.0:{sign}.2f}".replace("+0.00", "0.00")
+
+
+def interval(estimate: Estimate) -> str:
+    """Writes `[0.34, 0.74]`, or nothing where the estimate has no interval."""
+    if np.isnan(estimate.low):
+        return ""
+    return f"[{decimals(estimate.low)}, {decimals(estimate.high)}]"
+
+
+def with_interval(estimate: Estimate | None) -> str:
+    """Writes `0.55 [0.34, 0.74]`, or a dash for no estimate."""
+    if estimate is None:
+        return NOTHING
+    return f"{decimals(estimate.value)} {interval(estimate)}".rstrip()
+
+
+def count(number: float) -> str:
+    """Writes `65123456` as `65.1 M`."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.0f}"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Writes `[0, 1, 2, 5]` as `0-2, 5`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
+
+
+def seeds_by_starts(sizes: Sequence[tuple[int, int]]) -> str:
+    """Writes `3 train seeds x 50 starts`, or ranges where the sizes differ.
+
+    Args:
+        sizes: Number of train seeds and of starts, of each row or point.
+    """
+    parts = []
+    for numbers, word in zip(
+        zip(*sizes, strict=True), ("train seed", "start"), strict=True
+    ):
+        low, high = min(numbers), max(numbers)
+        many = f"{low}" if low == high else f"{low}-{high}"
+        parts.append(f"{many} {word}{'s' if high > 1 else ''}")
+    return f" {TIMES} ".join(parts)
+
+
+def sizes_of(rows: Iterable[Row]) -> list[tuple[int, int]]:
+    """Lists the number of train seeds and of starts of each row."""
+    return [(row.num_seeds, row.num_starts) for row in rows]

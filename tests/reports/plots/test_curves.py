@@ -1,0 +1,133 @@
+"""Figures of training."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.records import to_frame
+from dp_bench.reports.plots.curves import learning_curves, loss_curves, stability
+from made_up_records import episodes, texts, training
+
+
+def test_a_learning_curve_passes_through_the_means():
+    scores = np.random.default_rng(0).uniform(size=(2, 6))
+    records = episodes("m", scores / 2, step=10) + episodes("m", scores, step=20)
+    ax = learning_curves(to_frame(records))
+    [line] = ax.lines
+    np.testing.assert_allclose(line.get_xdata(), [10, 20])
+    np.testing.assert_allclose(line.get_ydata(), [scores.mean() / 2, scores.mean()])
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() < scores.mean() / 2
+    assert band[:, 1].max() > scores.mean()
+
+
+def test_a_learning_curve_of_a_sub_score_passes_through_its_means():
+    records = []
+    for step, blocks in ((10, [0, 1, 0, 0]), (20, [1, 1, 0, 1])):
+        made = episodes("m", [[0.9] * 4], step=step)
+        records += [
+            dataclasses.replace(record, sub_scores={"p1": float(p1)})
+            for record, p1 in zip(made, blocks, strict=True)
+        ]
+    ax = learning_curves(to_frame(records), column="p1", title="one block")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.25, 0.75])
+    assert ax.get_ylabel() == "one block on test starts"
+
+
+def test_runs_that_differ_in_anything_are_not_one_curve():
+    scores = [[0.1, 0.2]]
+    frame = to_frame(
+        episodes("m", scores)
+        + episodes("m", scores, variant="windy")
+        + episodes("m", scores, settings="other")
+        + episodes("n", scores)
+    )
+    ax = learning_curves(frame)
+    assert len(ax.lines) == 4
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 4
+    labels = [line.get_label() for line in ax.lines]
+    assert len(set(labels)) == 4
+    with pytest.raises(BadInput, match="of one task, these records are of a, reach"):
+        learning_curves(
+            to_frame(episodes("m", scores) + episodes("m", scores, task="a"))
+        )
+
+
+def test_losses_are_drawn_where_they_were_measured():
+    log = [{"update": i, "loss": 1 / i} for i in range(1, 6)]
+    log[2]["val_loss"] = 0.7
+    log[4]["val_loss"] = float("nan")
+    ax = loss_curves({"run": [log]})
+    train, val = ax.lines
+    np.testing.assert_allclose(train.get_ydata(), [1 / i for i in range(1, 6)])
+    assert (list(val.get_xdata()), list(val.get_ydata())) == ([3], [0.7])
+    assert ax.get_yscale() == "log"
+    with pytest.raises(BadInput, match="'empty' has no line"):
+        loss_curves({"empty": [[{"update": 1}]]})
+
+
+def test_negative_losses_stay_visible():
+    ax = loss_curves({"run": [[{"update": i, "loss": 2.0 - i} for i in range(5)]]})
+    low, high = ax.get_ylim()
+    assert low < -2
+    assert high > 2
+
+
+def test_a_long_noisy_loss_is_smoothed_but_not_moved():
+    noise = np.random.default_rng(0).normal(size=600) * 0.1
+    log = [{"update": i, "loss": 1 + noise[i]} for i in range(600)]
+    raw, smooth, _ = loss_curves({"run": [log]}).lines
+    assert len(raw.get_xdata()) == len(smooth.get_xdata()) == 600
+    assert np.std(smooth.get_ydata()) < 0.5 * np.std(raw.get_ydata())
+    assert np.mean(smooth.get_ydata()) == pytest.approx(1, abs=0.02)
+
+
+def test_trainings_of_one_method_share_a_colour_and_a_line_of_the_legend():
+    ax = loss_curves({"M": [training(0), training(1)], "N": [training(2)]})
+    m, _, m_too, _, n, _ = (line.get_color() for line in ax.lines)
+    assert m == m_too != n
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["M", "N"]
+    assert "one line for each training" in ax.texts[-1].get_text()
+
+
+def test_stability_puts_loss_error_and_score_over_the_same_updates():
+    scores = np.random.default_rng(0).uniform(size=(2, 6))
+    steps = episodes("m", scores / 2, step=10) + episodes("m", scores, step=20)
+    logs = {"M": [training(0, val_action_error=0.3), training(1)], "N": [training(2)]}
+    logs["M"][0][1].pop("val_action_error")
+    frames = {
+        "M": to_frame(steps),
+        "N": to_frame(episodes("n", scores, step=10) + episodes("n", scores, step=20)),
+    }
+    top, middle, bottom = stability(logs, frames)
+    drawn = [(line.get_color(), list(line.get_ydata())) for line in top.lines]
+    m, n = (line.get_color() for line in bottom.lines)
+    assert m != n
+    assert drawn == [
+        (colour, [line["loss"] for line in log])
+        for colour, log in ((m, logs["M"][0]), (m, logs["M"][1]), (n, logs["N"][0]))
+    ]
+    assert list(middle.lines[0].get_xdata()) == [10, 30]
+    assert list(middle.lines[0].get_ydata()) == [0.3, 0.3]
+    assert not middle.texts
+    curve = bottom.lines[0]
+    np.testing.assert_allclose(curve.get_xdata(), [10, 20])
+    np.testing.assert_allclose(curve.get_ydata(), [scores.mean() / 2, scores.mean()])
+    assert len({ax.get_xlim() for ax in (top, middle, bottom)}) == 1
+    [legend] = top.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["M", "N"]
+    assert "2 train seeds × 6 starts" in texts(bottom)  # noqa: RUF001
+
+
+def test_stability_says_where_nothing_was_measured_or_does_not_belong_together():
+    frame = to_frame(episodes("m", [[0.1, 0.2]]))
+    top, middle, _ = stability({}, {"m": frame})
+    assert not top.lines
+    assert "not measured" in texts(middle)
+    windy = to_frame(episodes("m", [[0.1]], variant="windy"))
+    with pytest.raises(BadInput, match=r"one variant, .* are of plain, windy"):
+        stability({}, {"m": frame, "w": windy})
+    with pytest.raises(BadInput, match="these records are of none"):
+        stability({}, {})

@@ -1,0 +1,65 @@
+"""Figures of final scores."""
+
+import dataclasses
+
+import numpy as np
+
+from dp_bench.reports.plots.scores import side_by_side, success_bars
+from dp_bench.reports.summary import summary
+from made_up_records import episodes, random_table, texts
+
+
+def test_every_row_is_drawn_at_its_values():
+    result = random_table()
+    ax = success_bars(result)
+    bars = {bar.get_label(): bar for bar in ax.containers}
+    for key, label in (("score", "score"), ("success", "success rate")):
+        data_line, _, [interval] = bars[label]
+        drawn = [
+            (value, *part[:, 0])
+            for value, part in zip(
+                data_line.get_xdata(), interval.get_segments(), strict=True
+            )
+        ]
+        estimates = [row.estimates[key] for row in result.rows]
+        np.testing.assert_allclose(drawn, [estimate[:3] for estimate in estimates])
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == [
+        row.title + (" †" if row.title == "odd" else "") for row in result.rows
+    ]
+    low, high = ax.get_ylim()
+    assert low > high, "the best row is on top"
+    assert "2 train seeds × 8 starts" in texts(ax)  # noqa: RUF001
+    assert "† not comparable" in texts(ax)
+
+
+def test_columns_with_curves_stand_for_success():
+    made = episodes("m", [[0.9, 0.1, 0.4, 0.6]])
+    records = [
+        dataclasses.replace(r, task="blockpush", sub_scores={"p1": p1, "p2": 0.0})
+        for r, p1 in zip(made, [1.0, 0.0, 1.0, 1.0], strict=True)
+    ]
+    ax = success_bars(summary(records))
+    shown = {bar.get_label(): bar[0].get_xdata() for bar in ax.containers}
+    assert shown == {"score": [0.5], "p1": [0.75], "p2": [0.0]}
+    assert ax.get_xlabel() == "score, and share of episodes with p1 and p2"
+
+
+def test_a_group_has_a_panel_for_each_task_and_the_best_row_of_each_method():
+    can = [*episodes("bet", [[0.4, 0.6]]), *episodes("bet", [[0.1, 0.1]], settings="b")]
+    lift = [*episodes("bet", [[1.0, 1.0]]), *episodes("ibc", [[0.0, 0.5]])]
+    figure = side_by_side({"can": summary(can), "lift": summary(lift)})
+    drawn = [
+        {
+            (float(bar[0].get_xdata()[0]), int(bar[0].get_ydata()[0]))
+            for bar in ax.containers
+        }
+        for ax in figure.axes
+    ]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    places = {name: k for k, name in enumerate(names)}
+    assert drawn == [
+        {(0.5, places["BET"])},
+        {(1.0, places["BET"]), (0.25, places["IBC"])},
+    ]
+    assert [ax.get_title() for ax in figure.axes] == ["can", "lift"]
