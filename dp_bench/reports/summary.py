@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Literal
 
 import numpy as np
@@ -15,12 +16,16 @@ from dp_bench.reports.column_statistics import STATISTICS
 from dp_bench.reports.comparability import compared
 from dp_bench.reports.footnotes import footnotes
 from dp_bench.reports.published import with_published
-from dp_bench.reports.table import CIRCUMSTANCES, Row, Table
+from dp_bench.reports.table import Row, Table
 from dp_bench.reports.wording import ranges
+from dp_bench.runs.info import RunIdentity
 from dp_bench.statistics.estimates import Estimate
 from dp_bench.task import Column, Task
 
-ROW = ["method", *CIRCUMSTANCES, "demos_digest"]  # a row for each combination
+# Trainings of one row share their identity, except for these fields.
+OF_A_TRAINING = ("split_digest", "order_digest", "train_seed")
+IDENTITY = [f.name for f in fields(RunIdentity) if f.name not in OF_A_TRAINING]
+ROW = [*IDENTITY, "starts", "variant", "step"]  # a row for each combination
 
 
 def summary(
@@ -134,7 +139,6 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> Row:
     runs = frame.drop_duplicates("train_seed")
     everywhere = (Column("score", ""), Column("success", ""))
     return Row(
-        task=first["task"],
         title=registry.title_of(first["method"]),
         **{name: first[name] for name in ROW},
         estimates={

@@ -12,7 +12,8 @@ from dp_bench.evaluation.records import to_frame
 from dp_bench.method import Method
 from dp_bench.reports.column_statistics import STATISTICS
 from dp_bench.reports.markdown import to_markdown
-from dp_bench.reports.summary import scores_by_seed_and_start, summary
+from dp_bench.reports.summary import ROW, scores_by_seed_and_start, summary
+from dp_bench.reports.table import CIRCUMSTANCES
 from dp_bench.task import Column
 from made_up_records import REACH, by_method, episodes, table, three_rows
 
@@ -130,6 +131,11 @@ def test_titles_of_methods_come_from_the_registry(monkeypatch):
     text = to_markdown(table(three_rows()))
     assert "Beta \\| 2" in text
     assert "alpha" in text
+
+
+def test_every_field_that_sets_rows_apart_can_be_shown():
+    """A new field of a run's identity needs a heading, or rows look alike."""
+    assert {*ROW} == {"task", "method", *CIRCUMSTANCES, "demos_digest"}
 
 
 def test_every_statistic_that_a_column_can_name_exists():

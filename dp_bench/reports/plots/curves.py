@@ -13,7 +13,7 @@ from dp_bench.errors import BadInput
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.style import FAINT, INK, LETTERS, LineStyle
 from dp_bench.reports.summary import ROW, scores_by_seed_and_start
-from dp_bench.reports.table import LEVEL
+from dp_bench.reports.table import CIRCUMSTANCES, LEVEL
 from dp_bench.reports.wording import seeds_by_starts
 from dp_bench.statistics.estimates import bootstrap
 
@@ -162,8 +162,8 @@ def _curve_label(curve: pd.DataFrame, records: pd.DataFrame) -> str:
     rivals = records[records["method"] == first["method"]]
     apart = [
         str(first[name])[:12]
-        for name in CURVE
-        if name != "method" and rivals[name].nunique() > 1
+        for name in (*CIRCUMSTANCES, "demos_digest")
+        if name in CURVE and rivals[name].nunique() > 1
     ]
     return style.method_label(first["method"], apart)
 
