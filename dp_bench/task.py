@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
-    import gymnasium as gym
     import numpy as np
 
+    from dp_bench.util.types import Env
+
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
-IMAGE = "image"  # kind of observation that holds pictures
-VALIDATION_STARTS = range(50_000, 50_200)  # env seeds that settings are chosen on
+VALIDATION_STARTS = range(50_000, 50_200)  # env seeds for choosing settings
+IMAGE = "image"  # kind of observation that holds images
 
 
 class Outcome(NamedTuple):
-    """What one episode was worth.
+    """The score of one episode.
 
     Attributes:
         score: In [0, 1].
         success: Whether the task was solved.
-        sub_scores: Further numbers by name, the columns of the task's table.
+        sub_scores: Further numbers by name, for the columns of the task's table.
     """
 
     score: float
@@ -32,16 +33,15 @@ class Outcome(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One more number in a task's table.
+    """One more column in a task's table.
 
     Attributes:
-        key: Of `sub_scores`.
+        key: Key of the number in `sub_scores`.
         title: Heading of the column.
-        statistic: What the table shows of the episodes' numbers: their "mean", or, of
-            numbers that name a choice, the "entropy" of the choices [bits]; NaN is for
-            episodes in which nothing was chosen.
-        curve: Whether it has a learning curve of its own, `learning_<key>.png`.
-        options: Of an entropy, how many choices there are; None if that is not known.
+        statistic: How the table sums the episodes up: "mean" of their numbers; or
+            "entropy" [bits] of numbers that stand for a choice, NaN for no choice.
+        curve: Whether the number has a learning curve, `learning_<key>.png`.
+        options: For an entropy, the number of possible choices; None if unknown.
     """
 
     key: str
@@ -57,14 +57,14 @@ class Column(NamedTuple):
 
 
 class ObsNoise(NamedTuple):
-    """How far what is seen in tests is off, and how actions must change with it.
+    """Uniform observation noise that an environment adds in evaluation.
 
     Attributes:
-        noise: Largest noise of each observed number, `(Do,)`, in units of the
-            environment; it is uniform.
-        follows: By how much an action must change for each unit by which an observed
-            number is off, so that it leads to the same place, `(Da, Do)`. Not 0 where
-            an action is counted from what was seen.
+        noise: Largest noise of each observed number, `(Do,)`, in the units of the
+            environment.
+        follows: Change of an action for each unit of noise, `(Da, Do)`, with which it
+            still leads to the same place. Not 0 where an action is relative to the
+            observation.
     """
 
     noise: np.ndarray
@@ -72,13 +72,13 @@ class ObsNoise(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a file of demonstrations is laid out, so that robomimic can open it.
+    """The layout of a file of demonstrations, with which robomimic can open it.
 
     Attributes:
-        env_args: What robomimic makes the environment of: `env_name`, `type`,
-            `env_kwargs`.
-        keys: Of a kind of observation, the datasets that its numbers are split into
-            from the first on, with how many each has. Other kinds are one dataset.
+        env_args: Arguments from which robomimic makes the environment: `env_name`,
+            `type`, `env_kwargs`.
+        keys: By kind of observation, the names and widths of the datasets that hold its
+            numbers, in order. A kind that is not listed is one dataset.
     """
 
     env_args: Mapping[str, Any]
@@ -90,15 +90,16 @@ class Fork:
     """A start from which two ways are equally good, left and right of an obstacle.
 
     Attributes:
-        start: Taken by the environment's `reset(options={"state": start})`, `(S,)`.
-        steps: How many steps are played from there.
+        start: State for the environment's `reset(options={"state": start})`, `(S,)`.
+        steps: Steps of a rollout from there.
         judge: `"module:function"`, `(positions (L, 2), start) -> (side, committed)`:
-            -1 for left, 1 for right, 0 for neither; and whether it kept to that side.
+            -1 for left, 1 for right, 0 for neither; and whether the rollout kept to
+            that side.
         scene: `"module:function"`, `start -> {"table": [...], "goal": [...], "block":
-            [...]}`: closed outlines `(P, 2)` that the picture shows.
-        position: Which two numbers of `info["state"]` are the position.
-        unit: Of positions.
-        downwards: Whether the second number grows downwards in pictures.
+            [...]}`: closed outlines `(P, 2)` for the figure.
+        position: Indices of the two numbers of `info["state"]` that are the position.
+        unit: Unit of positions.
+        downwards: Whether the figure draws the second axis downwards.
     """
 
     start: tuple[float, ...]
@@ -112,27 +113,27 @@ class Fork:
 
 @dataclass(frozen=True)
 class DemoSource:
-    """Where demonstrations of a task come from.
+    """Where demonstrations of a task come from: a publisher or a script.
 
     Attributes:
-        about: One line for a person: who made them, how many, how large.
-        url: Address of the published file; None where there is none to download.
-        minari: Id of the dataset, where they are published through Minari.
-        hub: Repository and file of a dataset on the Hugging Face hub.
-        digest: Content digest of the demonstrations once imported; None if unknown.
-        convert: `"module:function"` with signature
-            `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`: gives
+        about: One line for people: who made them, how many, how large.
+        url: Address of the published file, or None.
+        minari: Id of the Minari data set that holds them, or None.
+        hub: Repository and file on the Hugging Face hub, or None.
+        digest: Digest of the imported demonstrations (`Demos.digest`); None if unknown.
+        convert: `"module:function"`,
+            `(arrays: dict[str, ndarray (N, ...)], episode_ends (E,)) -> Demos`. Gives
             foreign arrays the observation names of the environment.
-        arrays: Names that a foreign file must hold; only these are read.
-        images: Names of images that the reader takes, too, if a robomimic file holds
-            them.
-        script: `"module:function"` with signature `(env_seed: int) -> Demonstration`
-            or None where it fails: plays one episode, for demonstrations that are made
-            and not fetched.
-        env_seeds: Starts that the script plays.
-        most: How many successes are kept, those of the first starts; None for all.
-        max_steps: Steps after which an episode of policies that learned from them is
-            cut off; None for the task's.
+        arrays: Names of the arrays that the reader takes from a foreign file.
+        images: Names of images that the reader also takes from a robomimic file, if it
+            holds them.
+        script: `"module:function"`, `(env_seed: int) -> Demonstration | None`. Plays
+            one episode; None for a failure.
+        env_seeds: Seeds of the script's episodes.
+        max_episodes: Number of successes to keep, in the order of the seeds; None for
+            all.
+        max_steps: Length of an evaluation episode for policies trained on these
+            demonstrations; None for the task's `max_steps`.
     """
 
     about: str
@@ -145,7 +146,7 @@ class DemoSource:
     images: tuple[str, ...] = ()
     script: str | None = None
     env_seeds: Sequence[int] = ()
-    most: int | None = None
+    max_episodes: int | None = None
     max_steps: int | None = None
 
 
@@ -155,35 +156,33 @@ class Task:
 
     Attributes:
         name: Short name, as typed on the command line.
-        env_id: Gymnasium id; its version rises whenever scores could change.
+        env_id: Gymnasium id; its version rises with every change of scores.
         entry_point: `"module:Class"` of the environment.
-        about: One line for a person.
-        max_steps: Steps after which an episode is cut off.
+        about: One line for people.
+        max_steps: Steps after which the environment truncates an episode.
         score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
         obs_kinds: Values of the environment's `obs` argument; the first is the default.
-        controls: Values of `control`; the first is the default, and what the actions of
-            demonstrations are unless their `env_kwargs` name another.
-        actions_as: By control mode, `"module:function"` with signature
-            `(demos: Demos) -> actions (N, Da)`: turns actions of the first mode into
-            actions of this one, with no more rounding than float64 has.
-        variants: Named keyword arguments of the environment under which every policy
-            is evaluated; the first is what the table leads with.
+        controls: Values of the environment's `control` argument. The first is the
+            default, and the mode of demonstrations whose `env_kwargs` name no other.
+        actions_as: By control mode, `"module:function"`, `demos -> actions (N, Da)`.
+            Converts actions of the first mode to this mode, in float64.
+        variants: Arguments of the environment by name of the variant; every policy is
+            evaluated in each. The table leads with the first.
         sources: Demonstrations by name; the first is the default.
         columns: Sub-scores that the table shows.
-        train_episodes: How many demonstrations policies are trained on; None for all.
-        validation_share: Share of the episodes held back for validation.
-        lanes: Episodes rolled out side by side with one policy.
-        fork: Where `dp-bench modes` lets policies choose; None where there is no such
-            start.
-        features: `"module:function"`, `demos -> [Feature]`: what two sets of demos
-            are compared by, beside the lengths of their episodes.
-        obs_noise: `"module:function"`, `(obs_kind, control) -> ObsNoise`: the noise of
-            what is seen in tests; None where there is none, or it is not known.
-        positions: How many numbers of a state, from its first, are positions: a replay
-            is compared with the recording in these; None for all.
-        layout: `"module:function"`, `demos -> Layout`: how their file is laid out;
-            None for a dataset for each kind of observation.
-        group: Name of the tasks that this one is tabulated with; "" for none.
+        train_episodes: Number of demonstrations for training; None for all.
+        validation_share: Share of the episodes that are held back for validation.
+        lanes: Number of episodes in a batched rollout.
+        fork: Start from which `dp-bench modes` tests multimodality, or None.
+        features: `"module:function"`, `demos -> [Feature]`: features that the
+            comparison of demonstrations adds to the length of episodes; or None.
+        obs_noise: `"module:function"`, `(obs_kind, control) -> ObsNoise`: noise that
+            the environment adds in evaluation; None for none, or for an unknown noise.
+        positions: Number of leading numbers of a state that are positions; a replay
+            compares these. None for all.
+        layout: `"module:function"`, `demos -> Layout`: layout of their file. None for
+            one dataset for each kind of observation.
+        group: Name of the group whose tasks share tables; "" for none.
     """
 
     name: str
@@ -221,9 +220,9 @@ class Task:
         """Refuses a name that this task does not have.
 
         Raises:
-            BadInput: With the name, and those there are.
+            BadInput: With the name and the valid choices.
         """
-        for what, value, choices in (
+        for kind, value, choices in (
             ("observation", obs_kind, self.obs_kinds),
             ("control mode", control, self.controls),
             ("variant", variant, tuple(self.variants)),
@@ -231,7 +230,7 @@ class Task:
         ):
             if value is not None and value not in choices:
                 raise BadInput(
-                    f"task {self.name!r} has no {what} {value!r}; "
+                    f"task {self.name!r} has no {kind} {value!r}; "
                     f"it has {', '.join(choices) or 'none'}"
                 )
 
@@ -255,7 +254,7 @@ class Task:
         return self.sources[name or self.default_source]
 
     def obs_noise_of(self, obs_kind: str, control: str) -> ObsNoise | None:
-        """The noise of what is seen in tests; None where it is not known."""
+        """Returns the observation noise in evaluation; None for none or unknown."""
         from dp_bench import references
 
         if self.obs_noise is None:
@@ -270,17 +269,17 @@ class Task:
         control: str | None = None,
         variant: str | None = None,
         source: str | None = None,
-        **kwargs: Any,
-    ) -> gym.Env:
+        **kwargs: object,
+    ) -> Env:
         """Makes the environment, with its time limit and without Gymnasium's checks.
 
         Args:
-            obs_kind: Which observation; None for the default.
-            control: What an action means; None for the default.
-            variant: Name of a variant; None for the first.
-            source: Demonstrations that a policy learned from, where they go with a time
-                limit of their own.
-            **kwargs: Passed to the environment, `render_mode` say.
+            obs_kind: Kind of observation; None for the default.
+            control: Control mode; None for the default.
+            variant: Name of the variant; None for the first.
+            source: Source of the demonstrations that a policy was trained on, which may
+                have a time limit of its own.
+            **kwargs: Further arguments of the environment, such as `render_mode`.
         """
         import gymnasium as gym
 
@@ -299,11 +298,11 @@ class Task:
                 max_episode_steps=self.max_steps,
             )
         steps = self.max_steps_of(source)
-        if steps != self.max_steps:  # else as registered
+        if steps != self.max_steps:  # Gymnasium's registry has `max_steps`
             options["max_episode_steps"] = steps
         return gym.make(self.env_id, disable_env_checker=True, **options)
 
     def max_steps_of(self, source: str | None) -> int:
-        """Steps after which an episode is cut off, of policies that learned from it."""
-        known = self.sources.get(source) if source else None
-        return (known and known.max_steps) or self.max_steps
+        """Returns the time limit for policies trained on a source [steps]."""
+        trained_on = self.sources.get(source) if source else None
+        return (trained_on and trained_on.max_steps) or self.max_steps

@@ -47,7 +47,7 @@ def _robomimic(
             about="200 episodes of a script, made here in minutes",
             script=f"dp_bench.envs.robomimic.{name}:demonstrate",
             env_seeds=range(400),
-            most=200,
+            max_episodes=200,
         )
     } | {
         key: DemoSource(

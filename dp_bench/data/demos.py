@@ -136,10 +136,11 @@ class Demos:
         for name, array in self.step_arrays().items():
             if array.dtype.kind != "f" or np.isfinite(array).all():
                 continue
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            place = tuple(np.argwhere(~np.isfinite(array))[0])
+            row = int(place[0])
             k = int(np.searchsorted(self.episode_ends, row, side="right"))
             self._refuse(
-                f"{name} must be finite, but a number is not in episode {k} at step "
+                f"{name} must be finite, got {array[place]} in episode {k} at step "
                 f"{row - self.episode(k).start}"
             )
         # `not >=` instead of `<`: NaN is refused, too.

@@ -1,4 +1,4 @@
-"""Demonstrations that a script makes: played in parallel, only successes kept."""
+"""Making demonstrations with a script, in parallel; only successes are kept."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ Script = Callable[[int], Demonstration | None]
 
 
 def make(task: Task, source: str, *, processes: int | None = None) -> Demos:
-    """Plays a script from the starts of its source, and keeps what succeeds.
+    """Plays the script of a source from each of its seeds, and keeps the successes.
 
-    A start is a function of its seed, and episodes are kept in the order of the seeds,
-    until there are as many as the source wants: the number of processes moves nothing.
+    A seed determines its start. Episodes are kept in the order of their seeds until the
+    source has as many as it wants, so the number of processes changes nothing.
 
     Args:
         task: The task.
-        source: One of its sources that has a script.
-        processes: Worker processes; None for as many as cores.
+        source: A source of the task that has a script.
+        processes: Number of processes; None for one a core.
 
     Raises:
         BadInput: When no episode succeeds.
     """
-    made = task.sources[source]
-    assert made.script is not None
-    seeds = [int(seed) for seed in made.env_seeds]
+    recipe = task.sources[source]
+    assert recipe.script is not None
+    seeds = [int(seed) for seed in recipe.env_seeds]
     jobs = [seeds[i : i + EPISODES_A_JOB] for i in range(0, len(seeds), EPISODES_A_JOB)]
     kept: list[Demonstration] = []
-    wanted = made.most or len(seeds)
+    wanted = recipe.max_episodes or len(seeds)
     with progress.bar(f"Making {task.name} demonstrations", wanted) as bar:
         tried = 0
 
         def tell(more: int) -> None:
             text = f"{len(kept)} of {tried} succeeded" if tried else None
-            bar.advance(0 if made.most else more, text)
+            bar.advance(0 if recipe.max_episodes else more, text)
 
         results = workers.in_order(
-            functools.partial(references.load, made.script),
+            functools.partial(references.load, recipe.script),
             _played,
             jobs,
             processes=processes,
@@ -56,7 +56,7 @@ def make(task: Task, source: str, *, processes: int | None = None) -> Demos:
                 tried += len(job)
                 kept += [episode for episode in episodes if episode is not None]
                 tell(0)
-                if made.most:
+                if recipe.max_episodes:
                     bar.advance(min(len(kept), wanted) - bar.done)
                 if len(kept) >= wanted:
                     break
@@ -64,7 +64,7 @@ def make(task: Task, source: str, *, processes: int | None = None) -> Demos:
     if not kept:
         raise BadInput(
             f"the script of the {source} demonstrations of {task.name} failed from all "
-            f"of its {len(seeds)} starts"
+            f"{len(seeds)} seeds"
         )
     env_kwargs = {"obs": task.obs_kinds[0]}
     if len(task.controls) > 1:

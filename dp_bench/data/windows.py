@@ -37,7 +37,7 @@ def window_index(episode_ends: np.ndarray, horizons: Horizons) -> np.ndarray:
 
 
 def row_order(train_seed: int, epoch: int, rows: int) -> np.ndarray:
-    """The order in which an epoch goes through the rows of the demonstrations.
+    """Returns the order in which an epoch visits the rows of the demonstrations.
 
     Returns:
         A permutation of the row numbers, `(rows,)`; the same for every method.
@@ -47,7 +47,7 @@ def row_order(train_seed: int, epoch: int, rows: int) -> np.ndarray:
 
 
 def order_digest(train_seed: int, rows: int) -> str:
-    """Twelve hex digits that tell row orders apart; taken of the first two epochs."""
+    """Returns a short hash of the row orders of the first two epochs, 12 hex digits."""
     digest = hashlib.sha256()
     for epoch in range(2):
         digest.update(row_order(train_seed, epoch, rows).astype("<i8").tobytes())

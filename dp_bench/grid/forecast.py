@@ -262,7 +262,7 @@ def _demonstrations(cell: Cell) -> float:
     for seed in seeds:
         script(seed)
     each = (time.perf_counter() - begun) / len(seeds)
-    return each * (source.most or len(source.env_seeds)) / (os.cpu_count() or 1)
+    return each * (source.max_episodes or len(source.env_seeds)) / (os.cpu_count() or 1)
 
 
 def _seconds(work: Callable[[], Any], at_least: float) -> float:

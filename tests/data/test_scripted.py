@@ -42,7 +42,7 @@ def test_the_number_of_processes_does_not_change_the_file(tmp_path):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_source_that_limits_successes_keeps_those_of_the_first_seeds(processes):
     task = with_script("wander")
-    wanted = dataclasses.replace(task.sources["scripted"], most=9)
+    wanted = dataclasses.replace(task.sources["scripted"], max_episodes=9)
     task = dataclasses.replace(task, sources={"scripted": wanted})
     demos = scripted.make(task, "scripted", processes=processes)
     kept = [seed for seed in range(25) if seed % 5 != 4][:9]
@@ -50,7 +50,7 @@ def test_a_source_that_limits_successes_keeps_those_of_the_first_seeds(processes
 
 
 def test_a_script_that_always_fails_is_an_error():
-    with pytest.raises(BadInput, match="failed from all of its 3 starts"):
+    with pytest.raises(BadInput, match="failed from all 3 seeds"):
         scripted.make(with_script("stumble", 3), "scripted", processes=1)
 
 

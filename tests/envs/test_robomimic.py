@@ -575,7 +575,7 @@ def test_files_that_cannot_be_used_are_refused(foreign, tmp_path):
         readers.read(foreign, can, "ph")
     with pytest.raises(BadInput, match="no mask 'worse'; it has better"):
         readers.read(foreign, lift, "ph", mask="worse")
-    with pytest.raises(BadInput, match="say whose they are, as with `--source ph`"):
+    with pytest.raises(BadInput, match="name their source, as with `--source ph`"):
         readers.read(foreign, lift)
     with h5py.File(foreign, "r+") as file:
         del file["data/demo_1/obs/object"]

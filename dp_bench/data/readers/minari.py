@@ -1,10 +1,14 @@
-"""Datasets of Minari in HDF5: a group for each episode."""
+"""Reader of Minari data sets in HDF5.
+
+The file `main_data.hdf5` has a group `episode_<number>` for each episode, with arrays
+`observations`, `actions` and `rewards`. Observations have one row more than actions.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,13 +16,17 @@ from dp_bench.data import signatures
 from dp_bench.data.readers.rows import damaged
 from dp_bench.errors import BadInput
 
+if TYPE_CHECKING:
+    import h5py
+
 MAIN_FILE = "main_data.hdf5"
 NAMES = {"state": "observations", "action": "actions", "reward": "rewards"}
-WITHOUT_GOAL = "observation"  # member of observations that come with a goal
+WITHOUT_GOAL = "observation"  # where observations also hold a goal
+EPISODE = re.compile(r"episode_(\d+)")
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a dataset's folder, its `data`, or the file in there."""
+    """Tells whether `path` is a data set: its folder, its `data`, or its file."""
     file = _file(path)
     if file is None or not signatures.starts_with(file, signatures.HDF5):
         return False
@@ -36,18 +44,18 @@ def matches(path: Path) -> bool:
 def read_arrays(
     path: str | Path, names: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Reads what was seen, done and earned; the last observation leads to no action.
+    """Reads states, actions and rewards, without the last observation of an episode.
 
     Args:
-        path: A dataset's folder, its `data`, or the file in there.
-        names: Of "state", observations without their goal; "action"; "reward".
+        path: The data set's folder, its subfolder `data`, or its file.
+        names: Some of "state" (observations without goals), "action" and "reward".
 
     Returns:
         The arrays by name, each `(N, ...)`, and one past the last row of each episode,
         `(E,)`.
 
     Raises:
-        BadInput: When the file is truncated or damaged, or lacks an array.
+        BadInput: When the file is truncated or damaged, or an array is missing.
     """
     import h5py
 
@@ -55,7 +63,7 @@ def read_arrays(
     for name in names:
         if name not in NAMES:
             raise BadInput(
-                f"{path} is a dataset of Minari, which has no {name!r}; it has "
+                f"{path} is a Minari data set, which has no {name!r}; it has "
                 f"{', '.join(NAMES)}"
             )
     columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -63,7 +71,7 @@ def read_arrays(
     try:
         with h5py.File(_file(path)) as data:
             numbers = sorted(
-                int(match[1]) for key in data if (match := _EPISODE.fullmatch(key))
+                int(match[1]) for key in data if (match := EPISODE.fullmatch(key))
             )
             for number in numbers:
                 episode = data[f"episode_{number}"]
@@ -72,7 +80,7 @@ def read_arrays(
                     rows.append(_rows(episode, NAMES[name], lengths[-1]))
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-    except Exception as error:  # h5py raises whatever its library says
+    except Exception as error:  # h5py raises errors of many types
         raise damaged(path, error) from error
     if not lengths:
         raise BadInput(f"{path} has no episodes: it must hold 'episode_0' and so on")
@@ -80,25 +88,23 @@ def read_arrays(
     return arrays, np.cumsum(lengths)
 
 
-_EPISODE = re.compile(r"episode_(\d+)")
-
-
-def _rows(episode: Any, name: str, length: int) -> np.ndarray:
+def _rows(episode: h5py.Group, name: str, length: int) -> np.ndarray:
+    """Reads the first `length` rows of an array, and checks how many it has."""
     array = episode[name]
     if hasattr(array, "keys"):
         array = array[WITHOUT_GOAL]
-    wanted = length + (name == "observations")
-    if len(array) != wanted:
+    expected = length + (name == "observations")
+    if len(array) != expected:
         raise BadInput(
             f"{name} of {episode.name[1:]} have {len(array)} rows, and must have "
-            f"{wanted} with its {length} actions"
+            f"{expected} with its {length} actions"
         )
     return np.asarray(array[:length])
 
 
 def _file(path: Path) -> Path | None:
-    """The file with the episodes; None where there is none."""
+    """The file with the episodes; None if it does not exist."""
     if path.is_file():
         return path
-    places = (path / "data" / MAIN_FILE, path / MAIN_FILE)
-    return next((place for place in places if place.is_file()), None)
+    candidates = (path / "data" / MAIN_FILE, path / MAIN_FILE)
+    return next((file for file in candidates if file.is_file()), None)

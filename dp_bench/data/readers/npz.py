@@ -1,4 +1,8 @@
-"""Arrays that numpy saved in one file: rows end to end, and `episode_ends`."""
+"""Reader of `numpy.savez` files.
+
+Each array holds the steps of all episodes end to end. The array `episode_ends` holds
+one past the last row of each episode.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ ENDS = "episode_ends"
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` looks like a file of `numpy.savez`, a cut one included."""
+    """Tells whether `path` is a `numpy.savez` file, even a truncated one."""
     if path.is_dir() or not signatures.starts_with(path, signatures.ZIP):
         return False
     try:
@@ -28,31 +32,31 @@ def matches(path: Path) -> bool:
 def read_arrays(
     path: str | Path, names: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Reads named arrays; nothing is unpickled.
+    """Reads named arrays, and unpickles nothing.
 
     Args:
         path: The file.
-        names: Arrays with a row for each step.
+        names: Names of arrays that have one row for each step.
 
     Returns:
         The arrays by name, each `(N, ...)`, and one past the last row of each episode,
         `(E,)`.
 
     Raises:
-        BadInput: When the file is truncated or damaged, or lacks an array.
+        BadInput: When the file is truncated or damaged, or an array is missing.
     """
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as file:
-            lacking = [name for name in (*names, ENDS) if name not in file.files]
-            if not lacking:
+            missing = [name for name in (*names, ENDS) if name not in file.files]
+            if not missing:
                 ends = file[ENDS]
                 arrays = {name: file[name] for name in names}
-    except Exception as error:  # numpy, zip files and zlib have no common error
+    except Exception as error:  # numpy, zipfile and zlib share no base class
         raise damaged(path, error) from error
-    if lacking:
+    if missing:
         raise BadInput(
-            f"{path} has no array {lacking[0]!r}; it must hold "
+            f"{path} has no array {missing[0]!r}; it must hold "
             f"{', '.join((*names, ENDS))}"
         )
     check_rows(path, ENDS, ends, arrays)

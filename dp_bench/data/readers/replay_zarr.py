@@ -1,4 +1,9 @@
-"""Replay buffers in zarr v2: `data/*` end to end, and `meta/episode_ends`."""
+"""Reader of Diffusion Policy's replay buffers, in zarr v2.
+
+The group `data` has arrays with the steps of all episodes end to end. The array
+`meta/episode_ends` holds one past the last row of each episode. A buffer is a folder or
+a zip of one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,12 +23,17 @@ from dp_bench.data import signatures
 from dp_bench.data.readers.rows import check_rows, damaged
 from dp_bench.errors import BadInput
 
+if TYPE_CHECKING:
+    import zarr
+
+    from dp_bench.util.types import JsonObject
+
 ENDS = "meta/episode_ends"
-DEPTH = 3  # folders around the buffer that are looked into
+DEPTH = 3  # levels of folders that may contain the buffer
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a folder with a replay buffer in it, or any zip."""
+    """Tells whether `path` is a folder that contains a replay buffer, or any zip."""
     if path.is_dir():
         return _root_of_folder(path) is not None
     return signatures.starts_with(path, signatures.ZIP)
@@ -32,21 +42,21 @@ def matches(path: Path) -> bool:
 def read_arrays(
     path: str | Path, names: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Reads named arrays of a replay buffer; others, images say, are not touched.
+    """Reads named arrays of a replay buffer, and no others (images, say).
 
-    Zarr fills missing chunks silently and decodes cut ones to noise, so every chunk is
-    looked at before anything is decoded.
+    Zarr silently fills missing chunks with zeros and decodes truncated chunks to noise.
+    So the reader checks every chunk before it decodes an array.
 
     Args:
-        path: A folder or a zip file, with the buffer at its top or in folders.
-        names: Members of `data`.
+        path: A folder or a zip file, with the buffer at its top or in subfolders.
+        names: Names of arrays in `data`.
 
     Returns:
         The arrays by name, each `(N, ...)`, and one past the last row of each episode,
         `(E,)`.
 
     Raises:
-        BadInput: When the file is truncated or damaged, or lacks an array.
+        BadInput: When the file is truncated or damaged, or an array is missing.
     """
     path = Path(path)
     try:
@@ -55,33 +65,34 @@ def read_arrays(
             arrays = {name: buffer.decode(f"data/{name}") for name in names}
     except BadInput:
         raise
-    except Exception as error:  # zarr, its codecs and zip files have no common error
+    except Exception as error:  # zarr, its codecs and zipfile share no base class
         raise damaged(path, error) from error
     check_rows(path, ENDS, ends, arrays)
     return arrays, ends
 
 
 class _Buffer:
-    """The files below the root of a replay buffer, and zarr's view of them."""
+    """The files of a replay buffer in a folder, and its zarr group."""
 
-    def __init__(self, path: Path, root: str, group: Any) -> None:
+    def __init__(self, path: Path, root: str, group: zarr.Group) -> None:
         self.path, self.root, self.group = path, root, group
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None where there is none."""
+        """Returns the size of a file [bytes]; None if it does not exist."""
         file = self.path / self.root / name
         return file.stat().st_size if file.is_file() else None
 
     def head(self, name: str, count: int) -> bytes:
-        """The first bytes of a file."""
+        """Reads the first `count` bytes of a file."""
         with (self.path / self.root / name).open("rb") as file:
             return file.read(count)
 
     def decode(self, name: str) -> np.ndarray:
-        """One array, after a look at all its chunks.
+        """Decodes one array after checking all of its chunks.
 
         Raises:
-            BadInput: When the array or a chunk is missing, cut, or would be unpickled.
+            BadInput: When the array or a chunk is missing or truncated, or when the
+                array holds pickled objects.
         """
         size = self.size(f"{name}/.zarray")
         if size is None:
@@ -90,33 +101,35 @@ class _Buffer:
         codecs = [about["compressor"], *(about["filters"] or [])]
         if about["dtype"] == "|O" or any(c and c["id"] == "pickle" for c in codecs):
             raise BadInput(
-                f"{self.path}: array {name!r} holds pickled objects, which are not read"
+                f"{self.path}: array {name!r} holds pickled objects, and dp-bench "
+                f"unpickles nothing"
             )
         is_blosc = bool(codecs[0]) and codecs[0]["id"] == "blosc"
         for chunk in _chunk_names(about):
-            size = self.size(f"{name}/{chunk}")
-            if size is None:
-                raise BadInput(
-                    f"{self.path}: chunk {chunk} of array {name!r} is missing: get the "
-                    f"file again"
-                )
-            # A blosc chunk says how long it is, at byte 12.
-            head = self.head(f"{name}/{chunk}", 16) if is_blosc else b""
-            if is_blosc and (
-                len(head) < 16 or struct.unpack("<I", head[12:])[0] != size
-            ):
-                raise BadInput(
-                    f"{self.path}: chunk {chunk} of array {name!r} is truncated: get "
-                    f"the file again"
-                )
+            self._check_chunk(name, chunk, is_blosc)
         return np.asarray(self.group[name][:])
+
+    def _check_chunk(self, name: str, chunk: str, is_blosc: bool) -> None:
+        size, fault = self.size(f"{name}/{chunk}"), ""
+        if size is None:
+            fault = "missing"
+        elif is_blosc:
+            head = self.head(f"{name}/{chunk}", 16)
+            # a blosc chunk holds its own length at byte 12
+            if len(head) < 16 or struct.unpack("<I", head[12:])[0] != size:
+                fault = "truncated"
+        if fault:
+            raise BadInput(
+                f"{self.path}: chunk {chunk} of array {name!r} is {fault}: get the "
+                f"file again"
+            )
 
 
 class _ZipBuffer(_Buffer):
-    """The same in a zip file."""
+    """The files of a replay buffer in a zip, and its zarr group."""
 
     def __init__(
-        self, path: Path, root: str, group: Any, archive: zipfile.ZipFile
+        self, path: Path, root: str, group: zarr.Group, archive: zipfile.ZipFile
     ) -> None:
         super().__init__(path, root, group)
         self.archive = archive
@@ -155,19 +168,19 @@ def _open(path: Path) -> Iterator[_Buffer]:
 
 
 def _root_of_folder(path: Path) -> str | None:
-    """Where in a folder the buffer is, relative and with a closing slash."""
+    """Path of the buffer relative to a folder, with a slash at the end."""
     for depth in range(DEPTH):
-        for found in sorted(path.glob("*/" * depth + f"{ENDS}/.zarray")):
-            return f"{found.parents[2].relative_to(path).as_posix()}/"
+        for file in sorted(path.glob("*/" * depth + f"{ENDS}/.zarray")):
+            return f"{file.parents[2].relative_to(path).as_posix()}/"
     return None
 
 
 def _no_buffer(path: Path) -> BadInput:
-    return BadInput(f"{path} holds no replay buffer: no {ENDS} in zarr v2 format")
+    return BadInput(f"{path} holds no replay buffer: it has no array {ENDS} in zarr v2")
 
 
-def _chunk_names(about: dict[str, Any]) -> Iterator[str]:
-    """Names of all chunks that an array should have."""
+def _chunk_names(about: JsonObject) -> Iterator[str]:
+    """Yields the names of all chunks that an array should have."""
     counts = [
         math.ceil(length / chunk)
         for length, chunk in zip(about["shape"], about["chunks"], strict=True)

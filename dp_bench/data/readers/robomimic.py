@@ -1,10 +1,15 @@
-"""Files of robomimic: HDF5 with a group for each demonstration."""
+"""Reader of robomimic's HDF5 files.
+
+The group `data` has a group `demo_<number>` for each episode, with arrays `actions`,
+`states`, `obs/*` and so on, and attributes that describe the environment. The group
+`mask` has lists of episodes by name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +19,15 @@ from dp_bench.data.images import LazyImages, lazy_images, row_shape
 from dp_bench.data.readers.rows import damaged
 from dp_bench.errors import BadInput
 
-ENV_ARGS, MODEL = "env_args", "model_file"  # attributes: of all, of a demonstration
+if TYPE_CHECKING:
+    import h5py
+
+ENV_ARGS = "env_args"  # attribute of `data`: the arguments of the environment, JSON
+MODEL = "model_file"  # attribute of an episode: MuJoCo XML
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is HDF5 with episodes that say what environment they are of."""
+    """Tells whether `path` is HDF5 that describes the environment of its episodes."""
     if not signatures.starts_with(path, signatures.HDF5):
         return False
     import h5py
@@ -35,24 +44,25 @@ def read_arrays(
     names: tuple[str, ...],
     mask: str | None = None,
     images: tuple[str, ...] = (),
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Reads rows and attributes; other datasets are not touched.
+) -> tuple[dict[str, np.ndarray | LazyImages], np.ndarray]:
+    """Reads named arrays and attributes, and no others.
 
     Args:
         path: The file.
-        names: Datasets of a demonstration, "actions" or "obs/object" say; or the
-            attributes "model_file", texts of MuJoCo's XML, and "env_args", JSON.
-        mask: Name of a list of demonstrations under `mask`; None for all there are.
-        images: Datasets that are taken where there are such: they may be larger than
-            memory, and stay in the file.
+        names: Names of arrays ("actions", "obs/object", ...) or of the attributes
+            "model_file" (MuJoCo XML) and "env_args" (JSON).
+        mask: Name of a list of episodes; None for all episodes.
+        images: Names of images to refer to if the file holds them. They stay in the
+            file, as they may be larger than memory.
 
     Returns:
-        The arrays by name, datasets `(N, ...)`, "model_file" `(E,)` with "" where there
-        is none, "env_args" `()`, and images as `LazyImages`; and one past the last row
-        of each episode, `(E,)`.
+        The arrays by name: arrays `(N, ...)`, images as `LazyImages`, "model_file" as
+        texts `(E,)`, "" for a missing one, "env_args" as a text `()`. And one past the
+        last row of each episode, `(E,)`.
 
     Raises:
-        BadInput: When the file is truncated or damaged, or lacks an array or the mask.
+        BadInput: When the file is truncated or damaged, or when an array or the mask is
+            missing.
     """
     import h5py
 
@@ -60,21 +70,21 @@ def read_arrays(
     try:
         with h5py.File(path) as file:
             episodes = [file["data"][name] for name in _chosen(file, mask)]
-            shown = [n for n in images if any(n in episode for episode in episodes)]
-            lengths = [_length(episode, (*names, *shown)) for episode in episodes]
+            present = [n for n in images if any(n in e for e in episodes)]
+            lengths = [_length(episode, (*names, *present)) for episode in episodes]
             arrays: dict[str, np.ndarray | LazyImages] = {
                 name: _read(file["data"], episodes, name) for name in names
             }
-            arrays |= {name: lazy_images(path, episodes, name) for name in shown}
+            arrays |= {name: lazy_images(path, episodes, name) for name in present}
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-    except Exception as error:  # h5py raises whatever its library says
+    except Exception as error:  # h5py raises errors of many types
         raise damaged(path, error) from error
     return arrays, np.cumsum(lengths)
 
 
-def _chosen(file: Any, mask: str | None) -> list[str]:
-    """Names of demonstrations, by their numbers."""
+def _chosen(file: h5py.File, mask: str | None) -> list[str]:
+    """Names of the groups of the episodes to read, ordered by number."""
     if mask is None:
         names = [name for name in file["data"] if DEMO_NAME.fullmatch(name)]
     else:
@@ -92,29 +102,29 @@ def _chosen(file: Any, mask: str | None) -> list[str]:
     return sorted(names, key=demo_number)
 
 
-def _length(episode: Any, names: Sequence[str]) -> int:
-    """Rows of an episode, which all of its datasets have."""
-    which = episode.name.split("/")[-1]
-    found = {}
+def _length(episode: h5py.Group, names: Sequence[str]) -> int:
+    """Number of steps of an episode; all of its arrays must have as many rows."""
+    group = episode.name.split("/")[-1]
+    lengths = {}
     for name in ("actions", *names):
         if name in (ENV_ARGS, MODEL):
             continue
         if name not in episode:
-            there = sorted(episode.get(name.rpartition("/")[0], episode))
+            present = sorted(episode.get(name.rpartition("/")[0], episode))
             raise BadInput(
-                f"{which} has no {name!r}; it has {', '.join(there) or 'nothing'}"
+                f"{group} has no {name!r}; it has {', '.join(present) or 'nothing'}"
             )
-        found[name] = len(episode[name])
-    for name, length in found.items():
-        if length != found["actions"] or not length:
+        lengths[name] = len(episode[name])
+    for name, length in lengths.items():
+        if length != lengths["actions"] or not length:
             raise BadInput(
-                f"{name} of {which} have {length} rows, and its actions "
-                f"{found['actions']}: there must be as many, and at least one"
+                f"{name} of {group} have {length} rows, and its actions "
+                f"{lengths['actions']}: all must have the same number, at least 1"
             )
-    return found["actions"]
+    return lengths["actions"]
 
 
-def _read(data: Any, episodes: Sequence[Any], name: str) -> np.ndarray:
+def _read(data: h5py.Group, episodes: Sequence[h5py.Group], name: str) -> np.ndarray:
     if name == ENV_ARGS:
         return np.array(_text(data, ENV_ARGS, "{}"))
     if name == MODEL:
@@ -123,12 +133,12 @@ def _read(data: Any, episodes: Sequence[Any], name: str) -> np.ndarray:
     return np.concatenate([episode[name][:] for episode in episodes])
 
 
-def _text(group: Any, name: str, missing: str) -> str:
-    """An attribute that is text, whichever way HDF5 has it."""
-    found = group.attrs.get(name, missing)
-    if isinstance(found, bytes):
-        return found.decode()
-    if not isinstance(found, str):
-        kind = type(found).__name__
+def _text(group: h5py.Group, name: str, missing: str) -> str:
+    """Reads an attribute that is text, which HDF5 may store as bytes."""
+    text = group.attrs.get(name, missing)
+    if isinstance(text, bytes):
+        return text.decode()
+    if not isinstance(text, str):
+        kind = type(text).__name__
         raise BadInput(f"attribute {name!r} of {group.name} must be text, got {kind}")
-    return str(found)
+    return str(text)

@@ -1,4 +1,4 @@
-"""What every foreign format must give: rows end to end, and where episodes end."""
+"""Checks and errors that the readers of foreign formats share."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dp_bench.errors import BadInput
 
 
 def damaged(path: Path, error: Exception) -> BadInput:
-    """What to raise for a file that a library failed to read."""
-    said = " ".join(str(error).split())
-    return BadInput(f"{path} is truncated or damaged ({said}): get it again")
+    """Returns the error for a file that a library failed to read."""
+    reason = " ".join(str(error).split())
+    return BadInput(f"{path} is truncated or damaged ({reason}): get it again")
 
 
 def check_rows(
     path: Path, ends_name: str, ends: np.ndarray, arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Refuses arrays that do not fit the ends of the episodes.
+    """Refuses arrays whose length differs from the end of the last episode.
 
     Raises:
-        BadInput: Names the file and the array.
+        BadInput: With the names of file and array.
     """
     if ends.ndim != 1 or ends.dtype.kind not in "iu" or not len(ends):
         raise BadInput(
