@@ -508,7 +508,7 @@ def without_pictures(file):
     [
         (
             replaced("obs/agentview_image", lambda x: x / 255),
-            "agentview_image must be pictures, uint8",
+            "agentview_image must be images, uint8",
         ),
         (
             replaced("obs/agentview_image", lambda x: x[:, 1:], [1]),
@@ -520,7 +520,7 @@ def without_pictures(file):
         ),
         (
             replaced("obs/agentview_image", lambda x: x[..., :1]),
-            "agentview_image must be pictures, uint8",
+            "agentview_image must be images, uint8",
         ),
         (
             replaced("obs/agentview_image", lambda x: x[:, 1:, 1:]),
