@@ -352,7 +352,7 @@ class Eval:
         """Evaluates, and prints the results."""
         from dp_bench.evaluation.evaluate import evaluate
         from dp_bench.runs.folder import RunFolder
-        from dp_bench.training.loop import available_device
+        from dp_bench.training.device import available_device
 
         if not self.run_folders:
             raise BadInput("name a run folder: `dp-bench eval runs/TASK/RUN`")
@@ -561,7 +561,7 @@ class Modes:
         from dp_bench.reports import multimodality as multimodality_report
         from dp_bench.reports import results_folder
         from dp_bench.runs.folder import RunFolder
-        from dp_bench.training.loop import available_device
+        from dp_bench.training.device import available_device
 
         rollouts = multimodality.collect(
             self.run_folders,

@@ -193,7 +193,8 @@ def _costs(cell: Cell, start: float) -> _Costs:
 
     from dp_bench import references, registry
     from dp_bench.grid.run import PROCESSES, settings_of
-    from dp_bench.training import loop as train
+    from dp_bench.training.device import available_device
+    from dp_bench.training.loop import update_seconds
 
     settings, task = settings_of(cell), registry.task(cell.task)
     env = task.make_env(obs_kind=cell.obs_kind, control=settings.control)
@@ -214,11 +215,11 @@ def _costs(cell: Cell, start: float) -> _Costs:
         policy = references.load(registry.method(cell.method).policy)(
             settings.policy, obs_dim=shape[0], action_dim=made_up[1].shape[1]
         )
-        of_update = train.update_seconds(
+        of_update = update_seconds(
             policy,
             made_up,
             settings.training,
-            device=train.available_device(cell.device),
+            device=available_device(cell.device),
             obs_noise=task.obs_noise_of(
                 cell.obs_kind or task.obs_kinds[0], settings.control
             ),

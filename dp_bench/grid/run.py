@@ -178,7 +178,7 @@ def prepared(cell: Cell, demos: Demos | None = None) -> Prepared:
     from dp_bench.runs.folder import RunFolder
     from dp_bench.runs.info import RunInfo
     from dp_bench.seeds import Purpose, derive
-    from dp_bench.training.loop import resolved
+    from dp_bench.training.device import resolved
     from dp_bench.util import settings as fields
 
     chosen = settings_of(cell)
@@ -273,7 +273,7 @@ def opened(cell: Cell, *, train_it: bool) -> Iterator[Any]:
                     folder=folder,
                     device=_device(cell),
                     obs_noise=found.obs_noise,
-                    what=f"Training {cell.title}",
+                    title=f"Training {cell.title}",
                 )
             flushing.close()
             yield folder
@@ -450,7 +450,7 @@ def _shown_together(total: int) -> Iterator[_Together]:
 
 
 def _device(cell: Cell) -> str:
-    from dp_bench.training.loop import available_device
+    from dp_bench.training.device import available_device
 
     return available_device(cell.device)
 

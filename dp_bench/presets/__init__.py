@@ -21,7 +21,7 @@ from dp_bench.method import Method
 from dp_bench.policies.base import PolicyConfig
 from dp_bench.references import load
 from dp_bench.registry import tasks
-from dp_bench.training.loop import Training
+from dp_bench.training.config import Training
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dp_bench.presets.shared import (
     KITCHEN_STILL,
     SAME_PRECISION,
 )
-from dp_bench.training.loop import Training
+from dp_bench.training.config import Training
 
 PRESETS: dict[tuple[str, str], Preset] = {
     ("*", "smoke"): Preset(

@@ -15,7 +15,7 @@ from torch import Tensor
 from dp_bench import references, registry
 from dp_bench.policies.base import Policy
 from dp_bench.presets import preset
-from dp_bench.training.loop import Batches
+from dp_bench.training.batches import Batches
 from dp_bench.util import settings
 from dp_bench.util.tensors import load_tensors, save_tensors
 

@@ -1,8 +1,6 @@
-"""The noise of a task's sensors, added in training."""
+"""Observation noise of a task, added to the demonstrations in training."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,50 +10,53 @@ from dp_bench.task import ObsNoise
 
 
 class AddObsNoise:
-    """Adds the noise of sensors to windows of demonstrations, another in each batch.
+    """Adds a task's observation noise to windows, drawn anew for each batch.
 
-    What was seen when demonstrations were recorded may have had little noise, and has
-    it once. (The published data of Kitchen have noise added, once.) Absolute actions
-    stay as they are; those that are counted from what is seen change with it, so that
-    they lead to the same target as before, unless that asks for more than the largest
-    action in the demonstrations.
+    Demonstrations were recorded with little noise, or with noise that was drawn only
+    once. (The published data of Kitchen have noise that was added once.) Absolute
+    actions stay the same. Actions relative to the observation change with it, so that
+    they still lead to the same target, unless that needs a larger action than any in
+    the demonstrations.
 
     Args:
-        obs_noise: Of the task.
-        ratio: Times the noise of the tests.
-        policy: Fitted; gives units, and which rows it looks at.
+        obs_noise: The task's noise, and how actions follow the observation.
+        ratio: Multiple of the noise in evaluation.
+        policy: A fitted policy; its normalisers and `rows_seen` are used.
     """
 
     def __init__(self, obs_noise: ObsNoise, ratio: float, policy: Policy) -> None:
         to_obs, to_actions = policy.obs_normalizer.scale, policy.action_normalizer.scale
-        place: dict[str, Any] = {"dtype": torch.float32, "device": to_obs.device}
-        self._noise = ratio * torch.as_tensor(obs_noise.noise, **place)
-        follows = torch.as_tensor(obs_noise.follows, **place)
-        self._follows = (follows * to_actions[:, None]).T
+
+        def on_device(array: object) -> Tensor:
+            return torch.as_tensor(array, dtype=torch.float32, device=to_obs.device)
+
+        self._noise = ratio * on_device(obs_noise.noise)
+        self._follows = (on_device(obs_noise.follows) * to_actions[:, None]).T
         self._to_obs = to_obs
-        self._seen = policy.rows_seen
+        self._rows_seen = policy.rows_seen
 
     def __call__(
         self, obs: Tensor, actions: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Windows with noise in what is seen of them.
+        """Returns copies of the windows with noise in the rows that the loss observes.
 
         Args:
             obs: Normalised, `(B, Tp, Do)`.
             actions: Normalised, `(B, Tp, Da)`.
-            generator: On their device.
+            generator: On the device of the data.
 
         Returns:
-            New ones. Actions stay in [-1, 1], as large as those of demonstrations.
+            Observations and actions; actions stay in [-1, 1], the range of the
+            demonstrations.
         """
-        n = self._seen
-        drawn = torch.rand(
+        n = self._rows_seen
+        uniform = torch.rand(
             (len(obs), n, obs.shape[-1]), generator=generator, device=obs.device
         )
-        off = self._noise * (2 * drawn - 1)
-        seen = obs[:, :n] + off * self._to_obs
-        done = (actions[:, :n] + off @ self._follows).clamp(-1.0, 1.0)
+        noise = self._noise * (2 * uniform - 1)
+        noisy_obs = obs[:, :n] + noise * self._to_obs
+        noisy_actions = (actions[:, :n] + noise @ self._follows).clamp(-1.0, 1.0)
         return (
-            torch.cat([seen, obs[:, n:]], dim=1),
-            torch.cat([done, actions[:, n:]], dim=1),
+            torch.cat([noisy_obs, obs[:, n:]], dim=1),
+            torch.cat([noisy_actions, actions[:, n:]], dim=1),
         )

@@ -96,19 +96,19 @@ def test_an_interrupted_training_has_the_rest_left(cell, monkeypatch):
     class Interrupted(Exception):
         pass
 
-    from dp_bench.training import loop as train
+    from dp_bench.training.update import Updater
 
-    real = train._Loop.step
+    real = Updater.step
 
-    def step(loop, batches):
-        if loop.update == 20:
+    def step(updater):
+        if updater.state.update == 20:
             raise Interrupted
-        return real(loop, batches)
+        return real(updater)
 
     often = (("training.log_every", "10"), ("training.save_seconds", "1e-9"))
     cell = Cell(**(vars(cell) | {"changes": SMALL + often}))
     with monkeypatch.context() as patched:
-        patched.setattr(train._Loop, "step", step)
+        patched.setattr(Updater, "step", step)
         with pytest.raises(Interrupted):
             bench.run(cell)
     (found,) = plan.forecasts([cell])

@@ -29,7 +29,10 @@ from dp_bench.presets import preset
 from dp_bench.runs.folder import RunFolder, build_policy
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, machine, versions
-from dp_bench.training.loop import Batches, _Loop, resolve_precision
+from dp_bench.training.batches import Batches
+from dp_bench.training.device import resolve_precision
+from dp_bench.training.state import TrainingState
+from dp_bench.training.update import Updater
 from dp_bench.util.files import atomic_write
 from dp_bench.util.settings import to_json
 from dp_bench.util.tensors import save_tensors
@@ -156,7 +159,7 @@ def training():
     return {**found, "goal": {"laptop slower_than_bare": 0.05}}
 
 
-def _loop(policy, training):
+def _updater(policy, training):
     """A training of made-up rows that is about to begin, and its batches."""
     rng = np.random.default_rng(0)
     rows = 11_000
@@ -170,13 +173,14 @@ def _loop(policy, training):
     batches = Batches(
         policy, *data, batch_size=training.batch_size, train_seed=0, device=device
     )
-    return _Loop(policy.train(), training, 0, device), batches
+    state = TrainingState(policy.train(), training, device)
+    return Updater(state, batches, training, 0), batches
 
 
 def _training(tier, repeats):
     policy, settings = laptop_policy(tier)
     training = settings.training
-    loop, batches = _loop(policy, training)
+    updater, batches = _updater(policy, training)
 
     # the bare network: its own copy, one prepared batch, same precision
     bare, _ = laptop_policy(tier)
@@ -233,7 +237,7 @@ def _training(tier, repeats):
                 kept.mul_(0.999).add_(p, alpha=0.001)
 
     ours, lower, usual = in_turn(
-        [lambda: loop.step(batches), bare_step, usual_step], repeats=repeats, warm=2
+        [lambda: updater.step(), bare_step, usual_step], repeats=repeats, warm=2
     )
     size = batches.size
     return {
@@ -299,11 +303,11 @@ def methods():
 
 def _method(name):
     policy, settings = laptop_policy(method=name)
-    loop, batches = _loop(policy, settings.training)
+    updater, batches = _updater(policy, settings.training)
     for _ in range(3):
-        loop.step(batches)
+        updater.step()
     with _Recorded() as recorded:
-        loop.step(batches)
+        updater.step()
 
     @torch.no_grad()
     def again(calls):
@@ -311,7 +315,7 @@ def _method(name):
             func(*args, **kwargs)
 
     ways = [functools.partial(again, x) for x in (recorded.products, recorded.others)]
-    update, products, others = in_turn([lambda: loop.step(batches), *ways], repeats=15)
+    update, products, others = in_turn([lambda: updater.step(), *ways], repeats=15)
     policy.eval().reset([0])
     history = np.zeros((1, policy.horizons.obs, 20), np.float32)
     (decision,) = in_turn([lambda: policy.act(history)], repeats=40)

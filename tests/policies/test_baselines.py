@@ -18,7 +18,9 @@ from dp_bench.policies.diffusion.config import (
 )
 from dp_bench.policies.layers import _attend_to_few, dropout, masked
 from dp_bench.runs.folder import RunFolder
-from dp_bench.training.loop import Training, read_log, train
+from dp_bench.training.config import Training
+from dp_bench.training.log import read_log
+from dp_bench.training.loop import train
 
 SMALL = {
     "dp_c": UnetDiffusionConfig(
@@ -114,7 +116,9 @@ def test_a_policy_that_climbs_is_validated_on_the_way(tmp_path):
     )
     folder = RunFolder(tmp_path)
     train(fresh(Ibc, config), data, data, training, train_seed=0, folder=folder)
-    assert all(line["val_action_error"] > 0 for line in read_log(folder))
+    errors = [line.val_action_error for line in read_log(folder.log)]
+    assert len(errors) == 2
+    assert all(error > 0 for error in errors)
 
 
 def test_the_hidden_state_is_carried_and_reset():

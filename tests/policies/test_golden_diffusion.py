@@ -8,7 +8,7 @@ from dp_bench import BadInput
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.policies.published import reference_network
-from dp_bench.training.loop import ema_decay
+from dp_bench.training.config import ema_decay
 
 
 def load(path):

@@ -7,7 +7,7 @@ from dp_bench.errors import BadInput
 from dp_bench.method import Method
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.presets import Preset, preset
-from dp_bench.training.loop import Training
+from dp_bench.training.config import Training
 
 TIERS = ("smoke", "laptop", "paper")
 

@@ -1,35 +1,34 @@
-"""Noise of sensors added in training: to what is seen, and what follows of it."""
+"""Observation noise in training changes observations and relative actions."""
 
 import dataclasses
-import json
-import signal
 
 import numpy as np
 import pytest
 import torch
-from test_loop import TRAINING, fresh, walks
 
 from dp_bench.baselines.lstm_gmm import LstmGmm, LstmGmmConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
-from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.runs.folder import RunFolder
 from dp_bench.task import ObsNoise
-from dp_bench.training.loop import Batches, train
+from dp_bench.training.batches import Batches
+from dp_bench.training.log import read_log
+from dp_bench.training.loop import train
 from dp_bench.training.obs_noise import AddObsNoise
 from dp_bench.util.tensors import load_tensors
+from made_up_training import TRAINING, Dropping, Interrupted, fresh, same, walks
 
 # The first action is counted from the first observed number, the second is absolute.
-SENSORS = ObsNoise(
+OBS_NOISE = ObsNoise(
     noise=np.array([0.5, 0.1, 0.0]), follows=np.array([[-2.0, 0, 0], [0, 0, 0]])
 )
 
 
-def drawn(policy, ratio=1.0):
-    """Windows before and after, in units of the environment."""
+def before_and_after(policy, ratio=1.0):
+    """Windows without and with noise, in units of the environment."""
     obs, actions, ends = walks()
     policy.fit(torch.as_tensor(obs), torch.as_tensor(actions), torch.Generator())
-    noise = AddObsNoise(SENSORS, ratio, policy)
+    noise = AddObsNoise(OBS_NOISE, ratio, policy)
     batches = Batches(
         policy, obs, actions, ends, batch_size=64, train_seed=0,
         device=torch.device("cpu"), noise=noise,
@@ -44,39 +43,40 @@ def drawn(policy, ratio=1.0):
     ]
 
 
-def test_only_what_a_policy_sees_is_off_and_its_actions_with_it():
+def test_noise_changes_only_observed_rows_and_their_relative_actions():
     policy = fresh()
-    (obs, actions), (seen, done) = drawn(policy)
-    off, change = seen - obs, done - actions
-    sees = policy.horizons.obs
-    assert not off[:, sees:].any()
-    assert not change[:, sees:].any()
-    # each number by its own noise, from -1 to 1 times it
-    largest = np.abs(off[:, :sees]).max((0, 1))
-    np.testing.assert_allclose(largest, SENSORS.noise, rtol=0.1, atol=1e-5)
+    (obs, actions), (noisy_obs, noisy_actions) = before_and_after(policy)
+    noise, change = noisy_obs - obs, noisy_actions - actions
+    observed = policy.horizons.obs
+    assert not noise[:, observed:].any()
+    assert not change[:, observed:].any()
+    # each number has its own noise, uniform from -1 to 1 times it
+    largest = np.abs(noise[:, :observed]).max((0, 1))
+    np.testing.assert_allclose(largest, OBS_NOISE.noise, rtol=0.1, atol=1e-5)
     # a row's action follows the row, unless it would leave the demonstrated range
-    inside = (done[..., 0] < actions[..., 0].max()) & (
-        done[..., 0] > actions[..., 0].min()
+    inside = (noisy_actions[..., 0] < actions[..., 0].max()) & (
+        noisy_actions[..., 0] > actions[..., 0].min()
     )
-    wanted = -2.0 * off[..., 0]
+    expected = -2.0 * noise[..., 0]
     assert inside.mean() > 0.9
-    np.testing.assert_allclose(change[..., 0][inside], wanted[inside], atol=1e-4)
+    np.testing.assert_allclose(change[..., 0][inside], expected[inside], atol=1e-4)
     assert not change[..., 1].any()
-    assert done[..., 0].max() <= actions[..., 0].max() + 1e-4
+    assert noisy_actions[..., 0].max() <= actions[..., 0].max() + 1e-4
 
 
-def test_a_ratio_makes_it_larger():
-    (obs, _), (seen, _) = drawn(fresh(), ratio=3.0)
-    assert np.abs(seen - obs)[..., 0].max() == pytest.approx(1.5, rel=0.05)
+def test_the_ratio_scales_the_noise():
+    (obs, _), (noisy_obs, _) = before_and_after(fresh(), ratio=3.0)
+    assert np.abs(noisy_obs - obs)[..., 0].max() == pytest.approx(1.5, rel=0.05)
 
 
-def test_a_policy_that_remembers_sees_every_row():
+def test_a_recurrent_policy_gets_noise_in_every_row():
     config = LstmGmmConfig(horizons=Horizons(1, 1, 6), hidden=8, reset_every=6)
-    (obs, _), (seen, _) = drawn(LstmGmm(config, obs_dim=3, action_dim=2))
-    assert (np.abs(seen - obs)[..., 0].max(0) > 0.1).all()
+    policy = LstmGmm(config, obs_dim=3, action_dim=2)
+    (obs, _), (noisy_obs, _) = before_and_after(policy)
+    assert (np.abs(noisy_obs - obs)[..., 0].max(0) > 0.1).all()
 
 
-def test_windows_held_back_stay_as_they_were_recorded(tmp_path):
+def test_validation_windows_get_no_noise(tmp_path):
     """So validation compares trainings with and without noise on equal terms."""
     lines = []
     for ratio in (0.0, 2.0):
@@ -86,42 +86,35 @@ def test_windows_held_back_stay_as_they_were_recorded(tmp_path):
         )
         train(
             fresh(), walks(), walks(1), settings, train_seed=0, folder=folder,
-            obs_noise=SENSORS,
+            obs_noise=OBS_NOISE,
         )  # fmt: skip
-        lines.append(folder.log.read_text())
-    without, with_noise = (json.loads(text.splitlines()[-1]) for text in lines)
-    assert with_noise["val_loss"] == pytest.approx(without["val_loss"], rel=1e-4)
-    assert with_noise["loss"] != without["loss"]
+        lines.append(read_log(folder.log)[-1])
+    without, with_noise = lines
+    assert with_noise.val_loss == pytest.approx(without.val_loss, rel=1e-4)
+    assert with_noise.loss != without.loss
 
 
-def test_a_training_with_noise_goes_on_where_it_was_stopped(tmp_path):
+def test_a_training_with_noise_resumes_where_it_stopped(tmp_path):
     settings = dataclasses.replace(TRAINING, sensor_noise=2.0)
-
-    class Stopped(UnetDiffusion):
-        times = 0
-
-        def loss(self, *given):
-            self.times += self.training
-            if self.training and self.times == 10:
-                signal.raise_signal(signal.SIGINT)
-            return super().loss(*given)
 
     def run(name, policy):
         folder = RunFolder(tmp_path / name)
-        given = {"train_seed": 0, "folder": folder, "obs_noise": SENSORS}
-        train(policy, walks(), None, settings, **given)
+        train(
+            policy, walks(), None, settings, train_seed=0, folder=folder,
+            obs_noise=OBS_NOISE,
+        )  # fmt: skip
         return load_tensors(folder.weights)[0]
 
-    at_once = run("a", fresh())
+    uninterrupted = run("a", fresh(Dropping))
     with pytest.raises(KeyboardInterrupt):
-        run("b", fresh(Stopped))
-    again = run("b", fresh())
-    assert all(torch.equal(again[name], at_once[name]) for name in at_once)
+        run("b", fresh(Interrupted))
+    resumed = run("b", fresh(Dropping))
+    assert same(resumed, uninterrupted)
 
 
-def test_a_task_without_known_noise_refuses_it(tmp_path):
+def test_a_task_without_known_noise_refuses_the_setting(tmp_path):
     settings = dataclasses.replace(TRAINING, sensor_noise=1.0)
-    with pytest.raises(BadInput, match=r"sensor_noise is 1\.0, and must be 0"):
+    with pytest.raises(BadInput, match=r"sensor_noise is 1\.0, .*set it to 0"):
         train(
             fresh(), walks(), None, settings, train_seed=0, folder=RunFolder(tmp_path)
         )

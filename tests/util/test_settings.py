@@ -11,7 +11,7 @@ from dp_bench.cli import Tier
 from dp_bench.errors import BadInput
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.presets import Preset, preset
-from dp_bench.training.loop import Training
+from dp_bench.training.config import Training
 from dp_bench.util import settings
 
 PRESET = Preset(UnetDiffusionConfig(), Training())

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from dp_bench.horizons import Horizons
 from dp_bench.policies.base import Policy
 from dp_bench.presets import Preset
-from dp_bench.training.loop import Training
+from dp_bench.training.config import Training
 
 
 @dataclass(frozen=True)
