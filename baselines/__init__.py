@@ -1,1 +1,1 @@
-"""The methods that Diffusion Policy is compared with, one file each."""
+"""The rivals of Diffusion Policy, one file a method."""

@@ -33,14 +33,15 @@ class BetConfig(ObsConfig):
     """Settings of BET.
 
     Attributes:
-        horizons: Ta is 1, and Tp is To: an action for each observation in sight.
-        clusters: Of the actions, K.
-        width: Of the tokens.
-        heads: Of attention; divides `width`.
-        layers: Of the transformer.
-        dropout: Of tokens, of attention, and of what each part of a layer adds.
-        focal_gamma: How much less a well-predicted cluster counts.
-        offset_weight: Of the offset's error beside the cluster's.
+        horizons: Ta is 1 and Tp is To: one action for each observation in the history.
+        clusters: Clusters of actions, K.
+        width: Size of a token.
+        heads: Attention heads; divides `width`.
+        layers: Layers of the transformer.
+        dropout: Dropout of tokens, attention weights and each part of a layer.
+        focal_gamma: Exponent of the focal loss; the larger, the less a well-predicted
+            cluster counts.
+        offset_weight: Weight of the offset's error; the cluster's error has weight 1.
     """
 
     horizons: Horizons = field(default_factory=lambda: Horizons(5, 1, 5))
@@ -68,8 +69,10 @@ class BetConfig(ObsConfig):
         for name in ("focal_gamma", "offset_weight"):
             if not getattr(self, name) >= 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
-        if 0 < self.focal_gamma < 1:  # its slope is infinite where a share is 1
-            raise BadInput(f"focal_gamma must be 0 or above 1, got {self.focal_gamma}")
+        if 0 < self.focal_gamma < 1:  # the slope is infinite where a probability is 1
+            raise BadInput(
+                f"focal_gamma must be 0 or at least 1, got {self.focal_gamma}"
+            )
 
 
 class BetNetwork(nn.Module):
@@ -78,11 +81,11 @@ class BetNetwork(nn.Module):
     Args:
         obs_dim: Do.
         outputs: Numbers per step: K logits, then an offset `(Da,)` for each cluster.
-        steps: The longest history.
+        steps: Length of the longest history.
         width: W.
-        heads: Divides W.
-        layers: How many.
-        dropout: Of tokens and layers.
+        heads: Attention heads; divides W.
+        layers: Number of layers.
+        dropout: Dropout of tokens and layers.
     """
 
     def __init__(
@@ -130,20 +133,24 @@ class BetLoss(NamedTuple):
 
 
 def nearest(actions: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest of centres `(K, Da)` to `(..., Da)`: its number, and the offset."""
+    """Finds the nearest of `centers` `(K, Da)` to each action `(..., Da)`.
+
+    Returns:
+        The index of the center `(...)`, and the offset from it `(..., Da)`.
+    """
     cluster = torch.cdist(actions.flatten(0, -2), centers).argmin(-1)
     cluster = cluster.view(actions.shape[:-1])
     return cluster, actions - centers[cluster]
 
 
 def bet_loss(out: Tensor, actions: Tensor, centers: Tensor, gamma: float) -> BetLoss:
-    """Focal loss (Lin et al., 2017) of the cluster, squared error of its offset.
+    """Computes the focal loss (Lin et al., 2017) of clusters, and the offsets' error.
 
     Args:
-        out: Of the network, `(B, T, K + K Da)`.
+        out: Output of the network, `(B, T, K + K Da)`.
         actions: Normalised, `(B, T, Da)`.
-        centers: Of the clusters, `(K, Da)`.
-        gamma: Of the focal loss.
+        centers: Centers of the clusters, `(K, Da)`.
+        gamma: Exponent of the focal loss.
     """
     k = len(centers)
     cluster, offset = nearest(actions, centers)
@@ -154,14 +161,14 @@ def bet_loss(out: Tensor, actions: Tensor, centers: Tensor, gamma: float) -> Bet
 
 
 def offset_of(out: Tensor, cluster: Tensor, k: int) -> Tensor:
-    """The offsets that `(..., K + K Da)` gives for one cluster each, `(..., Da)`."""
+    """Selects the offset `(..., Da)` of one cluster from outputs `(..., K + K Da)`."""
     offsets = out[..., k:].unflatten(-1, (k, -1))
     index = cluster[..., None, None].expand(*cluster.shape, 1, offsets.shape[-1])
     return offsets.gather(-2, index).squeeze(-2)
 
 
 class Bet(Policy):
-    """Draws a cluster of actions, and adds the offset predicted for it."""
+    """Draws an action cluster, then adds the offset predicted for it."""
 
     config_class = BetConfig
     recordable = True
@@ -182,10 +189,10 @@ class Bet(Policy):
         )
 
     def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
-        """Learns the units, and the clusters of actions by k-means.
+        """Sets the normalisers, and clusters the actions by k-means.
 
         Raises:
-            BadInput: When there are fewer different actions than clusters.
+            BadInput: When the data have fewer different actions than clusters.
         """
         import numpy as np
         from sklearn.cluster import KMeans
@@ -193,14 +200,15 @@ class Bet(Policy):
 
         super().fit(obs, actions, generator)
         rows = self.action_normalizer(actions).double().cpu().numpy()
-        different = len(np.unique(rows, axis=0))
-        if different < self.config.clusters:
+        distinct = len(np.unique(rows, axis=0))
+        if distinct < self.config.clusters:
             raise BadInput(
                 f"{self.config.clusters} clusters need as many different actions, and "
-                f"the demonstrations hold {different}; set policy.clusters lower"
+                f"the demonstrations hold {distinct}; set policy.clusters to at most "
+                f"{distinct}"
             )
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
-        with threadpool_limits(1):  # sums then have one order
+        with threadpool_limits(1):  # more threads would change the order of sums
             means = KMeans(self.config.clusters, n_init=1, random_state=seed).fit(rows)
         self.centers.copy_(torch.as_tensor(means.cluster_centers_))
 
@@ -209,14 +217,14 @@ class Bet(Policy):
         return decay_matrices(self, weight_decay)
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
-        """Focal loss of the clusters and weighted error of the offsets."""
+        """Adds the focal loss of clusters and the weighted error of offsets."""
         dtype = self.train_dtype if self.training else torch.float32
-        out = self.network(self.blurred(obs, generator), dtype)
+        out = self.network(self.with_obs_noise(obs, generator), dtype)
         parts = bet_loss(out, actions, self.centers, self.config.focal_gamma)
         return parts.cluster + self.config.offset_weight * parts.offset
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Draws a cluster for the latest observation, and adds its offset."""
+        """Draws a cluster for the latest observation and adds the offset."""
         out = self.network(obs)  # (B, To, K + K Da)
         k = self.config.clusters
         draws = torch.stack([torch.rand(1, generator=g) for g in generators])

@@ -1,9 +1,10 @@
 """IBC: implicit behavioural cloning (Florence et al., 2021, arXiv 2109.00137).
 
-An energy is learned for pairs of observation and action; deciding is a search for an
-action of low energy. Here the network gives the negative energy, a score: high is good.
+The network learns an energy for pairs of observation and action, and a decision
+searches for the action that minimises it. Here the network outputs the negative energy,
+a score: the higher the better.
 
-Letters: B batch, N candidate actions of each, H units of a layer.
+Letters: B batch, N candidate actions for each observation, H units of a layer.
 """
 
 from __future__ import annotations
@@ -28,24 +29,24 @@ class IbcConfig(ObsConfig):
     """Settings of IBC.
 
     Attributes:
-        horizons: Tp is To - 1 + Ta: no action is scored that is not executed.
+        horizons: Tp is To - 1 + Ta: the network scores executed actions only.
         hidden: Units of each layer.
         layers: Hidden layers.
-        dropout: Of the units of hidden layers.
-        negatives: Wrong actions that each right one is told from.
-        positive_noise: Standard deviation of noise added to right actions.
-        search: "dfo" draws and resamples (derivative-free; uniform negatives in
-            training), "langevin" climbs the score with noise, in training too.
-        candidates: Actions that a decision searches among.
-        rounds: Of resampling, "dfo"; candidates are scored once more after the last.
-            The more there are, the closer to the best candidate is what is drawn: with
-            none, actions are drawn by their density.
-        round_noise: Standard deviation of noise after resampling, "dfo".
-        langevin_steps: Steps of a climb; a decision climbs twice, the second time
+        dropout: Dropout of hidden units.
+        negatives: Counter-examples for each demonstrated action.
+        positive_noise: Standard deviation of the noise on demonstrated actions.
+        search: "dfo" needs no derivatives: it draws candidates uniformly and resamples
+            them by their scores; training draws counter-examples uniformly. "langevin"
+            moves candidates and counter-examples up the slope of the score, with noise.
+        candidates: Candidate actions of a decision.
+        rounds: Rounds of resampling in a "dfo" search, before the final draw. With 0,
+            actions are drawn by their learned density; with more rounds, the draw is
+            closer to the best candidate.
+        round_noise: Standard deviation of the noise after each round, "dfo".
+        langevin_steps: Steps of one Langevin run; a decision makes two runs, the second
             with small steps.
-        langevin_rate: First and last step size of a climb.
-        gradient_margin: Largest slope of the score that training leaves unpunished,
-            "langevin".
+        langevin_rate: First and last step size of a Langevin run.
+        gradient_margin: Training penalises slopes of the score above this, "langevin".
     """
 
     horizons: Horizons = field(default_factory=lambda: Horizons(2, 1, 2))
@@ -67,8 +68,8 @@ class IbcConfig(ObsConfig):
         h = self.horizons
         if h.prediction != h.obs - 1 + h.action:
             raise BadInput(
-                "IBC predicts what is executed and no more: horizons.prediction must "
-                f"be horizons.obs - 1 + horizons.action, got {h}"
+                "IBC predicts executed actions only: horizons.prediction must be "
+                f"horizons.obs - 1 + horizons.action, got {h}"
             )
         for name in ("hidden", "layers", "negatives", "candidates", "langevin_steps"):
             if getattr(self, name) < 1:
@@ -88,17 +89,17 @@ class IbcConfig(ObsConfig):
 
 
 class IbcNetwork(nn.Module):
-    """An MLP on observations and actions, with one number as its output.
+    """An MLP that maps observations and an action to one number.
 
-    The first layer is two, one for observations and one for actions, so that
-    observations go through it once however many actions are scored.
+    The first layer is split into one for observations and one for actions. Observations
+    pass through it once, whatever the number of candidate actions.
 
     Args:
         obs_features: To * Do.
         action_features: Ta * Da.
         hidden: H.
         layers: Hidden layers.
-        dropout: Of hidden units.
+        dropout: Dropout of hidden units.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class IbcNetwork(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        joint = nn.Linear(obs_features + action_features, hidden)  # for its weights
+        joint = nn.Linear(
+            obs_features + action_features, hidden
+        )  # for its initial weights
         self.of_obs = nn.Linear(obs_features, hidden)
         self.of_action = nn.Linear(action_features, hidden, bias=False)
         with torch.no_grad():
@@ -125,26 +128,29 @@ class IbcNetwork(nn.Module):
     def forward(
         self, obs: Tensor, actions: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Scores actions `(B, N, Ta Da)` with observations `(B, To Do)`, `(B, N)`."""
-        x = self._on(self.of_obs(obs).unsqueeze(1) + self.of_action(actions))
+        """Computes scores `(B, N)` of actions `(B, N, Ta Da)`.
+
+        Observations are `(B, To Do)`.
+        """
+        x = self._activated(self.of_obs(obs).unsqueeze(1) + self.of_action(actions))
         for layer in self.inner:
-            x = self._on(layer(x, dtype))
+            x = self._activated(layer(x, dtype))
         return self.out(x).squeeze(-1)
 
-    def _on(self, x: Tensor) -> Tensor:
+    def _activated(self, x: Tensor) -> Tensor:
         if self.training and self.dropout:
             x = dropout(x, self.dropout)
         return F.relu(x)
 
 
 def infonce(scores: Tensor) -> Tensor:
-    """Cross-entropy of telling the first of `(B, 1 + N)` actions from the others."""
-    right = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
-    return F.cross_entropy(scores, right)
+    """Computes the cross-entropy of choosing the first of `(B, 1 + N)` actions."""
+    first = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
+    return F.cross_entropy(scores, first)
 
 
 class Ibc(Policy):
-    """Searches the action that its network likes best."""
+    """Searches for the action that minimises a learned energy."""
 
     config_class = IbcConfig
     recordable = True
@@ -162,29 +168,31 @@ class Ibc(Policy):
         )
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
-        """InfoNCE, and for "langevin" a punishment of slopes above the margin."""
+        """Computes InfoNCE; "langevin" adds a penalty for slopes above the margin."""
         config, device = self.config, obs.device
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=device)
 
-        seen = self.blurred(obs[:, : self.horizons.obs], generator).flatten(1)
-        right = actions[:, self.horizons.executed].flatten(1)
-        right = right + config.positive_noise * normal(*right.shape)
+        seen = self.with_obs_noise(obs[:, : self.horizons.obs], generator).flatten(1)
+        positives = actions[:, self.horizons.executed].flatten(1)
+        positives = positives + config.positive_noise * normal(*positives.shape)
         shape = (len(seen), config.negatives, self.action_features)
-        wrong = torch.rand(shape, generator=generator, device=device) * 2 - 1
+        negatives = torch.rand(shape, generator=generator, device=device) * 2 - 1
         if config.search == "langevin":
             rate = config.langevin_rate
-            wrong = self._climb(seen.detach(), wrong, rate, lambda: normal(*shape))
-        candidates = torch.cat([right.unsqueeze(1), wrong], dim=1)
+            negatives = self._langevin(
+                seen.detach(), negatives, rate, lambda: normal(*shape)
+            )
+        candidates = torch.cat([positives.unsqueeze(1), negatives], dim=1)
         dtype = self.train_dtype if self.training else torch.float32
         loss = infonce(self.network(seen, candidates, dtype))
         if config.search == "langevin" and torch.is_grad_enabled():
-            loss = loss + self._steepness(seen, candidates)
+            loss = loss + self._slope_penalty(seen, candidates)
         return loss
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Searches actions `(B, Ta, Da)`, with To - 1 steps before that count not."""
+        """Finds Ta actions, preceded by To - 1 placeholders that are never executed."""
         seen = obs.flatten(1)
         shape = (self.config.candidates, self.action_features)
 
@@ -197,7 +205,7 @@ class Ibc(Policy):
         if self.config.search == "langevin":
             first, last = self.config.langevin_rate
             for rate in ((first, last), (last, last)):
-                candidates = self._climb(
+                candidates = self._langevin(
                     seen, candidates, rate, lambda: each(torch.randn, *shape)
                 )
         else:
@@ -215,18 +223,18 @@ class Ibc(Policy):
         before = actions[:, :1].expand(-1, self.horizons.obs - 1, -1)
         return torch.cat([before, actions], dim=1)
 
-    def _climb(
+    def _langevin(
         self,
         obs: Tensor,
         actions: Tensor,
         rate: tuple[float, float],
         normal: Callable[[], Tensor],
     ) -> Tensor:
-        """Langevin dynamics on the score; the step size falls as a square."""
+        """Runs Langevin dynamics on the score; step sizes fall quadratically."""
         steps = self.config.langevin_steps
         (first, last), training = rate, self.training
-        largest = 0.1  # of a step, half the range being 1
-        self.network.eval()  # no dropout on the way up
+        largest = 0.1  # largest change in one step; actions lie in [-1, 1]
+        self.network.eval()  # dropout would disturb the slopes
         with torch.inference_mode(False), torch.enable_grad():
             seen, x = obs.clone().detach(), actions.clone().detach()
             for k in range(steps):
@@ -238,8 +246,8 @@ class Ibc(Policy):
         self.network.train(training)
         return x
 
-    def _steepness(self, obs: Tensor, actions: Tensor) -> Tensor:
-        """Mean square of how far slopes exceed the margin, in the largest direction."""
+    def _slope_penalty(self, obs: Tensor, actions: Tensor) -> Tensor:
+        """Computes the mean squared excess of the steepest slope over the margin."""
         actions = actions.detach().requires_grad_(True)
         (slope,) = torch.autograd.grad(
             self.network(obs, actions).sum(), actions, create_graph=True
@@ -249,9 +257,12 @@ class Ibc(Policy):
 
 
 def _drawn(scores: Tensor, draws: Tensor) -> Tensor:
-    """Numbers drawn by the softmax of `(B, N)`, one for each of `(B, M)` uniforms."""
+    """Draws indices from the softmax of `(B, N)`, one for each uniform of `(B, M)`."""
     if not scores.isfinite().all():
-        raise BadInput("the network gives scores that are not finite")
+        raise BadInput(
+            "the network's scores are not finite; training has probably diverged: "
+            "lower training.lr"
+        )
     shares = scores.softmax(-1).cumsum(-1)
-    found = torch.searchsorted(shares, draws * shares[:, -1:], right=True)
-    return found.clamp_(max=scores.shape[1] - 1)
+    indices = torch.searchsorted(shares, draws * shares[:, -1:], right=True)
+    return indices.clamp_(max=scores.shape[1] - 1)

@@ -1,6 +1,6 @@
-"""LSTM-GMM: a recurrent network with a mixture of Gaussians (Mandlekar et al., 2021).
+"""LSTM-GMM: recurrent network with a Gaussian-mixture output (Mandlekar et al., 2021).
 
-Called BC-RNN in robomimic. Letters: B batch, T steps, M modes of the mixture, L layers
+Robomimic calls it BC-RNN. Letters: B batch, T steps, M modes of the mixture, L layers
 and H units of the recurrent network.
 """
 
@@ -25,7 +25,7 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.base import Policy
 from dp_bench.policies.observations import ObsConfig
 
-SMALLEST_STD = 1e-4  # of a mode, in normalised actions
+SMALLEST_STD = 1e-4  # smallest standard deviation of a mode, in normalised actions
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class LstmGmmConfig(ObsConfig):
     """Settings of LSTM-GMM.
 
     Attributes:
-        horizons: To and Ta are 1: the memory is in the network. Tp is the length of
-            the stretches it is trained on.
+        horizons: To and Ta are 1, as the network remembers earlier observations. Tp is
+            the length of the training sequences.
         hidden: Units of each recurrent layer.
         layers: Recurrent layers.
         modes: Gaussians in the mixture.
-        reset_every: Steps of an episode after which the hidden state begins anew; as
-            long as the stretches of training.
-        std: Standard deviation of every mode in evaluation, in normalised actions;
-            none for the learned ones.
+        reset_every: Steps of an episode after which the hidden state is reset; as long
+            as the training sequences.
+        std: Standard deviation of every mode in evaluation, in normalised actions; None
+            for the learned ones.
     """
 
     horizons: Horizons = field(default_factory=lambda: Horizons(1, 1, 10))
@@ -62,7 +62,7 @@ class LstmGmmConfig(ObsConfig):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.std is not None and not self.std > 0:
-            raise BadInput(f"std must be above 0 or none, got {self.std}")
+            raise BadInput(f"std must be above 0, or none, got {self.std}")
 
 
 class Mixture(NamedTuple):
@@ -73,7 +73,7 @@ class Mixture(NamedTuple):
     logits: Tensor
 
     def distribution(self) -> MixtureSameFamily:
-        """As a distribution of actions, batch shape `(B, T)`, event shape `(Da,)`."""
+        """Builds a distribution with batch shape `(B, T)` and event shape `(Da,)`."""
         modes = Independent(Normal(self.means, self.stds, validate_args=False), 1)
         return MixtureSameFamily(
             Categorical(logits=self.logits, validate_args=False),
@@ -82,7 +82,7 @@ class Mixture(NamedTuple):
         )
 
     def log_prob(self, actions: Tensor) -> Tensor:
-        """Log density of actions `(B, T, Da)`, `(B, T)`; with few operations."""
+        """Computes the log density `(B, T)` of actions `(B, T, Da)`."""
         z = (actions.unsqueeze(2) - self.means) / self.stds
         dim = actions.shape[-1]
         log_z = 0.5 * (z * z).sum(-1) + self.stds.log().sum(-1)
@@ -92,7 +92,7 @@ class Mixture(NamedTuple):
 
 
 class LstmGmmNetwork(nn.Module):
-    """A recurrent network, and from its output a mixture for each step.
+    """A recurrent network that outputs a mixture for each step.
 
     Args:
         obs_dim: Do.
@@ -115,19 +115,19 @@ class LstmGmmNetwork(nn.Module):
     def unroll(
         self, obs: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Mixture, tuple[Tensor, Tensor]]:
-        """Reads observations `(B, T, Do)` from a hidden state, `(L, B, H)` twice."""
+        """Reads observations `(B, T, Do)`, starting from a state `(L, B, H)` twice."""
         features, state = self.lstm(obs, state)
         means = torch.tanh(self.mean(features)).unflatten(-1, self.shape)
         stds = F.softplus(self.std(features)).unflatten(-1, self.shape) + SMALLEST_STD
         return Mixture(means, stds, self.logits(features)), state
 
     def forward(self, obs: Tensor) -> MixtureSameFamily:
-        """The distribution of the action at each step of `(B, T, Do)`."""
+        """Returns the distribution of the action at each step of `(B, T, Do)`."""
         return self.unroll(obs)[0].distribution()
 
 
-class Remembered(NamedTuple):
-    """What a lane remembers: the state `(L, H)` twice, and how many steps it holds."""
+class Memory(NamedTuple):
+    """The memory of a lane: the state `(L, H)` twice, and the steps since its reset."""
 
     hidden: Tensor
     cell: Tensor
@@ -135,7 +135,7 @@ class Remembered(NamedTuple):
 
 
 class LstmGmm(Policy):
-    """Draws each action from a mixture that depends on all since the last reset."""
+    """Draws each action from a mixture that depends on all steps since a reset."""
 
     config_class = LstmGmmConfig
     recordable = True
@@ -153,12 +153,12 @@ class LstmGmm(Policy):
 
     @property
     def rows_seen(self) -> int:
-        """All: each action is drawn from what was seen in its own row and before."""
+        """All rows: the action of a row depends on the observations up to that row."""
         return self.horizons.prediction
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean negative log-likelihood of the actions of a stretch."""
-        mixture, _ = self.network.unroll(self.blurred(obs, generator))
+        """Computes the mean negative log-likelihood of a sequence of actions."""
+        mixture, _ = self.network.unroll(self.with_obs_noise(obs, generator))
         return -mixture.log_prob(actions).mean()
 
     def predict_from(
@@ -170,8 +170,8 @@ class LstmGmm(Policy):
         """Reads one observation, draws a mode, and draws an action from the mode."""
         size = (self.config.layers, self.config.hidden)
         zeros = torch.zeros(size, device=obs.device)
-        start = Remembered(zeros, zeros, 0)
-        kept = [m if isinstance(m, Remembered) else start for m in memory]
+        start = Memory(zeros, zeros, 0)
+        kept = [m if isinstance(m, Memory) else start for m in memory]
         state = (
             torch.stack([m.hidden for m in kept], dim=1),
             torch.stack([m.cell for m in kept], dim=1),
@@ -179,7 +179,7 @@ class LstmGmm(Policy):
         mixture, (h, c) = self.network.unroll(obs, state)
         for i, m in enumerate(kept):
             full = m.steps + 1 == self.config.reset_every
-            memory[i] = None if full else Remembered(h[:, i], c[:, i], m.steps + 1)
+            memory[i] = None if full else Memory(h[:, i], c[:, i], m.steps + 1)
 
         draws = torch.stack([torch.rand(1, generator=g) for g in generators])
         noise = torch.stack(

@@ -1,10 +1,10 @@
-"""The contract tests of `dp_bench.testing`, over every task and every method."""
+"""Every task and every method passes the contract tests of `dp_bench.testing`."""
 
 import pytest
 
 from dp_bench import registry, testing
 
-NEEDS = {  # what comes with an extra, and the extra
+NEEDS = {  # by task: the package it needs, and the extra that installs it
     "kitchen": ("gymnasium_robotics", "kitchen"),
     **{
         task.name: ("robosuite", "robomimic")
@@ -20,7 +20,7 @@ def named(check):
 
 @pytest.mark.parametrize("task", registry.tasks())
 @pytest.mark.parametrize("check", testing.TASK_CHECKS, ids=named)
-def test_every_task(check, task):
+def test_every_task_keeps_the_contract(check, task):
     if task in NEEDS:
         package, extra = NEEDS[task]
         pytest.importorskip(package, reason=f"needs 'dp-bench[{extra}]'")
@@ -29,5 +29,5 @@ def test_every_task(check, task):
 
 @pytest.mark.parametrize("method", registry.methods())
 @pytest.mark.parametrize("check", testing.POLICY_CHECKS, ids=named)
-def test_every_method(check, method, tmp_path):
+def test_every_method_keeps_the_contract(check, method, tmp_path):
     check(method, tmp_path)

@@ -1,6 +1,6 @@
-"""The U-Net of Diffusion Policy as one would write it down: plain torch modules.
+"""The U-Net of Diffusion Policy in plain torch modules, as a textbook would write it.
 
-An independent route to the same numbers, for tests, and what speed is compared with.
+Tests compare our `Unet` with it, in its output and in its speed.
 """
 
 import math
@@ -95,7 +95,7 @@ class TextbookUnet(nn.Module):
 
 
 def textbook_copy(unet, action_dim, obs_features, config):
-    """A textbook network with the weights of ours."""
+    """Builds a textbook network with the weights of our `Unet`."""
     book = TextbookUnet(
         action_dim,
         obs_features,

@@ -134,7 +134,7 @@ class Policy(nn.Module):
         """
         return self.predict(obs, generators)
 
-    def blurred(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+    def with_obs_noise(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """Adds the noise of `ObsConfig.obs_noise` to observations, in training only."""
         config = self._obs_config
         if not (self.training and config.obs_noise):

@@ -1,4 +1,4 @@
-"""What each method is for, and what each does that no other does."""
+"""What distinguishes each method: its modes, its memory, its search, its clusters."""
 
 import dataclasses
 
@@ -42,7 +42,7 @@ SMALL = {
 
 
 class Regression(Policy):
-    """Plain behaviour cloning: the mean of all that was done."""
+    """Plain behaviour cloning, which predicts the mean action."""
 
     def __init__(self, config, *, obs_dim, action_dim):
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
@@ -61,8 +61,8 @@ def fresh(cls, config, obs_dim=3, action_dim=1):
         return cls(config, obs_dim=obs_dim, action_dim=action_dim)
 
 
-def decided_between_two_good_plans(cls, config, folder, updates, lr=3e-3):
-    """200 decisions where demonstrations went to -300 as often as to 300."""
+def decisions_between_two_modes(cls, config, folder, updates, lr=3e-3):
+    """Makes 200 decisions after demonstrations that went to -300 and to 300 equally."""
     rng = np.random.default_rng(0)
     side = rng.choice([-300.0, 300.0], size=200)
     actions = np.repeat(side, 16)[:, None] + rng.normal(0, 5, (3200, 1))
@@ -78,34 +78,34 @@ def decided_between_two_good_plans(cls, config, folder, updates, lr=3e-3):
 
 
 @pytest.mark.parametrize("method", SMALL)
-def test_both_of_two_good_plans_are_kept(method, tmp_path):
+def test_every_method_keeps_both_modes(method, tmp_path):
     cls = references.load(registry.method(method).policy)
-    # IBC resamples by its scores again and again, which makes a mode that is liked a
-    # little better be chosen much more often; both must be there all the same
+    # IBC resamples by its scores several times, and so chooses a mode with slightly
+    # higher scores much more often. It must still choose both.
     lowest, lr = (0.1, 1e-3) if method == "ibc" else (0.3, 3e-3)
-    x = decided_between_two_good_plans(cls, SMALL[method], tmp_path, 600, lr)
+    x = decisions_between_two_modes(cls, SMALL[method], tmp_path, 600, lr)
     assert lowest < np.mean(x > 0) < 1 - lowest
     assert np.median(np.abs(x)) == pytest.approx(300, rel=0.1)
     assert np.mean(np.abs(x) < 150) < 0.3
 
 
-def test_a_regression_keeps_neither(tmp_path):
+def test_a_regression_averages_the_modes(tmp_path):
     config = dataclasses.replace(SMALL["lstm_gmm"], horizons=Horizons(1, 1, 1))
-    x = decided_between_two_good_plans(Regression, config, tmp_path, 300)
-    assert np.mean(np.abs(x) < 150) == 1.0  # into the obstacle, every time
+    x = decisions_between_two_modes(Regression, config, tmp_path, 300)
+    assert np.mean(np.abs(x) < 150) == 1.0  # between the two, where nobody went
 
 
-def test_langevin_climbs_to_both_plans_too(tmp_path):
+def test_langevin_search_keeps_both_modes(tmp_path):
     config = dataclasses.replace(
         SMALL["ibc"], search="langevin", langevin_steps=10, negatives=16, candidates=64
     )
-    x = decided_between_two_good_plans(Ibc, config, tmp_path, 300)
+    x = decisions_between_two_modes(Ibc, config, tmp_path, 300)
     assert 0.2 < np.mean(x > 0) < 0.8
     assert np.mean(np.abs(x) < 150) < 0.3
 
 
-def test_a_policy_that_climbs_is_validated_on_the_way(tmp_path):
-    """Slopes are needed there too, though nothing is learned."""
+def test_langevin_search_works_in_validation(tmp_path):
+    """It needs gradients there too, although nothing is trained."""
     config = dataclasses.replace(
         SMALL["ibc"], search="langevin", langevin_steps=3, negatives=4, candidates=4
     )
@@ -122,7 +122,7 @@ def test_a_policy_that_climbs_is_validated_on_the_way(tmp_path):
 
 
 def test_the_hidden_state_is_carried_and_reset():
-    """Every tenth decision begins anew, in each lane by its own count."""
+    """The state is reset before every tenth decision, counted in each lane."""
     config = LstmGmmConfig(hidden=8, layers=2, modes=1)
     policy = fresh(LstmGmm, config, action_dim=2).eval()
     rng = np.random.default_rng(0)
@@ -137,10 +137,12 @@ def test_the_hidden_state_is_carried_and_reset():
     for first in (10, 20):
         policy.reset([3])
         apart = play(policy, range(first, min(first + 10, 25)))
-        # draws differ, and are as small as the standard deviation of evaluation
+        # the draws differ by the small standard deviation used in evaluation
         np.testing.assert_allclose(apart, whole[first : first + 10], atol=5e-3)
     policy.reset([3])
-    assert np.abs(play(policy, [12])[0] - whole[12]).max() > 5e-3  # it does remember
+    assert (
+        np.abs(play(policy, [12])[0] - whole[12]).max() > 5e-3
+    )  # it remembers earlier observations
 
     policy.reset([3, 4])
     for r in range(4):
@@ -168,8 +170,8 @@ def test_only_matrices_decay():
     assert {"network.positions", "network.norm.weight"} <= kept
 
 
-def test_what_only_has_noise_is_not_blown_up():
-    """A sensor's noise on what never moves is no reason to act."""
+def test_a_dimension_that_holds_only_noise_is_not_scaled():
+    """Otherwise the noise of a sensor at rest would look like a signal."""
     config = dataclasses.replace(SMALL["bet"], obs_min_range=0.05)
     policy = Bet(config, obs_dim=2, action_dim=2)
     obs = torch.tensor([[0.0, 3.0], [1.0, 3.04]]).repeat(20, 1)
@@ -180,29 +182,29 @@ def test_what_only_has_noise_is_not_blown_up():
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
-def test_observations_are_blurred_in_training_only(scale):
+def test_observation_noise_is_added_in_training_only(scale):
     config = dataclasses.replace(SMALL["bet"], obs_noise=0.1, obs_scale=scale)
     policy, obs = fresh(Bet, config), torch.zeros(1000, 1, 3)
-    assert torch.equal(policy.eval().blurred(obs, torch.Generator()), obs)
-    noise = policy.train().blurred(obs, torch.Generator().manual_seed(0))
+    assert torch.equal(policy.eval().with_obs_noise(obs, torch.Generator()), obs)
+    noise = policy.train().with_obs_noise(obs, torch.Generator().manual_seed(0))
     assert noise.std().item() == pytest.approx(0.1 * scale, rel=0.05)
 
 
-class Liking(nn.Module):
-    """Likes actions near 0.3: a Gaussian with a standard deviation of 0.2."""
+class GaussianScore(nn.Module):
+    """Scores actions by a Gaussian with mean 0.3 and standard deviation 0.2."""
 
     def forward(self, obs, actions, dtype=None):
         return -0.5 * ((actions[..., 0] - 0.3) / 0.2) ** 2
 
 
 @pytest.mark.parametrize(("rounds", "width"), [(0, 0.2), (3, 0.1)])
-def test_the_search_draws_by_its_scores_and_sharpens(rounds, width):
-    """With n rounds of resampling and no noise, what is drawn is the share^(n + 1)."""
+def test_each_round_of_the_search_sharpens_its_draws(rounds, width):
+    """n rounds without noise draw from the density to the power of n + 1."""
     config = dataclasses.replace(
         SMALL["ibc"], rounds=rounds, round_noise=0.0, candidates=2000
     )
     policy = fresh(Ibc, config).eval()
-    policy.network = Liking()
+    policy.network = GaussianScore()
     generators = [torch.Generator().manual_seed(k) for k in range(400)]
     with torch.inference_mode():
         x = policy.predict(torch.zeros(400, 1, 3), generators)[:, 0, 0]
@@ -210,18 +212,18 @@ def test_the_search_draws_by_its_scores_and_sharpens(rounds, width):
     assert x.std().item() == pytest.approx(width, rel=0.15)
 
 
-def test_clusters_come_from_the_data_and_offsets_lead_back():
+def test_k_means_finds_the_clusters_and_offsets_restore_the_actions():
     config = dataclasses.replace(SMALL["bet"], clusters=3)
     policy = fresh(Bet, config, action_dim=2)
     corners = torch.tensor([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0]])
     actions = corners.repeat(20, 1) + 0.1 * torch.randn(60, 2)
     policy.fit(torch.randn(60, 3), actions, torch.Generator().manual_seed(0))
-    found = policy.action_normalizer.inverse(policy.centers)
-    found = found[(found.sum(1)).argsort()]
-    torch.testing.assert_close(found, corners, atol=0.2, rtol=0)
-    units = policy.action_normalizer(actions)
-    cluster, offset = nearest(units, policy.centers)
-    torch.testing.assert_close(policy.centers[cluster] + offset, units)
+    centers = policy.action_normalizer.inverse(policy.centers)
+    centers = centers[(centers.sum(1)).argsort()]
+    torch.testing.assert_close(centers, corners, atol=0.2, rtol=0)
+    normalized = policy.action_normalizer(actions)
+    cluster, offset = nearest(normalized, policy.centers)
+    torch.testing.assert_close(policy.centers[cluster] + offset, normalized)
     assert (torch.bincount(cluster) == 20).all()
 
 
@@ -249,7 +251,7 @@ def test_more_clusters_than_actions_are_refused():
         (IbcConfig, {"obs_scale": float("nan")}, "obs_scale must be above 0"),
         (BetConfig, {"obs_min_range": -1.0}, "obs_min_range must be 0 or above"),
         (TransformerDiffusionConfig, {"obs_noise": float("nan")}, "obs_noise"),
-        (BetConfig, {"focal_gamma": 0.5}, "focal_gamma must be 0 or above 1"),
+        (BetConfig, {"focal_gamma": 0.5}, "focal_gamma must be 0 or at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(cls, settings, words):
@@ -267,12 +269,14 @@ def test_dropout_drops_its_share_and_keeps_the_mean(share):
         assert y.mean().item() == pytest.approx(1, abs=0.003)
         y.sum().backward()
         assert torch.equal(x.grad, y.detach())
-        columns = (y == 0).float().mean(0)  # no place is dropped more than others
+        columns = (
+            (y == 0).float().mean(0)
+        )  # no column is dropped more often than others
         assert columns.max().item() < share + 6 * (share / 1000) ** 0.5
 
 
 @pytest.mark.parametrize(("steps", "seen"), [(1, 1), (2, 2), (2, 3), (2, 4)])
-def test_attention_to_few_is_attention(steps, seen):
+def test_attention_to_few_tokens_equals_that_of_torch(steps, seen):
     generator = torch.Generator().manual_seed(0)
     shape = (5, 4, steps, 6), (5, 4, seen, 6), (5, 4, seen, 6)
     q, k, v = (torch.randn(s, generator=generator, requires_grad=True) for s in shape)

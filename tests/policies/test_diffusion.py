@@ -1,4 +1,4 @@
-"""Samplers against `diffusers`, and the problem that shows why diffusion exists."""
+"""Diffusion Policy against independent implementations of its parts."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def policy_with(**settings) -> UnetDiffusion:
     [("ddim", 10), ("ddim", 16), ("ddim", 1), ("ddpm", 100), ("ddpm", 20)],
 )
 @pytest.mark.parametrize("predicts", ["noise", "sample"])
-def test_sampling_is_the_plain_loop_over_the_scheduler(
+def test_samplers_equal_the_schedulers_of_diffusers(
     sampler, sample_steps, predicts, monkeypatch
 ):
     policy = policy_with(sampler=sampler, sample_steps=sample_steps, predicts=predicts)
@@ -59,8 +59,8 @@ def test_sampling_is_the_plain_loop_over_the_scheduler(
 
 @pytest.mark.parametrize("size", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_time_convolution_is_a_convolution(size, stride):
-    """Against torch's own, forward and backward, in double precision."""
+def test_a_time_convolution_equals_that_of_torch(size, stride):
+    """Forward and backward, in double precision."""
     from dp_bench.policies.diffusion.unet import TimeConv
 
     torch.manual_seed(0)
@@ -88,8 +88,8 @@ def test_settings_that_cannot_work_are_refused():
         policy_with(channels=(20, 32))
 
 
-def test_the_unet_is_the_textbook_one():
-    """Same weights, same numbers, same gradients of its input."""
+def test_the_unet_equals_a_textbook_unet():
+    """The same weights give the same output and the same gradient of the input."""
     config = UnetDiffusionConfig(channels=(16, 32, 64), step_dim=16)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -105,8 +105,8 @@ def test_the_unet_is_the_textbook_one():
     assert (half - ours).abs().max().item() < 0.05
 
 
-def test_one_lane_decides_as_many_do():
-    """One lane takes a recorded path, which sees weights that are loaded later."""
+def test_one_lane_decides_as_a_batch_does():
+    """One lane replays a recording, which follows when other weights are loaded."""
     policy, other = policy_with(), policy_with()
     obs = np.random.default_rng(0).normal(size=(1, 2, 3)).astype(np.float32)
 
@@ -126,8 +126,10 @@ def test_one_lane_decides_as_many_do():
     ("layers", "causal", "leaks"),
     [(0, False, False), (2, False, True), (2, True, False)],
 )
-def test_what_an_action_sees_of_later_observations(layers, causal, leaks):
-    """Nothing, unless an encoder shows all observations to each other."""
+def test_an_action_sees_later_observations_only_without_a_causal_encoder(
+    layers, causal, leaks
+):
+    """An encoder that is not causal shows all observations to each other."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Transformer(

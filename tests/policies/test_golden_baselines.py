@@ -24,20 +24,20 @@ def close(ours, theirs, atol=1e-5):
     np.testing.assert_allclose(ours.detach().numpy(), theirs.numpy(), atol=atol)
 
 
-def test_lstm_gmm_is_the_published_one(shared):
+def test_lstm_gmm_equals_the_published_one(shared):
     golden = load(shared / "golden" / "lstm_gmm.npz")
     network = reference_network("lstm_gmm", weights_of(golden))
     mixture = network(golden["obs"])
     close(mixture.component_distribution.base_dist.loc, golden["means"])
     close(mixture.component_distribution.base_dist.scale, golden["scales"])
-    theirs = golden["logits"].log_softmax(-1)  # known up to a constant
+    theirs = golden["logits"].log_softmax(-1)  # logits are defined up to a constant
     close(mixture.mixture_distribution.logits, theirs)
     close(mixture.log_prob(golden["action"]), golden["log_prob"])
     unrolled: Mixture = network.unroll(golden["obs"])[0]  # what training minimises
     close(-unrolled.log_prob(golden["action"]).mean(), golden["nll"])
 
 
-def test_lstm_gmm_step_by_step_is_the_whole_stretch(shared):
+def test_lstm_gmm_gives_the_same_step_by_step_as_at_once(shared):
     golden = load(shared / "golden" / "lstm_gmm.npz")
     network, state = reference_network("lstm_gmm", weights_of(golden)), None
     for k in range(golden["obs"].shape[1]):
@@ -45,7 +45,7 @@ def test_lstm_gmm_step_by_step_is_the_whole_stretch(shared):
         close(mixture.means[:, 0], golden["means"][:, k])
 
 
-def test_bet_is_the_published_one(shared):
+def test_bet_equals_the_published_one(shared):
     golden = load(shared / "golden" / "bet.npz")
     heads = int(golden["n_head"])
     network = reference_network("bet", weights_of(golden), n_head=heads)
@@ -66,7 +66,7 @@ def test_bet_is_the_published_one(shared):
     np.testing.assert_allclose(whole.item(), golden["loss"], rtol=1e-6)
 
 
-def test_infonce_is_the_published_one(shared):
+def test_infonce_equals_the_published_one(shared):
     golden = load(shared / "golden" / "ibc_infonce.npz")
     close(infonce(golden["logits"]), golden["loss"])
 
@@ -79,7 +79,7 @@ def test_infonce_is_the_published_one(shared):
         ("transformer", "head.bias", {"n_head": 4}),
     ],
 )
-def test_foreign_weights_are_refused(shared, kind, lacking, sizes):
+def test_weights_that_do_not_fit_are_refused(shared, kind, lacking, sizes):
     file = {"transformer": "transformer_decoder"}.get(kind, kind)
     weights = weights_of(load(shared / "golden" / f"{file}.npz"))
     with pytest.raises(BadInput, match="no place"):

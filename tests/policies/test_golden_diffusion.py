@@ -1,4 +1,4 @@
-"""Against published implementations, with their random weights."""
+"""Diffusion Policy against published implementations, with their random weights."""
 
 import numpy as np
 import pytest
@@ -21,20 +21,22 @@ def weights_of(golden):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_unet_is_the_published_one(shared, training):
+def test_the_unet_equals_the_published_one(shared, training):
     golden = load(shared / "golden" / "unet1d_film.npz")
     network = reference_network(
         "unet1d", weights_of(golden), n_groups=int(golden["n_groups"])
     )
     inputs = [torch.tensor(golden[n]) for n in ("noisy_actions", "timesteps", "obs")]
-    with torch.set_grad_enabled(training):  # the two have kernels of their own
+    with torch.set_grad_enabled(
+        training
+    ):  # training and inference use different kernels
         out = network(*inputs).detach().numpy()
     np.testing.assert_allclose(out, golden["out"], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["transformer_decoder", "transformer_decoder_cond2"])
 @pytest.mark.parametrize("training", [True, False])
-def test_the_transformer_is_the_published_one(shared, name, training):
+def test_the_transformer_equals_the_published_one(shared, name, training):
     golden = load(shared / "golden" / f"{name}.npz")
     network = reference_network(
         "transformer", weights_of(golden), n_head=int(golden["n_head"])
@@ -50,7 +52,7 @@ def test_the_transformer_is_the_published_one(shared, name, training):
             np.testing.assert_allclose(eps, golden["out"][k], atol=1e-5)
 
 
-def test_a_whole_decision_is_the_published_one(shared):
+def test_a_decision_equals_the_published_one(shared):
     golden = load(shared / "golden" / "dp_c_ddim10.npz")
     config = UnetDiffusionConfig(
         channels=tuple(int(c) for c in golden["down_dims"]),
@@ -75,13 +77,13 @@ def test_a_whole_decision_is_the_published_one(shared):
     np.testing.assert_allclose(executed * scale, golden["action"] * scale, atol=1e-5)
 
 
-def test_the_average_forgets_as_published(shared):
+def test_the_decay_of_the_average_equals_the_published_one(shared):
     golden = load(shared / "golden" / "ema_decay.npz")
     ours = [ema_decay(int(s)) for s in golden["steps"]]
     np.testing.assert_allclose(ours, golden["decay"], atol=1e-5)
 
 
-def test_foreign_weights_are_refused(shared):
+def test_weights_that_do_not_fit_are_refused(shared):
     golden = load(shared / "golden" / "unet1d_film.npz")
     weights = weights_of(golden)
     with pytest.raises(BadInput, match="transformers"):

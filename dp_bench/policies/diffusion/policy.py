@@ -72,7 +72,7 @@ class Diffusion(Policy):
         eps = torch.randn(actions.shape, generator=generator, device=device)
         share = self.alphas_bar[t, None, None]
         noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
-        seen = self.blurred(obs[:, : self.horizons.obs], generator)
+        seen = self.with_obs_noise(obs[:, : self.horizons.obs], generator)
         dtype = self.train_dtype if self.training else torch.float32
         target = eps if self.config.predicts == "noise" else actions
         return F.mse_loss(self.network(noisy, t, seen, dtype), target)

@@ -1,4 +1,4 @@
-"""What dp-bench finds: two rows of data, which name their code and do not load it."""
+"""The task and the method that dp-bench finds; neither loads its code."""
 
 from dp_bench.method import Method
 from dp_bench.task import Column, DemoSource, Task

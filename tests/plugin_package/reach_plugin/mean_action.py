@@ -1,4 +1,4 @@
-"""The mean of what demonstrators did, as a linear function of the observations."""
+"""A policy that predicts the mean action, linear in the observations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MeanActionConfig:
 
     Attributes:
         horizons: To, Ta, Tp.
-        bias: Whether the mean may differ from 0 where all observations are 0.
+        bias: Whether the prediction may differ from 0 where all observations are 0.
     """
 
     horizons: Horizons = field(default_factory=lambda: Horizons(1, 2, 4))
@@ -28,7 +28,7 @@ class MeanActionConfig:
 
 
 class MeanAction(Policy):
-    """Least squares by gradient descent: the mean minimises the squared error."""
+    """Fits the mean action by least squares."""
 
     config_class = MeanActionConfig
 
@@ -41,11 +41,11 @@ class MeanAction(Policy):
         self.linear = nn.Linear(inputs, outputs, bias=config.bias)
 
     def loss(self, obs: Tensor, actions: Tensor, generator: Generator) -> Tensor:
-        """Squared error of the window's actions."""
+        """Computes the mean squared error of a window's actions."""
         return F.mse_loss(self._mean(obs[:, : self.horizons.obs]), actions)
 
     def predict(self, obs: Tensor, generators: Sequence[Generator]) -> Tensor:
-        """The mean; nothing is drawn."""
+        """Predicts the mean action and draws nothing."""
         return self._mean(obs)
 
     def _mean(self, obs: Tensor) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
@@ -11,14 +9,15 @@ from gymnasium import spaces
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome
+from dp_bench.util.types import Info
 
-STRIDE = 0.1  # furthest that a coordinate moves in a step
-SOLVED = 0.05  # distance that counts as there
-FURTHEST = np.sqrt(8.0)  # distance of opposite corners
+STRIDE = 0.1  # largest change of a coordinate in one step
+SOLVED = 0.05  # distance below which the goal counts as reached
+FURTHEST = np.sqrt(8.0)  # distance between opposite corners
 
 
 class Reach(gym.Env[np.ndarray, np.ndarray]):
-    """A point goes wherever it is sent.
+    """An action moves a point by a displacement.
 
     ## Action
     Displacement `(2,)`, each in [-0.1, 0.1].
@@ -30,8 +29,8 @@ class Reach(gym.Env[np.ndarray, np.ndarray]):
     1 at the goal, 0 at the opposite corner.
 
     ## Start, end
-    Point and goal anywhere; `reset(options={"state": (4,)})` sets both. Terminates
-    when they are closer than 0.05.
+    Point and goal are drawn uniformly; `reset(options={"state": (4,)})` sets both. The
+    episode ends when they are closer than 0.05.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium wants a dictionary)
@@ -44,17 +43,15 @@ class Reach(gym.Env[np.ndarray, np.ndarray]):
         self.observation_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Draws a start, or takes the one in `options`."""
+        self, *, seed: int | None = None, options: Info | None = None
+    ) -> tuple[np.ndarray, Info]:
+        """Draws a start, or takes the state in `options`."""
         super().reset(seed=seed)
         given = (options or {}).get("state")
         self._state = self.np_random.uniform(-1, 1, 4) if given is None else given
         return self._state.astype(np.float32), self._info()
 
-    def step(
-        self, action: np.ndarray
-    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, Info]:
         """Moves the point."""
         moved = self._state[:2] + np.clip(action, -STRIDE, STRIDE)
         self._state = np.concatenate([np.clip(moved, -1, 1), self._state[2:]])
@@ -62,21 +59,21 @@ class Reach(gym.Env[np.ndarray, np.ndarray]):
         reward = 1 - info["distance"] / FURTHEST
         return self._state.astype(np.float32), reward, info["success"], False, info
 
-    def _info(self) -> dict[str, Any]:
+    def _info(self) -> Info:
         distance = float(np.linalg.norm(self._state[2:] - self._state[:2]))
         success = distance < SOLVED
         return {"state": self._state.copy(), "distance": distance, "success": success}
 
 
-def score(rewards: np.ndarray, infos: list[dict[str, Any]]) -> Outcome:
-    """Scores an episode by its best moment."""
+def score(rewards: np.ndarray, infos: list[Info]) -> Outcome:
+    """Scores an episode by its best step."""
     success = any(info["success"] for info in infos)
     final = {"final_distance": infos[-1]["distance"]}
     return Outcome(float(np.max(rewards)), success, final)
 
 
 def demonstrate(num_episodes: int, first_seed: int = 0) -> Demos:
-    """Goes straight to the goal from `num_episodes` starts."""
+    """Records `num_episodes` episodes that go straight to the goal."""
     env = Reach()
     states, actions, rewards, scores, ends = [], [], [], [], []
     for seed in range(first_seed, first_seed + num_episodes):
