@@ -1,4 +1,4 @@
-"""A package of another author is installed, found, checked, and compared with ours."""
+"""Tasks and methods of other packages: installed, listed, checked and compared."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ TASK = Task(
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
-    """Runs Python where the package is installed; gives what was printed."""
+    """Runs Python with the package installed and returns what it printed."""
     missing = [name for name in ("pip", "setuptools") if not find_spec(name)]
     if missing:
         pytest.skip(f"installing needs {' and '.join(missing)}: install the dev extra")
@@ -122,15 +122,18 @@ def test_an_installed_policy_is_compared_with_ours_on_an_installed_task(
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Pretends that entry points are installed; the tables are read anew."""
+    """Pretends that an entry point is installed, and has the tables read again."""
     module = types.ModuleType("someones")
     monkeypatch.setitem(sys.modules, "someones", module)
 
     def installed(group, name, value, member=None):
         module.MEMBER = member
         points = [EntryPoint(name, value, group)]
-        found = lambda *, group: [p for p in points if p.group == group]  # noqa: E731
-        monkeypatch.setattr(registry, "entry_points", found)
+        monkeypatch.setattr(
+            registry,
+            "entry_points",
+            lambda *, group: [p for p in points if p.group == group],
+        )
         forget()
 
     yield installed
@@ -179,6 +182,18 @@ def test_an_entry_point_cannot_take_or_change_a_name(installed, name):
         registry.tasks()
 
 
+def test_methods_have_titles_and_keep_their_order():
+    assert registry.title_of("dp_c") == "Diffusion Policy, CNN (DP-C)"
+    names = sorted(registry.methods(), key=registry.position_of)
+    assert names == list(registry.methods())
+
+
+def test_an_unknown_method_is_its_own_title_and_comes_last():
+    assert registry.title_of("nobody_knows") == "nobody_knows"
+    last = max(map(registry.position_of, registry.methods()))
+    assert registry.position_of("nobody_knows") > last
+
+
 def test_a_method_cannot_take_the_name_of_ours(installed):
     other = Method(name="dp_c", title="Another", policy="someones:Policy")
     installed("dp_bench.policies", "dp_c", "someones:MEMBER", other)
@@ -190,7 +205,7 @@ def test_the_command_line_says_which_entry_point_is_broken(installed, capsys):
     installed("dp_bench.tasks", "stack", "no_such_package:TASK")
     with pytest.raises(SystemExit) as ended:
         cli.main(["list"])
-    said = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert ended.value.code == 2
-    assert said.startswith("dp-bench: entry point 'stack'")
-    assert said.count("\n") == 1
+    assert message.startswith("dp-bench: entry point 'stack'")
+    assert message.count("\n") == 1

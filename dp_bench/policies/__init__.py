@@ -1,1 +1,1 @@
-"""Policies: what they share, Diffusion Policy, and playing one in a loop."""
+"""Policies: their base class, their layers, Diffusion Policy, and playing them."""
