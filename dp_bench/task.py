@@ -180,6 +180,9 @@ class Task:
             the environment adds in evaluation; None for none, or for an unknown noise.
         positions: Number of leading numbers of a state that are positions; a replay
             compares these. None for all.
+        fixed_start: Why every episode starts in the same state; "" if starts differ.
+        constant_obs: By observation and index, the meaning of a number that random
+            actions leave constant, a flag for a finished part of the task say.
         layout: `"module:function"`, `demos -> Layout`: layout of their file. None for
             one dataset for each kind of observation.
         group: Name of the group whose tasks share tables; "" for none.
@@ -206,6 +209,8 @@ class Task:
     features: str | None = None
     obs_noise: str | None = None
     positions: int | None = None
+    fixed_start: str = ""
+    constant_obs: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     layout: str | None = None
     group: str = ""
 

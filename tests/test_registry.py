@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dp_bench import cli, registry
+from dp_bench import cli, registry, testing
 from dp_bench.envs import TASKS
 from dp_bench.errors import BadInput
 from dp_bench.method import Method
@@ -96,7 +96,8 @@ for check in testing.POLICY_CHECKS:
         check("mean_action", Path(folder))
 print(len(testing.TASK_CHECKS) + len(testing.POLICY_CHECKS), "passed")
 """
-    assert "12 passed" in python("-W", "error::UserWarning", "-c", code)
+    checks = len(testing.TASK_CHECKS) + len(testing.POLICY_CHECKS)
+    assert f"{checks} passed" in python("-W", "error::UserWarning", "-c", code)
 
 
 @pytest.mark.slow

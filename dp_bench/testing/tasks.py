@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import gymnasium as gym
 import numpy as np
 
 from dp_bench import references, registry
@@ -40,13 +44,29 @@ def task_is_a_gymnasium_environment(name: str) -> None:
         env.close()
 
 
+def task_references_load(name: str) -> None:
+    """Every `"module:attribute"` of the task names something that can be called."""
+    for reference in _references(dataclasses.asdict(registry.task(name))):
+        assert callable(references.load(reference)), f"{reference} is no function"
+
+
+def _references(value: object) -> Iterator[str]:
+    """Yields each `"module:attribute"` in a value and all that it holds."""
+    if isinstance(value, str) and re.fullmatch(r"[\w.]+:[\w.]+", value):
+        yield value
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _references(part)
+
+
 def task_is_reproducible(name: str) -> None:
-    """One seed and one list of actions give one episode; another seed another start."""
+    """One seed and one list of actions give one episode."""
     task = registry.task(name)
     env = task.make_env()
-    starts = [np.asarray(env.reset(seed=seed)[0]) for seed in (3, 3, 4)]
-    assert np.array_equal(starts[0], starts[1]), "seed 3 gave two different starts"
-    assert not np.array_equal(starts[0], starts[2]), "seeds 3 and 4 gave the same start"
+    start, again = (np.asarray(env.reset(seed=3)[0]) for _ in range(2))
+    assert np.array_equal(start, again), "seed 3 gave two different starts"
     episodes = []
     for _ in range(2):
         env.reset(seed=3)
@@ -60,6 +80,59 @@ def task_is_reproducible(name: str) -> None:
             f"after the same seed and actions, rewards differ at step {i}"
         )
     env.close()
+
+
+def task_starts_differ(name: str) -> None:
+    """Env seeds give different starts, unless the task says why they do not.
+
+    Compares the positions in `info["state"]`, or the first observations where `info`
+    holds no state.
+    """
+    task = registry.task(name)
+    env = task.make_env()
+    starts = []
+    for seed in (3, 4, 5):
+        obs, info = env.reset(seed=seed)
+        starts.append(np.asarray(info.get("state", obs))[: task.positions])
+    env.close()
+    pairs = itertools.combinations(starts, 2)
+    if task.fixed_start:
+        assert all(np.array_equal(*pair) for pair in pairs), (
+            f"starts differ, but fixed_start says: {task.fixed_start}"
+        )
+    else:
+        assert not any(np.array_equal(*pair) for pair in pairs), (
+            "two seeds gave the same start; if they should, say why in fixed_start"
+        )
+
+
+def task_observations_change(name: str) -> None:
+    """Random actions change every observed number that `constant_obs` does not name.
+
+    Does not look at observations that are dictionaries, which hold images.
+    """
+    task = registry.task(name)
+    for obs_kind in task.obs_kinds:
+        env = task.make_env(obs_kind=obs_kind)
+        if not isinstance(env.observation_space, gym.spaces.Box):
+            env.close()
+            continue
+        env.action_space.seed(0)
+        rows = []
+        for seed in range(3):
+            rows.append(env.reset(seed=seed)[0])
+            for _ in range(10):
+                obs, _, terminated, truncated, _ = env.step(env.action_space.sample())
+                rows.append(obs)
+                if terminated or truncated:
+                    break
+        env.close()
+        constant = set(np.flatnonzero(np.ptp(rows, axis=0) == 0).tolist())
+        unexplained = sorted(constant - set(task.constant_obs.get(obs_kind, {})))
+        assert not unexplained, (
+            f"the numbers {unexplained} of {obs_kind!r} are constant; if they should "
+            f"be, name them in constant_obs"
+        )
 
 
 def task_observations_are_not_overwritten(name: str) -> None:
@@ -142,7 +215,10 @@ class _StandsStill:
 
 TASK_CHECKS = (
     task_is_a_gymnasium_environment,
+    task_references_load,
     task_is_reproducible,
+    task_starts_differ,
+    task_observations_change,
     task_observations_are_not_overwritten,
     task_scores_an_episode,
     task_obs_noise_has_the_right_shape,

@@ -1,0 +1,115 @@
+"""The rows of the five Robomimic tasks in the table of tasks."""
+
+from collections.abc import Mapping, Sequence
+
+from dp_bench.task import DemoSource, Task
+
+PROFICIENT = {"ph": "200 human episodes by proficient operators, from the hub"}
+MIXED = PROFICIENT | {"mh": "300 human episodes of mixed quality, from the hub"}
+TRANSPORT_CAMERAS = (
+    "shouldercamera0",
+    "robot0_eye_in_hand",
+    "shouldercamera1",
+    "robot1_eye_in_hand",
+)
+
+
+def _task(
+    name: str,
+    cls: str,
+    about: str,
+    *,
+    positions: int,
+    steps: int = 400,
+    human: Mapping[str, str] = MIXED,
+    arms: int = 1,
+    constant_obs: Mapping[int, str] | None = None,
+    cameras: Sequence[str] = ("agentview", "robot0_eye_in_hand"),
+) -> Task:
+    """Returns one of the five tasks of Robomimic.
+
+    Args:
+        name: Name of the task, here and in the published files.
+        cls: Class of the environment.
+        about: One line for a person.
+        positions: How many numbers of a state are time and positions.
+        steps: Steps after which an episode is cut off.
+        human: Published demonstrations by name, with a line about each.
+        arms: Number of robot arms.
+        constant_obs: The meaning of each number of an observation that random actions
+            leave constant.
+        cameras: Cameras whose images a file may hold.
+    """
+    where = "dp_bench.envs.robomimic.env"
+    parts = ("eef_pos", "eef_quat", "gripper_qpos")
+    seen = ["object", *(f"robot{i}_{part}" for i in range(arms) for part in parts)]
+    rows = ("states", "actions", "rewards", *(f"obs/{key}" for key in seen))
+    sources = {
+        "scripted": DemoSource(
+            about="200 scripted episodes, generated in minutes",
+            script=f"dp_bench.envs.robomimic.{name}:demonstrate",
+            env_seeds=range(400),
+            max_episodes=200,
+        )
+    } | {
+        key: DemoSource(
+            about=line,
+            hub=(
+                "robomimic/robomimic_datasets",
+                f"v1.5/{name}/{key}/low_dim_v15.hdf5",
+            ),
+            convert=f"{where}:{cls}.demos_from_robomimic",
+            arrays=(*rows, "model_file", "env_args"),
+            images=tuple(f"obs/{camera}_image" for camera in cameras),
+            # as in Chi et al. (2023), where Transport and ToolHang always have 700
+            max_steps=500 if (key, steps) == ("mh", 400) else None,
+        )
+        for key, line in human.items()
+    }
+    return Task(
+        name=name,
+        env_id=f"dp_bench/{cls}-v0",
+        entry_point=f"{where}:{cls}",
+        about=about,
+        max_steps=steps,
+        score="dp_bench.envs.scores:solved",
+        obs_kinds=("state", "image"),
+        controls=("velocity", "position"),
+        sources=sources,
+        positions=positions,
+        constant_obs={"state": constant_obs or {}},
+        layout=f"{where}:{cls}.layout",
+        group="robomimic",
+    )
+
+
+TASKS = (
+    _task("lift", "Lift", "lift a cube", positions=17),
+    _task("can", "Can", "put a can into its place", positions=38),
+    _task("square", "Square", "put a square nut over a peg", positions=24),
+    _task(
+        "transport",
+        "Transport",
+        "two arms hand a hammer over, and clear a bin",
+        positions=61,
+        steps=700,
+        arms=2,
+        constant_obs={27: "payload in its bin", 28: "trash in its bin"},
+        cameras=TRANSPORT_CAMERAS,
+    ),
+    _task(
+        "tool_hang",
+        "ToolHang",
+        "set up a frame, and hang a tool on it",
+        positions=31,
+        steps=700,
+        human=PROFICIENT,
+        constant_obs={
+            7: "x of the stand, which starts at the same place",
+            8: "y of the stand",
+            42: "frame in its stand",
+            43: "tool on the frame",
+        },
+        cameras=("sideview", "robot0_eye_in_hand"),
+    ),
+)
