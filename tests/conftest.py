@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder with golden vectors and real demonstrations, where there is one."""
+    """Folder with golden vectors and real demonstrations; skips the test without it."""
     named = os.environ.get("DP_BENCH_SHARED")
     folder = Path(named) if named else Path(__file__).parents[2] / "shared"
     if not (folder / "golden").is_dir():
@@ -47,7 +47,7 @@ def demos_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return np.clip(rng.normal(size=(95, width)).cumsum(0) * 10 + 256, 0, 512)
 
     path = tmp_path_factory.mktemp("demos") / "tiny.hdf5"
-    made = Demos(
+    demos = Demos(
         task="pusht",
         source="made-up",
         obs={"keypoints": walk(20), "state": walk(5)},
@@ -57,5 +57,5 @@ def demos_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores=np.full(4, 0.5),
         episode_ends=ends,
     )
-    hdf5.save(made, path)
+    hdf5.save(demos, path)
     return path

@@ -93,7 +93,7 @@ class Demos:
     def _check_rows(self) -> None:
         num_rows, ends = len(self.actions), self.episode_ends
         if not len(ends):
-            self._refuse("there must be at least one episode, but there is none")
+            self._refuse("there must be at least one episode, got none")
         if ends[0] < 1 or (np.diff(ends) < 1).any() or ends[-1] != num_rows:
             self._refuse(
                 f"episode_ends must increase from above 0 to the {num_rows} rows of "

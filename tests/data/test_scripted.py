@@ -61,8 +61,8 @@ def test_scripted_demonstrations_are_made_once_on_first_use(tmp_path, monkeypatc
     monkeypatch.setattr(registry, "task", lambda name: task)
     demos = store.load_demos("pusht")
     assert demos.num_episodes == 6
-    made = store.find("pusht")
-    when = made.stat().st_mtime_ns
+    path = store.find("pusht")
+    when = path.stat().st_mtime_ns
     again = store.load_demos("pusht", "scripted")
     np.testing.assert_array_equal(again.actions, demos.actions)
-    assert made.stat().st_mtime_ns == when
+    assert path.stat().st_mtime_ns == when

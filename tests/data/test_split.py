@@ -12,21 +12,21 @@ from made_up import pusht_demos
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.99])
 def test_a_split_is_by_episode_and_disjoint(num_episodes, share):
     demos = pusht_demos(lengths=[1] * num_episodes)
-    made = split_episodes(demos, np.random.default_rng(0), validation_share=share)
-    both = np.concatenate([made.train, made.validation])
+    split = split_episodes(demos, np.random.default_rng(0), validation_share=share)
+    both = np.concatenate([split.train, split.validation])
     assert sorted(both) == list(range(num_episodes))
-    assert len(made.train) >= 1
-    assert (len(made.validation) > 0) == (share > 0 and num_episodes > 1)
+    assert len(split.train) >= 1
+    assert (len(split.validation) > 0) == (share > 0 and num_episodes > 1)
 
 
 def test_the_published_share_holds_back_four_of_206():
     demos = pusht_demos(lengths=[1] * 206)
-    made = split_episodes(
+    split = split_episodes(
         demos, np.random.default_rng(0), validation_share=0.02, train_episodes=90
     )
-    assert len(made.validation) == 4
-    rest = np.setdiff1d(np.arange(206), made.validation)
-    np.testing.assert_array_equal(made.train, rest[:90])
+    assert len(split.validation) == 4
+    rest = np.setdiff1d(np.arange(206), split.validation)
+    np.testing.assert_array_equal(split.train, rest[:90])
 
 
 def test_the_same_generator_gives_the_same_split():

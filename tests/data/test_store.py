@@ -229,8 +229,8 @@ def test_an_error_of_the_hub_becomes_one_line_with_a_remedy(tmp_path, monkeypatc
     assert asked == [
         ("robomimic/robomimic_datasets", "v1.5/can/mh/low_dim_v15.hdf5", "dataset")
     ]
-    said = str(caught.value)
-    assert "(no route to host)" in said
-    assert "`dp-bench demos TASK --source mh --from PATH`" in said
-    assert "\n" not in said
+    message = str(caught.value)
+    assert "(no route to host)" in message
+    assert "`dp-bench demos TASK --source mh --from PATH`" in message
+    assert "\n" not in message
     assert not list(tmp_path.glob("*.hdf5"))
