@@ -162,6 +162,8 @@ class Task:
         max_steps: Steps after which the environment truncates an episode.
         score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
         obs_kinds: Values of the environment's `obs` argument; the first is the default.
+        obs_dims: Do of each kind that is one vector, as `dp-bench list` shows it; the
+            contract tests compare it with the environment.
         controls: Values of the environment's `control` argument. The first is the
             default, and the mode of demonstrations whose `env_kwargs` name no other.
         actions_as: By control mode, `"module:function"`, `demos -> actions (N, Da)`.
@@ -195,6 +197,7 @@ class Task:
     max_steps: int
     score: str
     obs_kinds: tuple[str, ...] = ("state",)
+    obs_dims: Mapping[str, int] = field(default_factory=dict)
     controls: tuple[str, ...] = ("position",)
     actions_as: Mapping[str, str] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(

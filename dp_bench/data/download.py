@@ -121,8 +121,8 @@ def from_hub(repository: str, name: str, source: str) -> Path:
     except ImportError as error:
         raise BadInput(
             f"{subject} needs a client: pip install huggingface_hub, or get the file "
-            f"elsewhere and name it with `dp-bench demos TASK --source {source} --from "
-            f"PATH`"
+            f"elsewhere and name it with `dp-bench demos get TASK --source {source} "
+            f"--from PATH`"
         ) from error
     print(f"Asking the Hugging Face hub for {name}", file=sys.stderr, flush=True)
     with _download_of(subject, source):
@@ -147,7 +147,7 @@ def from_minari(dataset: str, source: str) -> Path:
     except ImportError as error:
         raise BadInput(
             f"{dataset} is published through Minari: pip install 'minari[hf]', or get "
-            f"the file elsewhere and name it with `dp-bench demos TASK --source "
+            f"the file elsewhere and name it with `dp-bench demos get TASK --source "
             f"{source} --from PATH`"
         ) from error
     folder = Path(get_dataset_path(dataset))
@@ -181,6 +181,6 @@ def _failure(subject: str, reason: object, option: str = "") -> BadInput:
     return BadInput(
         f"the download of {subject} failed ({reason or 'no answer'}): try again, or "
         f"get the file elsewhere and name it: `DEMOS=PATH` with make, `--demos PATH"
-        f"{option}` to train and compare, or `dp-bench demos TASK{option} --from PATH` "
-        f"to keep it"
+        f"{option}` to train and compare, or `dp-bench demos get TASK{option} "
+        f"--from PATH` to keep it"
     )

@@ -29,7 +29,7 @@ FORMAT, FORMAT_VERSION = "dp_bench.demos", 1  # every file names them
 NOTE = "note_"  # precedes the name of a note among the attributes of an episode
 DEMO_NAME = re.compile(r"demo_(\d+)")
 GYM_TYPE = 2  # robomimic's number for a Gymnasium environment
-REMEDY = "get or make it again: `dp-bench demos TASK` does, once it is deleted"
+REMEDY = "get or make it again: `dp-bench demos get TASK` does, once it is deleted"
 
 
 def save(demos: Demos, path: str | Path) -> None:
@@ -65,11 +65,11 @@ def load(path: str | Path) -> Demos:
 
     path = Path(path)
     if not path.is_file():
-        raise BadInput(f"{path} is not a file: `dp-bench demos TASK` makes one")
+        raise BadInput(f"{path} is not a file: `dp-bench demos get TASK` makes one")
     if not is_ours(path):
         raise BadInput(
             f"{path} is not a file of demonstrations that dp-bench wrote: import it "
-            f"with `dp-bench demos TASK --from PATH`"
+            f"with `dp-bench demos get TASK --from PATH`"
         )
     try:
         with h5py.File(path, "r") as file:

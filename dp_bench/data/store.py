@@ -89,7 +89,7 @@ def load_demos(
             option = f" --source {source}" if source else ""
             raise BadInput(
                 f"the demonstrations of {task_name} are not in {data_folder()}: get "
-                f"them with `dp-bench demos {task_name}{option}`"
+                f"them with `dp-bench demos get {task_name}{option}`"
             )
         file = obtain(task_name, source)
     return readers.read(file, task, source)
@@ -168,7 +168,7 @@ def _download(task: Task, source: str) -> Path:
     if published.url is None:
         raise BadInput(
             f"the {source} demonstrations of {task.name} cannot be downloaded: import "
-            f"a file with `dp-bench demos {task.name} --from PATH`"
+            f"a file with `dp-bench demos get {task.name} --from PATH`"
         )
     part = demos_path(task.name, source).with_suffix(".part")
     download.from_url(published.url, part, f"{task.name} demonstrations")

@@ -1,13 +1,12 @@
-"""How long a grid will take on this machine, from a short probe of each method.
+"""Forecasting how long a grid takes on this machine, from a short probe per method.
 
-A probe makes some updates and some decisions with networks of the real sizes on
-made-up numbers, so that it can be taken before there are demonstrations.
+A probe times some updates and some decisions of networks of the real sizes on made-up
+numbers, so that it needs no demonstrations.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import json
 import os
@@ -16,31 +15,38 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from dp_bench import references, registry
 from dp_bench.errors import BadInput
-from dp_bench.grid.run import Cell, child_environment
+from dp_bench.grid.cell import Cell, ResolvedCell, resolve
+from dp_bench.grid.local import child_environment
+from dp_bench.grid.run import PROCESSES, prepare
+from dp_bench.task import TEST_STARTS
 from dp_bench.util import progress
 
 if TYPE_CHECKING:
-    from dp_bench.data.demos import Demos
+    import numpy as np
 
-UPDATE_SECONDS, STEP_SECONDS = 2.0, 0.5  # how long a probe measures
-ROWS, EPISODE = 2000, 100  # of made-up demonstrations
+    from dp_bench.policies.base import Policy
+    from dp_bench.util.types import Env
+
+UPDATE_SECONDS, STEP_SECONDS = 2.0, 0.5  # how long a probe measures [s]
+ROWS, EPISODE = 2000, 100  # size of the made-up demonstrations, of one episode [steps]
 SCRIPTED = 6  # episodes that a script plays to be timed
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What is left to do of one cell.
+class CellForecast:
+    """The work that is left of one cell.
 
     Attributes:
         method: Name of the method.
         train_seed: Seed of the training.
-        updates: Updates that are left.
-        training: Seconds that these take.
-        evaluation: Seconds of what is left to evaluate, at most: as if no episode
-            ended early.
+        updates: Number of updates that are left.
+        training: Time that these take [s].
+        evaluation: Time of the remaining evaluation at most [s], as if every episode
+            ran to its time limit.
     """
 
     method: str
@@ -51,38 +57,38 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Together."""
+        """Training and evaluation together [s]."""
         return self.training + self.evaluation
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a grid will do.
+class GridForecast:
+    """The work that is left of a grid.
 
     Attributes:
-        demonstrations: Seconds to make them; 0 where they are there.
-        cells: One forecast each.
-        jobs: How many run at a time.
+        demonstrations: Time to make the demonstrations [s]; 0 if they are on disk.
+        cells: One forecast for each cell.
+        jobs: Number of cells that run at a time.
     """
 
     demonstrations: float
-    cells: tuple[Forecast, ...]
+    cells: tuple[CellForecast, ...]
     jobs: int = 1
 
     @property
     def seconds(self) -> float:
-        """All in all."""
+        """Time that the whole grid takes [s]."""
         work = sum(cell.seconds for cell in self.cells) / self.jobs
         return self.demonstrations + work
 
 
-def plan(cells: Sequence[Cell], jobs: int = 1) -> Plan:
-    """Probes each method of a grid, in a process of its own that has its threads.
+def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
+    """Probes each method of a grid in a child process with as many threads as a cell.
 
     Raises:
-        BadInput: When the probe itself fails, with what it said last.
+        BadInput: When the probe fails, with its last line of output.
     """
-    words = json.dumps([dataclasses.asdict(cell) for cell in cells])
+    words = json.dumps([cell.to_json() for cell in cells])
     child = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "dp_bench.grid.forecast", words],
         stdout=subprocess.PIPE,
@@ -90,86 +96,79 @@ def plan(cells: Sequence[Cell], jobs: int = 1) -> Plan:
         text=True,
         env=child_environment(jobs),
     )
-    found: list[Forecast] = []
+    forecasts: list[CellForecast] = []
     demonstrations = 0.0
-    with progress.bar("Looking how fast this machine is", len(cells)) as bar:
+    with progress.bar("Timing this machine", len(cells)) as bar:
         try:
             for line in child.stdout or ():
-                said = json.loads(line)
-                if "demonstrations" in said:
-                    demonstrations = said["demonstrations"]
+                message = json.loads(line)
+                if "demonstrations" in message:
+                    demonstrations = message["demonstrations"]
                 else:
-                    found.append(Forecast(**said))
+                    forecasts.append(CellForecast(**message))
                     bar.advance(1)
         finally:
-            if child.poll() is None and len(found) < len(cells):
+            if child.poll() is None and len(forecasts) < len(cells):
                 child.kill()
     error = (child.stderr.read() if child.stderr else "").strip().splitlines()
-    if child.wait() or len(found) < len(cells):
+    if child.wait() or len(forecasts) < len(cells):
         raise BadInput(error[-1] if error else f"the probe ended with {child.poll()}")
-    return Plan(demonstrations, tuple(found), jobs)
+    return GridForecast(demonstrations, tuple(forecasts), jobs)
 
 
-def forecasts(cells: Sequence[Cell]) -> Iterator[Forecast]:
-    """Probes in this process, each method once; one forecast for each cell."""
-    from dp_bench.data import store as fetch
-
+def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
+    """Probes each method once in this process; yields one forecast for each cell."""
     begun = time.perf_counter()
-    importlib.import_module("dp_bench.training.loop")  # torch is what takes long
+    importlib.import_module("dp_bench.training.loop")  # loads torch, which takes long
     start = time.perf_counter() - begun
     costs: dict[str, _Costs] = {}
-    load = functools.lru_cache(maxsize=1)(fetch.load_demos)  # most cells share them
     for cell in cells:
-        updates, episodes = _left(cell, load)  # refuses what cannot be trained
-        if cell.method not in costs:
-            costs[cell.method] = _costs(cell, start)
-        cost = costs[cell.method]
-        yield Forecast(
-            method=cell.method,
-            train_seed=cell.train_seed,
+        updates, episodes = _work_left(cell)  # refuses a cell that cannot be trained
+        method = cell.method.name
+        if method not in costs:
+            costs[method] = _measure(cell, start)
+        cost = costs[method]
+        yield CellForecast(
+            method=method,
+            train_seed=cell.names.train_seed,
             updates=updates,
             training=updates * cost.update,
             evaluation=cost.start + cost.evaluation(episodes) if episodes else 0.0,
         )
 
 
-def _left(cell: Cell, load: Callable[..., Demos]) -> tuple[int, int]:
-    """Updates and episodes that a cell still has to do; `load` as `load_demos`."""
-    from dp_bench import registry
-    from dp_bench.data import store as fetch
+def _work_left(cell: ResolvedCell) -> tuple[int, int]:
+    """Counts the updates and the episodes that a cell still has to do."""
     from dp_bench.evaluation import records
-    from dp_bench.grid.run import prepared, settings_of
-    from dp_bench.task import TEST_STARTS
     from dp_bench.util.tensors import load_tensors
 
-    settings, task = settings_of(cell), registry.task(cell.task)
-    episodes = len(task.variants) * (
-        cell.episodes or settings.episodes or len(TEST_STARTS)
-    )
+    settings = cell.settings
+    starts = cell.names.episodes or settings.episodes or len(TEST_STARTS)
+    episodes = len(cell.task.variants) * starts
     updates = settings.training.updates
-    if fetch.find(cell.task, cell.source, cell.demos) is None:
+    if not cell.demos.is_on_disk:
         return updates, episodes
-    folder = prepared(cell, load(cell.task, cell.source, cell.demos)).folder
+    folder = prepare(cell).folder
     if folder.weights.is_file():
         updates = 0
         if folder.records.is_file():
-            found = records.read(folder.records)
-            episodes -= sum(r.starts == "test" for r in found)
+            evaluated = records.read(folder.records)
+            episodes -= sum(record.starts == "test" for record in evaluated)
     elif folder.resume.is_file():
         updates -= int(load_tensors(folder.resume)[1]["update"])
     return max(0, updates), max(0, episodes)
 
 
 class _Costs(NamedTuple):
-    """Seconds that things take.
+    """Measured times.
 
     Attributes:
-        start: Of a process, until it can work.
-        update: One update.
-        group: The decisions of one group of episodes that are played side by side.
-        episode: The simulation of one whole episode.
-        lanes: Episodes in a group.
-        processes: That share the groups.
+        start: Start of a process, until it can work [s].
+        update: One update [s].
+        group: Decisions of one group of episodes that are played side by side [s].
+        episode: Simulation of one whole episode [s].
+        lanes: Number of episodes in a group.
+        processes: Number of processes that share the groups.
     """
 
     start: float
@@ -180,84 +179,108 @@ class _Costs(NamedTuple):
     processes: int
 
     def evaluation(self, episodes: int) -> float:
-        """Seconds of so many episodes."""
+        """Time that so many episodes take [s]."""
         groups = -(-episodes // self.lanes)
         rounds = -(-groups // self.processes)
         return rounds * (self.group + self.episode * min(self.lanes, episodes))
 
 
-def _costs(cell: Cell, start: float) -> _Costs:
-    """Measures with networks of the real sizes."""
-    import numpy as np
+def _measure(cell: ResolvedCell, start: float) -> _Costs:
+    """Times a network of the real size and the simulator.
+
+    Args:
+        cell: Any cell of the method.
+        start: Start of a process [s].
+    """
     import torch
 
-    from dp_bench import references, registry
-    from dp_bench.grid.run import PROCESSES, settings_of
-    from dp_bench.training.device import available_device
-    from dp_bench.training.loop import update_seconds
-
-    settings, task = settings_of(cell), registry.task(cell.task)
-    env = task.make_env(obs_kind=cell.obs_kind, control=settings.control)
-    rng = np.random.default_rng(0)
-    shape, action_shape = env.observation_space.shape, env.action_space.shape
-    if shape is None or action_shape is None or len(shape) != 1:
-        raise BadInput(
-            f"a probe needs numbers as observations, and {task.name} has "
-            f"{env.observation_space} with obs={cell.obs_kind!r}"
-        )
-    actions = rng.uniform(-1, 1, (ROWS, action_shape[0]))
-    made_up = (
-        rng.uniform(-1, 1, (ROWS, shape[0])).astype(np.float32),
-        actions.astype(np.float32),
-        np.arange(EPISODE, ROWS + 1, EPISODE),
-    )
+    task = cell.task
+    env = task.make_env(obs_kind=cell.obs_kind, control=cell.control)
+    obs, actions, ends = _made_up(cell, env)
     with torch.random.fork_rng(devices=[]):
-        policy = references.load(registry.method(cell.method).policy)(
-            settings.policy, obs_dim=shape[0], action_dim=made_up[1].shape[1]
+        policy = references.load(cell.method.policy)(
+            cell.settings.policy, obs_dim=obs.shape[1], action_dim=actions.shape[1]
         )
-        of_update = update_seconds(
-            policy,
-            made_up,
-            settings.training,
-            device=available_device(cell.device),
-            obs_noise=task.obs_noise_of(
-                cell.obs_kind or task.obs_kinds[0], settings.control
-            ),
-            at_least=UPDATE_SECONDS,
-        )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    policy = policy.cpu().eval()
-    policy.reset(range(task.lanes))
-    seen = np.repeat(made_up[0][: task.lanes, None], policy.horizons.obs, axis=1)
-    of_decision = _seconds(lambda: policy.act(seen), STEP_SECONDS)
-    env.reset(seed=0)
-    action = np.asarray(env.action_space.sample()) * 0
-    of_step = _seconds(lambda: env.step(action), STEP_SECONDS)
-    env.close()
-    torch.set_num_threads(threads)
-    steps = task.max_steps_of(cell.source)
+        update = _time_update(cell, policy, (obs, actions, ends))
+    decision, step = _time_rollout(policy, env, obs[: task.lanes])
+    steps = task.max_steps_of(cell.names.source)
     decisions = -(-steps // policy.horizons.action)
     return _Costs(
         start=start,
-        update=of_update,
-        group=decisions * of_decision,
-        episode=steps * of_step,
+        update=update,
+        group=decisions * decision,
+        episode=steps * step,
         lanes=task.lanes,
         processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
     )
 
 
-def _demonstrations(cell: Cell) -> float:
-    """Seconds to make demonstrations; 0 if they are there."""
-    from dp_bench import references, registry
-    from dp_bench.data import store as fetch
+def _made_up(cell: ResolvedCell, env: Env) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws demonstrations with the dimensions of an environment."""
+    import numpy as np
 
-    if fetch.find(cell.task, cell.source, cell.demos) is not None:
+    shape, action_shape = env.observation_space.shape, env.action_space.shape
+    if shape is None or action_shape is None or len(shape) != 1:
+        raise BadInput(
+            f"a forecast needs observations that are one vector of numbers; the "
+            f"{cell.obs_kind} observations of {cell.task.name} are "
+            f"{env.observation_space}"
+        )
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1, 1, (ROWS, action_shape[0])).astype(np.float32)
+    obs = rng.uniform(-1, 1, (ROWS, shape[0])).astype(np.float32)
+    return obs, actions, np.arange(EPISODE, ROWS + 1, EPISODE)
+
+
+def _time_update(
+    cell: ResolvedCell,
+    policy: Policy,
+    data: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> float:
+    """Times one update on the cell's device [s]."""
+    from dp_bench.training.loop import update_seconds
+
+    return update_seconds(
+        policy,
+        data,
+        cell.settings.training,
+        device=cell.device,
+        obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control),
+        at_least=UPDATE_SECONDS,
+    )
+
+
+def _time_rollout(policy: Policy, env: Env, obs: np.ndarray) -> tuple[float, float]:
+    """Times one decision for all lanes, and one step of the simulator [s].
+
+    Args:
+        policy: Any; evaluation computes on one thread of the CPU.
+        env: Closed afterwards.
+        obs: One observation for each lane, `(B, Do)`.
+    """
+    import numpy as np
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    policy = policy.cpu().eval()
+    policy.reset(range(len(obs)))
+    history = np.repeat(obs[:, None], policy.horizons.obs, axis=1)
+    decision = _time(lambda: policy.act(history), STEP_SECONDS)
+    env.reset(seed=0)
+    action = np.asarray(env.action_space.sample()) * 0
+    step = _time(lambda: env.step(action), STEP_SECONDS)
+    env.close()
+    torch.set_num_threads(threads)
+    return decision, step
+
+
+def _time_demonstrations(cell: ResolvedCell) -> float:
+    """Time to make the demonstrations of a cell [s]; 0 if there is nothing to make."""
+    if cell.demos.is_on_disk or not cell.demos.is_scripted:
         return 0.0
-    source = registry.task(cell.task).source_named(cell.source)
-    if source.script is None:
-        return 0.0
+    source = cell.task.source_named(cell.names.source)
+    assert source.script is not None
     script, begun = references.load(source.script), time.perf_counter()
     seeds = list(source.env_seeds)[:SCRIPTED]
     for seed in seeds:
@@ -266,8 +289,8 @@ def _demonstrations(cell: Cell) -> float:
     return each * (source.max_episodes or len(source.env_seeds)) / (os.cpu_count() or 1)
 
 
-def _seconds(work: Callable[[], Any], at_least: float) -> float:
-    """Seconds of one call, after a first one that may have things to set up."""
+def _time(work: Callable[[], object], at_least: float) -> float:
+    """Times one call [s], after a first call that may have to set something up."""
     work()
     calls, begun = 0, time.perf_counter()
     while (spent := time.perf_counter() - begun) < at_least:
@@ -276,38 +299,31 @@ def _seconds(work: Callable[[], Any], at_least: float) -> float:
     return spent / calls
 
 
-def in_words(found: Plan, cells: Sequence[Cell], out: str) -> str:
-    """The plan for a person."""
-    from dp_bench import registry
+def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
+    """Describes the work ahead for a person.
 
+    Args:
+        forecast: Of a grid.
+        cells: Its cells.
+        out: Folder of tables and figures.
+    """
     first = cells[0]
     seeds = sorted({cell.train_seed for cell in cells})
     word = "seed" if len(seeds) == 1 else "seeds"
     lines = [
         f"{first.task}, {first.preset} settings, {word} "
         f"{', '.join(map(str, seeds))}: this will take about "
-        f"{progress.duration(found.seconds)} on this machine",
+        f"{progress.duration(forecast.seconds)} on this machine",
     ]
-    if found.demonstrations:
-        took = progress.duration(found.demonstrations)
-        lines.append(f"  demonstrations: made by a script, {took}")
-    for name in dict.fromkeys(cell.method for cell in found.cells):
-        mine = [cell for cell in found.cells if cell.method == name]
-        title = registry.title_of(name)
-        seconds = sum(cell.seconds for cell in mine)
-        if seconds < 1:
-            lines.append(f"  {title}: is there already")
-            continue
-        updates = sum(cell.updates for cell in mine)
-        training = progress.duration(sum(cell.training for cell in mine))
-        testing = progress.duration(sum(cell.evaluation for cell in mine))
-        lines.append(
-            f"  {title}: {updates:,} updates in {training}, "
-            f"then the test starts in {testing} at most"
-        )
+    if forecast.demonstrations:
+        duration = progress.duration(forecast.demonstrations)
+        lines.append(f"  demonstrations: made by a script, {duration}")
+    for name in dict.fromkeys(cell.method for cell in forecast.cells):
+        mine = [cell for cell in forecast.cells if cell.method == name]
+        lines.append(f"  {registry.title_of(name)}: {_describe_method(mine)}")
     lines.append(f"  tables and figures: {out}")
     lines.append(
-        "Ctrl-C stops it; the same command goes on from there. PRESET=smoke or "
+        "Ctrl-C stops the work; the same command resumes it. PRESET=smoke or "
         "--preset smoke shows in minutes that everything works."
         if first.preset != "smoke"
         else "Smoke settings show that everything works; their scores mean nothing."
@@ -315,21 +331,29 @@ def in_words(found: Plan, cells: Sequence[Cell], out: str) -> str:
     return "\n".join(lines)
 
 
-def _main() -> int:
-    """Probes as a child process: forecasts as JSON lines."""
-    words = json.loads(sys.argv[1])
-    cells = [
-        Cell(**(cell | {"changes": tuple(map(tuple, cell["changes"]))}))
-        for cell in words
-    ]
+def _describe_method(cells: Sequence[CellForecast]) -> str:
+    """Describes the work that is left of the cells of one method."""
+    if sum(cell.seconds for cell in cells) < 1:
+        return "already done"
+    updates = sum(cell.updates for cell in cells)
+    training = progress.duration(sum(cell.training for cell in cells))
+    testing = progress.duration(sum(cell.evaluation for cell in cells))
+    return (
+        f"{updates:,} updates in {training}, then the test starts in {testing} at most"
+    )
 
-    def say(data: dict[str, Any]) -> None:
-        print(json.dumps(data), flush=True)
+
+def _main() -> int:
+    """Probes as a child process; writes forecasts as JSON lines."""
+
+    def write(message: dict[str, float] | dict[str, object]) -> None:
+        print(json.dumps(message), flush=True)
 
     try:
-        say({"demonstrations": _demonstrations(cells[0])})
-        for made in forecasts(cells):
-            say(dataclasses.asdict(made))
+        cells = resolve([Cell.from_json(text) for text in json.loads(sys.argv[1])])
+        write({"demonstrations": _time_demonstrations(cells[0])})
+        for made in cell_forecasts(cells):
+            write(dataclasses.asdict(made))
     except (BadInput, OSError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -20,6 +20,8 @@ from dp_bench.horizons import Horizons
 def task_is_a_gymnasium_environment(name: str) -> None:
     """Gymnasium's own checker passes without a warning, for every observation.
 
+    Observations have the dimensions that the task declares.
+
     Some observations need what this machine lacks, such as OpenGL for cameras. Such an
     observation is skipped with a warning, unless it is the task's default.
     """
@@ -41,6 +43,10 @@ def task_is_a_gymnasium_environment(name: str) -> None:
             # Actions are in units of the environment, as in the demonstrations.
             warnings.filterwarnings("ignore", message=".*symmetric and normalized.*")
             check_env(env.unwrapped, skip_render_check=True)
+        declared, shape = task.obs_dims.get(obs_kind), env.observation_space.shape
+        assert declared is None or shape == (declared,), (
+            f"{obs_kind!r} observations have shape {shape}, not {declared} numbers"
+        )
         env.close()
 
 

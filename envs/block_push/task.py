@@ -9,6 +9,7 @@ TASK = Task(
     about="push two blocks into two targets, in any order",
     max_steps=350,
     score="dp_bench.envs.scores:different_rewards",
+    obs_dims={"state": 16},
     controls=("velocity", "position"),
     actions_as={"position": "dp_bench.envs.block_push.demos:targets"},
     sources={

@@ -10,6 +10,7 @@ TASK = Task(
     max_steps=280,
     score="dp_bench.envs.scores:elements_done",
     obs_kinds=("qpos", "full"),
+    obs_dims={"qpos": 30, "full": 59},
     controls=("velocity", "position"),
     actions_as={"position": "dp_bench.envs.kitchen.demos:targets"},
     sources={

@@ -12,6 +12,7 @@ TASK = Task(
     max_steps=300,
     score="dp_bench.envs.scores:best_reward",
     obs_kinds=("keypoints", "state", "image"),
+    obs_dims={"keypoints": 20, "state": 5},
     controls=("position", "velocity"),
     actions_as={"velocity": "dp_bench.envs.push_t.demos:displacements"},
     variants={

@@ -19,6 +19,7 @@ def _task(
     cls: str,
     about: str,
     *,
+    obs_dim: int,
     positions: int,
     steps: int = 400,
     human: Mapping[str, str] = MIXED,
@@ -32,6 +33,7 @@ def _task(
         name: Name of the task, here and in the published files.
         cls: Class of the environment.
         about: One line for a person.
+        obs_dim: Do of the "state" observation.
         positions: How many numbers of a state are time and positions.
         steps: Steps after which an episode is cut off.
         human: Published demonstrations by name, with a line about each.
@@ -74,6 +76,7 @@ def _task(
         max_steps=steps,
         score="dp_bench.envs.scores:solved",
         obs_kinds=("state", "image"),
+        obs_dims={"state": obs_dim},
         controls=("velocity", "position"),
         sources=sources,
         positions=positions,
@@ -84,13 +87,14 @@ def _task(
 
 
 TASKS = (
-    _task("lift", "Lift", "lift a cube", positions=17),
-    _task("can", "Can", "put a can into its place", positions=38),
-    _task("square", "Square", "put a square nut over a peg", positions=24),
+    _task("lift", "Lift", "lift a cube", obs_dim=19, positions=17),
+    _task("can", "Can", "put a can into its place", obs_dim=23, positions=38),
+    _task("square", "Square", "put a square nut on a peg", obs_dim=23, positions=24),
     _task(
         "transport",
         "Transport",
         "two arms hand a hammer over, and clear a bin",
+        obs_dim=59,
         positions=61,
         steps=700,
         arms=2,
@@ -101,6 +105,7 @@ TASKS = (
         "tool_hang",
         "ToolHang",
         "set up a frame, and hang a tool on it",
+        obs_dim=53,
         positions=31,
         steps=700,
         human=PROFICIENT,

@@ -1,4 +1,4 @@
-"""The command line, as a newcomer meets it: one sentence for what is wrong."""
+"""The command line as a newcomer meets it: wrong input gets one sentence."""
 
 import os
 import signal
@@ -10,7 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from dp_bench.cli import COMMANDS, main
+import dp_bench
+from dp_bench import registry
+from dp_bench.cli import main
+from dp_bench.cli.app import COMMANDS
 from dp_bench.evaluation import records
 from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.runs.folder import RunFolder
@@ -56,12 +59,19 @@ def refused(words, capsys):
 
 
 WRONG = {
-    "demos nosuch": "no task 'nosuch'; there are blockpush, kitchen, pusht, lift",
+    "demos get nosuch": "no task 'nosuch'; there are blockpush, kitchen, pusht, lift",
+    "demos get": "name a task: `dp-bench demos get TASK`; there are blockpush, kitch",
+    "demos get pusht --mask low": "--mask low goes with --from FILE",
     "demos check": "name the file",
-    "demos pusht tiny.hdf5": "did you mean `dp-bench demos pusht --from tiny.hdf5`?",
+    "demos compare": "name a task",
+    "demos compare pusht": "name the second set: --against FILE",
+    "demos pusht": "is now `dp-bench demos get pusht`",
+    "demos pusht tiny.hdf5": "is now `dp-bench demos get pusht --from tiny.hdf5`",
+    "demos pusht --source human": "`dp-bench demos get pusht --source human`",
+    "demos can --against a --other ph": "demos compare can --against a --other ph`",
     "demos check nowhere": "nowhere does not exist",
     "demos check short.hdf5": "short.hdf5 is truncated",
-    "demos pusht --from other.zip": "holds no replay buffer",
+    "demos get pusht --from other.zip": "holds no replay buffer",
     "list --method dp_cc": "did you mean 'dp_c'?",
     "report nowhere": "nowhere holds no folder of records",
     "eval": "name a run folder",
@@ -70,13 +80,13 @@ WRONG = {
     "eval nowhere --steps some": "--steps must be a number, last or all; got 'some'",
     "compare --task pushd": "did you mean 'pusht'?",
     "compare --methods dp_x": "there are dp_c, dp_t",
-    "compare --methods dp_c dp_c": "named twice",
-    "compare --seeds 0 1 0": "named twice",
-    "compare --seeds 0 -1": "0 or above, got [0, -1]",
+    "compare --methods dp_c dp_c": "method dp_c is named twice",
+    "compare --seeds 0 1 0": "seed 0 is named twice",
+    "compare --seeds 0 -1": "0 or above, got -1",
     "compare --seeds": "at least one seed",
     "compare --jobs 0": "--jobs must be at least 1",
     "compare --episodes 51": "1..50, got 51",
-    "compare --set dp_x:training.lr=1": "names 'dp_x'",
+    "compare --set dp_x:training.lr=1": "changes 'dp_x', which is not among the m",
     "train --method dp_cc": "did you mean 'dp_c'?",
     "train --set training.lr": "takes NAME=VALUE, got 'training.lr'",
     "train --set lr=1": "no setting 'lr' of dp_c; there are policy.obs_scale",
@@ -93,10 +103,10 @@ WRONG = {
     "train --task pusht --demos other.zip": "holds no replay buffer",
     "train --task pusht --demos short.zip": "short.zip is truncated",
     "train --task pusht --demos tiny.hdf5 --source human": "holds 'made-up' demons",
-    "train --task pusht --demos tiny.hdf5 --obs image": "are pictures: choose of",
-    "compare --task pusht --obs image": "'image' observations are pictures",
-    "compare --task robomimic --obs image": "are pictures: choose of state",
-    "train --task pusht --demos tiny.hdf5 --device abacus": "there is cpu",
+    "train --task pusht --demos tiny.hdf5 --obs image": "cannot learn from 'image'",
+    "compare --task pusht --obs image": "made of numbers: keypoints, state",
+    "compare --task robomimic --obs image": "made of numbers: state",
+    "train --task pusht --demos tiny.hdf5 --device abacus": "'abacus'; it has cpu",
 }
 
 
@@ -117,19 +127,84 @@ def test_words_that_do_not_parse_are_named(words, capsys):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_every_command_shows_how_it_is_typed(command, capsys):
+def help_of(words, capsys):
+    """The help of a command."""
     with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
+        main([*words.split(), "--help"])
     assert not caught.value.code
-    out = capsys.readouterr().out
-    assert "Example" in out
-    assert f"dp-bench {command}" in " ".join(out.split())
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_shows_examples_and_its_description_once(
+    command, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = help_of(command, capsys)
+    assert "Example" in shown
+    assert f"\n   dp-bench {command}" in shown
+    summary = COMMANDS[command].__doc__.splitlines()[0]
+    assert shown.count(summary) == 1
+    assert "{None}" not in shown
+    assert "None)" not in shown
+    usage, _, rest = shown.partition("\n\n")
+    assert usage.startswith("usage: ")
+    assert max(map(len, rest.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("group", ["", "demos"])
+def test_lists_of_commands_give_each_command_one_line(group, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = help_of(group, capsys)
+    assert max(map(len, shown.splitlines())) <= 80
+    for name, command in COMMANDS.items():
+        if name.startswith(f"{group} ") or not (group or " " in name):
+            assert f" {name.split()[-1]} " in shown
+            assert command.__doc__.splitlines()[0] in shown
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_help_lists_the_choices_of_an_option(command, capsys):
+    shown = " ".join(help_of(command, capsys).replace("│", "").split())
+    for names in (registry.tasks(), registry.methods(), ("auto", "cpu", "cuda:1")):
+        assert f"one of {', '.join(names)}".removesuffix("cuda:1") in shown
+    assert "cuda:1" in shown
+    assert "one of velocity, position;" in shown
+
+
+def test_the_version_is_shown(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"dp-bench {dp_bench.__version__}\n"
 
 
 def test_every_setting_that_list_shows_can_be_set(capsys):
     main(["list", "--method", "dp_c", "--task", "pusht"])
     assert "policy.horizons.action" in capsys.readouterr().out
+
+
+def test_list_fits_on_a_screen_and_cuts_no_word(capsys):
+    main(["list"])
+    shown = capsys.readouterr().out
+    assert shown.count("\n") <= 24
+    assert max(map(len, shown.splitlines())) <= 100
+    assert "…" not in shown
+    assert "\x1b" not in shown
+    for task in registry.tasks().values():
+        (row,) = [line for line in shown.splitlines() if line.split()[0] == task.name]
+        assert f" {task.max_steps} " in row
+        assert task.controls[0] in row
+        words = set(shown.replace(",", " ").split())
+        assert words >= {*task.obs_kinds, *map(str, task.obs_dims.values())}
+        assert words >= set(task.sources)
+    for method in registry.methods().values():
+        assert method.title in shown
+
+
+def test_list_shows_one_task_in_detail(capsys):
+    main(["list", "--task", "can"])
+    shown = capsys.readouterr().out
+    for name, source in registry.task("can").sources.items():
+        assert f"{name}: {source.about}" in shown
 
 
 def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
@@ -180,7 +255,7 @@ def test_compare_report_and_eval_from_end_to_end(tmp_path, capsys):
 
 
 def test_what_was_imported_under_a_name_of_its_own_is_a_source(tmp_path, capsys):
-    main(["demos", "pusht", "--from", "tiny.hdf5"])
+    main(["demos", "get", "pusht", "--from", "tiny.hdf5"])
     main(["train", "--source", "made-up", *TINY])
     (run,) = (tmp_path / "runs" / "pusht").iterdir()
     assert RunFolder(run).info().demos_source == "made-up"
@@ -206,7 +281,7 @@ def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(
             main(command)
     assert caught.value.code == 130
     err = capsys.readouterr().err
-    assert err.strip() == "dp-bench: stopped; the same command goes on from here"
+    assert err.strip() == "dp-bench: stopped; the same command resumes here"
     (run,) = (tmp_path / "runs" / "pusht").iterdir()
     assert load_tensors(RunFolder(run).resume)[1]["update"] == 4
 

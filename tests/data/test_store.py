@@ -186,7 +186,7 @@ def test_a_file_given_by_path_is_read_without_importing(tmp_path, home):
 
 
 def test_the_error_about_missing_demonstrations_names_the_command_that_gets_them():
-    with pytest.raises(BadInput, match="`dp-bench demos pusht`"):
+    with pytest.raises(BadInput, match="`dp-bench demos get pusht`"):
         store.load_demos("pusht")
     with pytest.raises(BadInput, match="it has human"):
         store.load_demos("pusht", "humann")
@@ -231,6 +231,6 @@ def test_an_error_of_the_hub_becomes_one_line_with_a_remedy(tmp_path, monkeypatc
     ]
     message = str(caught.value)
     assert "(no route to host)" in message
-    assert "`dp-bench demos TASK --source mh --from PATH`" in message
+    assert "`dp-bench demos get TASK --source mh --from PATH`" in message
     assert "\n" not in message
     assert not list(tmp_path.glob("*.hdf5"))

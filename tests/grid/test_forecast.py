@@ -1,14 +1,14 @@
-"""What a grid says it will do, and how long."""
+"""Forecasts of how long a grid takes."""
 
 import pytest
 
 from dp_bench import registry
-from dp_bench.data import hdf5
-from dp_bench.data import store as fetch
-from dp_bench.grid import forecast as plan
-from dp_bench.grid import run as bench
-from dp_bench.grid.forecast import Forecast, Plan
-from dp_bench.grid.run import Cell
+from dp_bench.data import hdf5, store
+from dp_bench.errors import BadInput
+from dp_bench.grid import forecast
+from dp_bench.grid.cell import Cell, resolve
+from dp_bench.grid.forecast import CellForecast, GridForecast
+from dp_bench.grid.run import run
 from dp_bench.util.progress import duration
 from made_up import demonstrations
 
@@ -19,7 +19,7 @@ SMALL = (("training.updates", "40"), ("training.batch_size", "8"))
 def cell(tmp_path, monkeypatch):
     """A small training on made-up demonstrations."""
     for name in ("UPDATE_SECONDS", "STEP_SECONDS"):
-        monkeypatch.setattr(plan, name, 0.02)
+        monkeypatch.setattr(forecast, name, 0.02)
     file = tmp_path / "demos.hdf5"
     hdf5.save(demonstrations("blockpush", lengths=(20, 20, 20)), file)
     return Cell(
@@ -36,13 +36,16 @@ def cell(tmp_path, monkeypatch):
 
 
 def test_times_add_up_and_jobs_share_them():
-    cells = (Forecast("bet", 0, 100, 30.0, 5.0), Forecast("bet", 1, 100, 30.0, 5.0))
-    assert Plan(10.0, cells).seconds == 80.0
-    assert Plan(10.0, cells, jobs=2).seconds == 45.0
+    cells = (
+        CellForecast("bet", 0, 100, 30.0, 5.0),
+        CellForecast("bet", 1, 100, 30.0, 5.0),
+    )
+    assert GridForecast(10.0, cells).seconds == 80.0
+    assert GridForecast(10.0, cells, jobs=2).seconds == 45.0
 
 
 def test_evaluation_counts_groups_that_are_played_side_by_side():
-    cost = plan._Costs(
+    cost = forecast._Costs(
         start=2.0, update=0.1, group=10.0, episode=0.5, lanes=25, processes=2
     )
     assert cost.evaluation(4) == 10 + 4 * 0.5
@@ -50,17 +53,21 @@ def test_evaluation_counts_groups_that_are_played_side_by_side():
     assert cost.evaluation(51) == 2 * (10 + 25 * 0.5)
 
 
-def test_a_plan_says_what_is_done_and_how_long_it_takes(cell):
+def test_a_forecast_describes_what_is_done_and_how_long_the_rest_takes(cell):
     done = Cell("blockpush", "ibc", 0, preset="laptop")
     todo = Cell("blockpush", "bet", 0, preset="laptop")
-    found = Plan(
-        60.0, (Forecast("ibc", 0, 0, 0.0, 0.0), Forecast("bet", 0, 7000, 600.0, 12.0))
+    ahead = GridForecast(
+        60.0,
+        (
+            CellForecast("ibc", 0, 0, 0.0, 0.0),
+            CellForecast("bet", 0, 7000, 600.0, 12.0),
+        ),
     )
-    text = plan.in_words(found, [done, todo], "results/blockpush")
+    text = forecast.describe(ahead, [done, todo], "results/blockpush")
     assert f"about {duration(672)} on this machine" in text
     assert f"made by a script, {duration(60)}" in text
     assert f"BET: 7,000 updates in {duration(600)}" in text
-    assert "IBC: is there already" in text
+    assert "IBC: already done" in text
     assert "results/blockpush" in text
 
 
@@ -69,26 +76,26 @@ def test_a_plan_says_what_is_done_and_how_long_it_takes(cell):
 def test_every_method_can_be_probed_on_every_task(
     method, task, tmp_path, monkeypatch, cell
 ):
-    monkeypatch.setattr(fetch, "find", lambda *_: None)
+    monkeypatch.setattr(store, "find", lambda *_: None)
     probed = Cell(task, method, 0, preset="smoke", runs=str(tmp_path), device="cpu")
-    (found,) = plan.forecasts([probed])
-    settings = bench.settings_of(probed)
-    assert found.updates == settings.training.updates
-    assert found.training > 0
-    assert found.evaluation > 0
+    (resolved,) = resolve([probed])
+    (ahead,) = forecast.cell_forecasts([resolved])
+    assert ahead.updates == resolved.settings.training.updates
+    assert ahead.training > 0
+    assert ahead.evaluation > 0
 
 
 def test_a_script_is_timed(monkeypatch):
-    monkeypatch.setattr(fetch, "find", lambda *_: None)
-    assert plan._demonstrations(Cell("blockpush", "bet", 0)) > 0
-    assert plan._demonstrations(Cell("pusht", "bet", 0)) == 0
+    monkeypatch.setattr(store, "find", lambda *_: None)
+    assert forecast._time_demonstrations(*resolve([Cell("blockpush", "bet", 0)])) > 0
+    assert forecast._time_demonstrations(*resolve([Cell("pusht", "bet", 0)])) == 0
 
 
 def test_a_grid_that_was_run_has_nothing_left(cell):
-    (before,) = plan.forecasts([cell])
+    (before,) = forecast.cell_forecasts(resolve([cell]))
     assert (before.updates, before.evaluation > 0) == (40, True)
-    bench.run(cell)
-    (after,) = plan.forecasts([cell])
+    run(*resolve([cell]))
+    (after,) = forecast.cell_forecasts(resolve([cell]))
     assert (after.updates, after.seconds) == (0, 0)
 
 
@@ -110,18 +117,18 @@ def test_an_interrupted_training_has_the_rest_left(cell, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Updater, "step", step)
         with pytest.raises(Interrupted):
-            bench.run(cell)
-    (found,) = plan.forecasts([cell])
-    assert found.updates == 20
+            run(*resolve([cell]))
+    (ahead,) = forecast.cell_forecasts(resolve([cell]))
+    assert ahead.updates == 20
 
 
 def test_probes_run_in_a_process_of_their_own(cell):
-    found = plan.plan([cell])
-    assert found.demonstrations == 0
-    assert [(made.method, made.updates) for made in found.cells] == [("bet", 40)]
+    ahead = forecast.forecast([cell])
+    assert ahead.demonstrations == 0
+    assert [(made.method, made.updates) for made in ahead.cells] == [("bet", 40)]
 
 
 def test_what_a_probe_cannot_do_is_said(cell):
     wrong = Cell(**(vars(cell) | {"demos": "/nowhere.hdf5"}))
-    with pytest.raises(plan.BadInput, match="nowhere"):
-        plan.plan([wrong])
+    with pytest.raises(BadInput, match="nowhere"):
+        forecast.forecast([wrong])

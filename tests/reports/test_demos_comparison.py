@@ -13,9 +13,10 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch, capsys):
     other = demonstrations("blockpush", lengths=(7, 8), seed=1)
     hdf5.save(one, tmp_path / "one.hdf5")
     hdf5.save(other, tmp_path / "other.hdf5")
-    words = ["demos", "blockpush", "--from", str(tmp_path / "one.hdf5")]
-    words += ["--against", str(tmp_path / "other.hdf5"), "--out", str(tmp_path / "out")]
-    cli.main(words)
+    one_file, other_file = str(tmp_path / "one.hdf5"), str(tmp_path / "other.hdf5")
+    cli.main(["demos", "get", "blockpush", "--from", one_file])
+    words = ["demos", "compare", "blockpush", "--source", one.source]
+    cli.main([*words, "--against", other_file, "--out", str(tmp_path / "out")])
     assert TITLE in capsys.readouterr().out
     written = {path.name for path in (tmp_path / "out" / "blockpush").iterdir()}
     assert written == {"demos.md", "demos.png"}

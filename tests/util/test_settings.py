@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from dp_bench import registry
-from dp_bench.cli import Tier
+from dp_bench.cli.options import Tier
 from dp_bench.errors import BadInput
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.presets import Preset, preset

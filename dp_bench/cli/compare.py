@@ -1,0 +1,171 @@
+"""`dp-bench compare`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from dp_bench import registry
+from dp_bench.cli import tables
+from dp_bench.cli.options import GridOptions, groups, hint, one_of, task_or_first
+from dp_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    from dp_bench.grid.cell import ResolvedCell
+    from dp_bench.grid.local import Finished
+    from dp_bench.task import Task
+
+
+def _tasks_and_groups() -> Iterable[str]:
+    return [*registry.tasks(), *groups()]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Train and evaluate methods under the same seeds; print tables.
+
+    Each pair of a method and a seed runs in a process of its own; one that
+    fails does not stop the others. A stopped comparison resumes when you type
+    the same command again. The tasks of a group run one after the other.
+
+    Examples:
+      dp-bench compare --task blockpush --preset smoke
+      dp-bench compare --task pusht --methods dp_c bet --seeds 0 1 2
+      dp-bench compare --task robomimic
+    """
+
+    task: Annotated[
+        str | None,
+        arg(metavar="TASK", help_behavior_hint=one_of(_tasks_and_groups)),
+    ] = None
+    """Task, or group of tasks."""
+    methods: Annotated[
+        tuple[str, ...],
+        arg(metavar="METHOD ...", help_behavior_hint=one_of(registry.methods, "all")),
+    ] = ()
+    """Methods to compare."""
+    seeds: Annotated[tuple[int, ...], arg(metavar="SEED ...")] = (0,)
+    """Training seeds, the same for every method."""
+    jobs: int = 1
+    """Number of trainings at a time; they share the CPU cores."""
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="PATH",
+            help_behavior_hint=hint(
+                "default: results, or RUNS/results for smoke and changed settings"
+            ),
+        ),
+    ] = None
+    """Folder of results; each task has a folder in it."""
+    training: GridOptions = field(default_factory=GridOptions)
+
+    def run(self) -> None:
+        """Trains and evaluates the grid; prints and writes its tables."""
+        if self.jobs < 1:
+            raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
+        if not self.seeds:
+            raise BadInput("--seeds needs at least one seed")
+        methods = self.methods or tuple(registry.methods())
+        grids = [  # refuses whatever cannot work before anything runs
+            self.training.cells(task, methods, self.seeds) for task in self._tasks()
+        ]
+        if len(grids) == 1:
+            self._compare(grids[0])
+        else:
+            self._compare_all(grids)
+
+    def _tasks(self) -> list[Task]:
+        if not self.task:
+            return [task_or_first(None)]
+        from dp_bench.reports import group
+
+        return group.named(self.task)
+
+    def _compare_all(self, grids: Sequence[Sequence[ResolvedCell]]) -> None:
+        """Runs the grids of several tasks one after the other."""
+        from rich import print as show
+
+        from dp_bench.reports import remake
+
+        for cells in grids:
+            if not cells[0].demos.is_scripted:
+                cells[0].demos.obtain()
+        names = [cells[0].task.name for cells in grids]
+        print(f"{self.task}: {', '.join(names)}, one after the other", flush=True)
+        failed, out = [], None
+        for name, cells in zip(names, grids, strict=True):
+            try:
+                out = self._compare(cells)
+            except BadInput as error:  # the other tasks still run
+                print(f"dp-bench: {name}: {error}", file=sys.stderr)
+                failed.append(f"{name}: {error}")
+        for table in remake.remake_groups(out) if out else []:
+            show(table)
+        if failed:
+            raise BadInput(f"{len(failed)} of {len(grids)} tasks failed; {failed[0]}")
+
+    def _compare(self, cells: Sequence[ResolvedCell]) -> Path:
+        """Runs the grid of one task, and returns the folder of results."""
+        from dp_bench.grid import forecast
+        from dp_bench.reports import remake, results_folder
+
+        out = self._results(cells)
+        demos, names = cells[0].demos, [cell.names for cell in cells]
+        if not demos.is_scripted:
+            demos.obtain()  # a download that fails should fail at once
+        folder = out / results_folder.folder_of(cells[0].task.name, demos.source_name)
+        ahead = forecast.forecast(names, self.jobs)
+        print(forecast.describe(ahead, names, str(folder)), flush=True)
+        demos.obtain()
+        ends = self._run_cells(cells, out)
+        folders = [end.folder for end in ends if end.folder]
+        if folders:
+            remake.remake_task(folder)
+            remake.remake_groups(out)
+            tables.print_runs(folders)
+            print(f"records, tables and figures: {folder}")
+        failed = [end for end in ends if end.error]
+        if failed:
+            titles = ", ".join(end.cell.title for end in failed)
+            raise BadInput(
+                f"{len(failed)} of {len(ends)} cells failed ({titles}): "
+                f"{failed[0].error}; the same command tries them again"
+            )
+        return out
+
+    def _run_cells(self, cells: Sequence[ResolvedCell], out: Path) -> list[Finished]:
+        """Runs the cells, and collects and prints the results of each that ends."""
+        from dp_bench.grid.local import run_cells
+        from dp_bench.reports import results_folder
+
+        folders: list[Path] = []
+
+        def finished(end: Finished) -> None:
+            if end.folder:
+                folders.append(end.folder)
+                results_folder.collect([end.folder], out)
+                if len(folders) < len(cells):
+                    tables.print_runs(folders)
+
+        names = [cell.names for cell in cells]
+        return run_cells(names, jobs=self.jobs, finished=finished)
+
+    def _results(self, cells: Sequence[ResolvedCell]) -> Path:
+        """Chooses the folder of results."""
+        trial = (
+            self.training.preset == "smoke"
+            or self.training.episodes is not None
+            or any(cell.names.changes_results for cell in cells)
+        )
+        out = self.out or (self.training.runs / "results" if trial else Path("results"))
+        if (out / "records").is_dir():
+            raise BadInput(
+                f"{out} holds the results of one task; --out names the folder above it"
+            )
+        return out

@@ -1,0 +1,202 @@
+"""`dp-bench demos get`, `check` and `compare`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from dp_bench import registry
+from dp_bench.cli.options import (
+    SourceName,
+    TaskName,
+    controls,
+    hint,
+    one_of,
+    task_or_first,
+)
+from dp_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    from dp_bench.data.demos import Demos
+    from dp_bench.task import Task
+
+ACTIONS = ("get", "check", "compare")
+
+
+def _task_hint(_: str) -> str:
+    return f"(one of {', '.join(registry.tasks())})"
+
+
+TaskArgument = Positional[
+    Annotated[str | None, arg(metavar="TASK", help_behavior_hint=_task_hint)]
+]
+Mask = Annotated[str | None, arg(metavar="MASK", help_behavior_hint="")]
+
+
+@dataclass(frozen=True)
+class GetDemos:
+    """Download, make or import demonstrations of a task.
+
+    They go to the user's cache, or to the folder that DP_BENCH_DATA names.
+
+    Examples:
+      dp-bench demos get pusht
+      dp-bench demos get pusht --from pusht.zip
+    """
+
+    task: TaskArgument = None
+    """Task whose demonstrations you want."""
+    from_: Annotated[
+        Path | None,
+        arg(name="from", metavar="PATH", help_behavior_hint=hint("optional")),
+    ] = None
+    """File or folder to import, in place of a download."""
+    mask: Mask = None
+    """Import only the episodes of this list in a robomimic file."""
+    source: SourceName = None
+    """Source of the demonstrations."""
+
+    def run(self) -> None:
+        """Gets the demonstrations, and describes them."""
+        from dp_bench.data import store
+
+        task = _named(self.task, "get")
+        if self.mask is not None and self.from_ is None:
+            raise BadInput(f"--mask {self.mask} goes with --from FILE")
+        path = store.obtain(task.name, self.source, self.from_, self.mask)
+        print(f"{path}\n{_described(store.load_demos(task.name, self.source, path))}")
+
+
+@dataclass(frozen=True)
+class CheckDemos:
+    """Replay a file of demonstrations and compare the scores.
+
+    Examples:
+      dp-bench demos check my_demos.hdf5 --task pusht
+      dp-bench demos check my_demos.hdf5 --control velocity
+    """
+
+    file: Positional[
+        Annotated[Path | None, arg(metavar="FILE", help_behavior_hint=hint("required"))]
+    ] = None
+    """File of demonstrations."""
+    task: TaskName = None
+    """Task of the demonstrations, where the file does not name it."""
+    source: SourceName = None
+    """Source of the demonstrations, where the file does not name it."""
+    mask: Mask = None
+    """Check only the episodes of this list in a robomimic file."""
+    control: Annotated[
+        str | None,
+        arg(
+            metavar="MODE",
+            help_behavior_hint=one_of(controls, "as recorded"),
+        ),
+    ] = None
+    """Replay converted actions, too, to show what the conversion loses."""
+
+    def run(self) -> None:
+        """Replays the demonstrations, and prints a summary."""
+        from dp_bench.data import replay
+        from dp_bench.data.actions import actions_of
+
+        if self.file is None:
+            raise BadInput("name the file: `dp-bench demos check FILE`")
+        task, demos = self._read(self.file)
+        actions_of(task, demos, self.control)  # refuses before the replay
+        print(_described(demos))
+        report = replay.replay(demos, task)
+        print("\n".join(report.summary_lines()))
+        if self.control in (None, demos.env_kwargs.get("control", task.controls[0])):
+            return
+        converted = replay.replay(demos, task, control=self.control)
+        print("\n".join(converted.summary_lines() + converted.loss_lines(report)))
+
+    def _read(self, file: Path) -> tuple[Task, Demos]:
+        """Reads the file; one that dp-bench wrote names its task."""
+        from dp_bench.data import hdf5, readers
+
+        if self.task is None and not self.mask and hdf5.is_ours(file):
+            demos = hdf5.load(file)
+            return registry.task(demos.task), demos
+        task = task_or_first(self.task)
+        return task, readers.read(file, task, self.source, self.mask)
+
+
+@dataclass(frozen=True)
+class CompareDemos:
+    """Compare two sets of demonstrations of a task.
+
+    Example:
+      dp-bench demos compare blockpush --against published.npz --other published
+    """
+
+    task: TaskArgument = None
+    """Task of both sets."""
+    against: Annotated[
+        Path | None, arg(metavar="FILE", help_behavior_hint=hint("required"))
+    ] = None
+    """File with the second set."""
+    source: SourceName = None
+    """Source of the first set, which is fetched or made where it is missing."""
+    other: SourceName = None
+    """Source of the second set, where its file does not name it."""
+    out: Path = Path("results")
+    """Folder of results; table and figure go to `OUT/TASK/demos.*`."""
+
+    def run(self) -> None:
+        """Prints and writes the comparison."""
+        from dp_bench.data import compare, readers, store
+        from dp_bench.reports import demos_comparison
+
+        task = _named(self.task, "compare")
+        if self.against is None:
+            raise BadInput(f"name the second set: --against FILE beside {task.name}")
+        task.check(source=self.other)
+        path = store.obtain(task.name, self.source)
+        demos = store.load_demos(task.name, self.source, path)
+        print(f"{path}\n{_described(demos)}")
+        other = readers.read(self.against, task, self.other)
+        comparison = compare.compare(task, demos, other)
+        print(f"\n{_described(other)}\n\n{demos_comparison.to_markdown(comparison)}")
+        demos_comparison.write(comparison, self.out / task.name)
+        print(f"table and figure: {self.out / task.name}/demos.*")
+
+
+def _named(name: str | None, action: str) -> Task:
+    """Looks up the task that a command needs."""
+    if name is None:
+        raise BadInput(
+            f"name a task: `dp-bench demos {action} TASK`; there are "
+            f"{', '.join(registry.tasks())}"
+        )
+    return registry.task(name)
+
+
+def refuse_old_spelling(words: Sequence[str]) -> None:
+    """Refuses `dp-bench demos TASK` and names the command that replaces it."""
+    match words:
+        case ["demos", task, *rest] if task not in ACTIONS and task[0] != "-":
+            pass
+        case _:
+            return
+    if rest and not rest[0].startswith("-"):
+        rest = ["--from", *rest]
+    action = "compare" if "--against" in rest else "get"
+    command = shlex.join(["dp-bench", "demos", action, task, *rest])
+    raise BadInput(f"`dp-bench demos {task}` is now `{command}`")
+
+
+def _described(demos: Demos) -> str:
+    """Describes demonstrations for a person."""
+    kinds = ", ".join(f"{k} {v.shape[1:]}" for k, v in demos.obs.items())
+    return (
+        f"{demos.task}, {demos.source}: {demos.num_episodes} episodes, "
+        f"{len(demos.actions)} steps, observations {kinds}, "
+        f"mean recorded score {demos.scores.mean():.3f}\ndigest {demos.digest}"
+    )

@@ -1,0 +1,46 @@
+"""`dp-bench report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from dp_bench.cli import tables
+from dp_bench.cli.options import hint
+
+
+@dataclass(frozen=True)
+class Report:
+    """Remake tables and figures from records.
+
+    Example:
+      dp-bench report results
+
+    For a learning curve, train with checkpoints and evaluate them:
+      dp-bench train --set training.keep_every=1000
+      dp-bench eval RUN --steps all --starts validation
+      dp-bench report results --runs RUN
+    """
+
+    results: Positional[Annotated[Path, arg(metavar="RESULTS")]] = Path("results")
+    """Folder that holds `TASK/records/*.jsonl`, or the folder of one task in it."""
+    runs: Annotated[
+        tuple[Path, ...], arg(metavar="RUN ...", help_behavior_hint=hint("optional"))
+    ] = ()
+    """Run folders whose records are copied to the results first."""
+
+    def run(self) -> None:
+        """Writes and prints the tables."""
+        from rich import print as show
+
+        from dp_bench.reports import remake, results_folder
+
+        results_folder.collect(self.runs, self.results)
+        for folder in results_folder.folders_with_records(self.results):
+            tables.print_table(remake.remake_task(folder))
+            print(f"remade in {folder}")
+        for table in remake.remake_groups(self.results):
+            show(table)

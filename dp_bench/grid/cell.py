@@ -1,0 +1,226 @@
+"""One cell of the grid task x method x train seed, by name and resolved."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dp_bench import registry
+from dp_bench.data import store
+from dp_bench.errors import BadInput
+from dp_bench.task import IMAGE
+
+if TYPE_CHECKING:
+    from dp_bench.data.demos import Demos
+    from dp_bench.method import Method
+    from dp_bench.presets import Preset
+    from dp_bench.task import Task
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Names one training and its evaluation; another process can read it as JSON.
+
+    Attributes:
+        task: Name of the task.
+        method: Name of the method.
+        train_seed: Seed of the training.
+        preset: Tier of the settings.
+        obs_kind: Kind of observation; None for the task's default.
+        control: Control mode of the actions; None for the preset's choice.
+        demos: File with demonstrations; None for those in the data folder.
+        source: Source of the demonstrations; None for the task's default.
+        changes: Settings that differ from the preset, `(name, text)`.
+        episodes: Number of test starts; None for the preset's choice.
+        runs: Folder that holds the run folders.
+        device: Device to train on: "auto", "cpu", "cuda", "cuda:1", ...
+    """
+
+    task: str
+    method: str
+    train_seed: int
+    preset: str = "laptop"
+    obs_kind: str | None = None
+    control: str | None = None
+    demos: str | None = None
+    source: str | None = None
+    changes: tuple[tuple[str, str], ...] = ()
+    episodes: int | None = None
+    runs: str = "runs"
+    device: str = "auto"
+
+    @property
+    def title(self) -> str:
+        """Names the cell for a person."""
+        return f"{self.task} {self.method} seed {self.train_seed}"
+
+    @property
+    def changes_results(self) -> bool:
+        """Tells whether a changed setting can change weights or scores."""
+        from dp_bench.runs.info import SAME_NUMBERS
+
+        names = {name.removeprefix("training.") for name, _ in self.changes}
+        return not names <= set(SAME_NUMBERS)
+
+    def to_json(self) -> str:
+        """Writes the cell as one line of JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Cell:
+        """Reads what `to_json` wrote."""
+        fields = json.loads(text)
+        fields["changes"] = tuple(map(tuple, fields["changes"]))
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class ChosenDemos:
+    """The demonstrations that some cells learn from, read at most once.
+
+    Attributes:
+        task: Their task.
+        source: Name of their source; None for the task's default, or for the source
+            that the file names.
+        path: File to read instead of the data folder.
+    """
+
+    task: Task
+    source: str | None = None
+    path: str | None = None
+
+    @functools.cached_property
+    def loaded(self) -> Demos:
+        """Reads the demonstrations and keeps them in memory."""
+        return store.load_demos(self.task.name, self.source, self.path)
+
+    @functools.cached_property
+    def source_name(self) -> str:
+        """Names the source; a file is read for it, and is not kept in memory."""
+        if self.path is None:
+            return self.source or self.task.default_source
+        if "loaded" in vars(self):
+            return self.loaded.source
+        return store.load_demos(self.task.name, self.source, self.path).source
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Tells whether there is a file, so that nothing must be fetched or made."""
+        return store.find(self.task.name, self.source, self.path) is not None
+
+    @property
+    def is_scripted(self) -> bool:
+        """Tells whether a script makes them, rather than a download."""
+        known = self.task.sources.get(self.source or self.task.default_source)
+        return self.path is None and known is not None and known.script is not None
+
+    def check(self) -> None:
+        """Refuses an unknown source and an unusable file before any work begins."""
+        if self.source and store.find(self.task.name, self.source) is None:
+            self.task.check(source=self.source)
+        if self.path is not None:
+            _ = self.source_name
+
+    def obtain(self) -> None:
+        """Fetches or makes the demonstrations unless they are on disk."""
+        if self.path is None:
+            store.obtain(self.task.name, self.source)
+            store.load_demos(self.task.name, self.source)  # refuses a damaged file
+
+
+@dataclass(frozen=True)
+class ResolvedCell:
+    """A cell together with everything that its names stand for.
+
+    A process resolves its cells once and passes them on, so that nothing is looked up
+    again.
+
+    Attributes:
+        names: The cell as it was typed.
+        task: Its task.
+        method: Its method.
+        settings: Its preset with all changes made; the control mode is set.
+        obs_kind: The kind of observation its policy sees.
+        demos: Its demonstrations; cells of one grid share them.
+    """
+
+    names: Cell
+    task: Task
+    method: Method
+    settings: Preset
+    obs_kind: str
+    demos: ChosenDemos
+
+    @property
+    def title(self) -> str:
+        """Names the cell for a person."""
+        return self.names.title
+
+    @property
+    def control(self) -> str:
+        """The control mode of the actions."""
+        assert self.settings.control is not None
+        return self.settings.control
+
+    @functools.cached_property
+    def device(self) -> str:
+        """The device to train on, "cpu" or "cuda:1" say."""
+        from dp_bench.training.device import available_device
+
+        return available_device(self.names.device)
+
+
+def resolve(cells: Sequence[Cell], task: Task | None = None) -> list[ResolvedCell]:
+    """Looks up what the names of cells stand for.
+
+    Args:
+        cells: Cells of one task and one set of demonstrations.
+        task: Their task, where the caller has it at hand.
+
+    Raises:
+        BadInput: For a name or a value that is not known.
+    """
+    if not cells:
+        return []
+    task = task or registry.task(cells[0].task)
+    methods = {name: registry.method(name) for name in {cell.method for cell in cells}}
+    demos = ChosenDemos(task, cells[0].source, cells[0].demos)
+    return [_resolve(cell, task, methods[cell.method], demos) for cell in cells]
+
+
+def _resolve(
+    cell: Cell, task: Task, method: Method, demos: ChosenDemos
+) -> ResolvedCell:
+    from dp_bench.presets import preset
+
+    settings = _changed(preset(method, task.name, cell.preset), cell, method)
+    usual = settings.control if settings.control in task.controls else task.controls[0]
+    control = cell.control or usual
+    task.check(obs_kind=cell.obs_kind, control=control)
+    obs_kind = cell.obs_kind or task.obs_kinds[0]
+    if obs_kind == IMAGE:
+        numbers = ", ".join(kind for kind in task.obs_kinds if kind != IMAGE) or "none"
+        raise BadInput(
+            f"these policies cannot learn from {IMAGE!r} observations yet; choose "
+            f"observations made of numbers: {numbers}"
+        )
+    settings = dataclasses.replace(settings, control=control)
+    return ResolvedCell(cell, task, method, settings, obs_kind, demos)
+
+
+def _changed(settings: Preset, cell: Cell, method: Method) -> Preset:
+    """Applies the changes of a cell to its preset."""
+    from dp_bench.util import settings as fields
+
+    owners = ("policy", "training")
+    for name, _ in cell.changes:
+        if name.split(".")[0] not in owners:
+            known = [n for n in fields.names(settings) if n.startswith(owners)]
+            raise BadInput(
+                f"no setting {name!r} of {method.name}; there are {', '.join(known)}"
+            )
+    return fields.override_all(settings, dict(cell.changes))

@@ -1,0 +1,176 @@
+"""Running every cell of a grid in a process of its own on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dp_bench.grid.cell import Cell
+from dp_bench.grid.progress import GridProgress, shown
+from dp_bench.grid.run import PROCESSES
+from dp_bench.util.types import JsonObject
+
+GRACE = 60.0  # time that a cell has to save its state before it is killed [s]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a cell ended.
+
+    Attributes:
+        cell: The cell.
+        folder: Its run folder; None when it failed.
+        error: Why it failed; "" when it did not.
+    """
+
+    cell: Cell
+    folder: Path | None
+    error: str = ""
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    *,
+    jobs: int = 1,
+    finished: Callable[[Finished], None] = lambda _: None,
+) -> list[Finished]:
+    """Runs every cell in a process of its own; one that fails does not stop others.
+
+    Args:
+        cells: What to run.
+        jobs: Number of cells that run at a time; each gets its share of the cores.
+        finished: Called after each cell.
+
+    Returns:
+        How each cell ended, in the order of `cells`.
+    """
+    ends: dict[int, Finished] = {}
+    todo = list(enumerate(cells))
+    lock = threading.Lock()
+    children = _Children(jobs)
+
+    def work(progress: GridProgress) -> None:
+        while True:
+            with lock:
+                if not todo:
+                    return
+                k, cell = todo.pop(0)
+            try:
+                end = children.run(cell, progress)
+                with lock:
+                    finished(end)
+            except Exception as error:  # of any kind: the other cells still run
+                end = Finished(cell, None, " ".join(str(error).split()))
+            with lock:
+                ends[k] = end
+                progress.cell_done(cell.title, end.error)
+
+    with shown(len(cells)) as progress:
+        threads = [
+            threading.Thread(target=work, args=[progress], daemon=True)
+            for _ in range(jobs)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            with lock:
+                todo.clear()
+            children.end()
+            raise
+    return [ends[k] for k in range(len(cells))]
+
+
+def child_environment(jobs: int) -> dict[str, str]:
+    """Environment variables of a child: its share of the cores, progress as JSON."""
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    return os.environ | {
+        "DP_BENCH_PROGRESS": "json",
+        "OMP_NUM_THREADS": threads,
+        PROCESSES: threads,
+    }
+
+
+class _Children:
+    """The processes of a grid.
+
+    Args:
+        jobs: Number of processes that share the cores.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._environment = child_environment(jobs)
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def run(self, cell: Cell, progress: GridProgress) -> Finished:
+        """Runs one cell, and passes its progress on."""
+        words = [sys.executable, "-W", "ignore", "-m", "dp_bench.grid.run"]
+        child = subprocess.Popen(
+            [*words, cell.to_json()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment,
+        )
+        self._processes.append(child)
+        assert child.stdout is not None
+        assert child.stderr is not None
+        output: list[str] = []
+        listener = threading.Thread(target=lambda: output.extend(child.stderr or ()))
+        listener.start()
+        folder = None
+        for line in child.stdout:
+            message = _message(line)
+            if "folder" in message:
+                folder = Path(message["folder"])
+            else:
+                progress.show(cell.title, message)
+        child.wait()
+        listener.join()
+        if child.returncode == 0 and folder is not None:
+            return Finished(cell, folder)
+        error = output[-1].strip() if output else f"exit code {child.returncode}"
+        return Finished(cell, None, error + _kept_in_log(cell, output))
+
+    def end(self) -> None:
+        """Asks every process to save its state and end; kills those that do not."""
+        deadline = time.monotonic() + GRACE
+        try:
+            for child in self._processes:
+                child.terminate()
+            for child in self._processes:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        finally:
+            for child in self._processes:
+                child.kill()
+
+
+def _message(line: str) -> JsonObject:
+    """Reads a message of a child; {} for anything else that a policy printed."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _kept_in_log(cell: Cell, output: Sequence[str]) -> str:
+    """Keeps the output of a failed cell; names the file, or "" if it has none."""
+    log = Path(cell.runs) / "failed" / f"{cell.title.replace(' ', '-')}.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(output))
+    except OSError:
+        return ""
+    return f" [whole output: {log}]"

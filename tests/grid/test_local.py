@@ -1,0 +1,75 @@
+"""The grid: each cell in a process of its own, whatever happens to the others."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dp_bench.evaluation import records
+from dp_bench.grid import run as grid_run
+from dp_bench.grid.cell import resolve
+from dp_bench.grid.local import run_cells
+from dp_bench.runs.folder import RunFolder
+from dp_bench.util.tensors import load_tensors
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(cell):
+    bad, good = cell, dataclasses.replace(cell, train_seed=1)
+    resume = grid_run.prepare(*resolve([bad])).folder.resume
+    resume.parent.mkdir(parents=True)
+    resume.write_bytes(b"not a state")
+    seen = []
+    ends = run_cells([bad, good], finished=seen.append)
+    assert [end.cell for end in ends] == [bad, good]
+    assert ends == seen
+    assert ends[0].folder is None
+    assert "resume.safetensors is damaged" in ends[0].error
+    assert "Traceback" not in ends[0].error
+    folder = RunFolder(ends[1].folder)
+    assert [r.variant for r in records.read(folder.records)] == ["default", "legacy"]
+
+    # the child did what this process would have done
+    weights = folder.weights.read_bytes()
+    folder.weights.unlink()
+    folder.records.unlink()
+    assert grid_run.run(*resolve([good])) == folder.path
+    one, _ = load_tensors(folder.weights)
+    folder.weights.write_bytes(weights)
+    other, _ = load_tensors(folder.weights)
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+@pytest.mark.slow
+def test_ctrl_c_lets_every_cell_save_its_state(cell, tmp_path):
+    """A signal to the parent alone, as an editor sends it, ends the children too."""
+    words = [f"{name}={value}" for name, value in cell.changes]
+    command = [
+        *(sys.executable, "-m", "dp_bench", "compare", "--task", "pusht"),
+        *("--preset", "smoke", "--methods", "dp_c", "--seeds", "0", "1"),
+        *("--jobs", "2", "--episodes", "1"),
+        *("--demos", cell.demos, "--runs", cell.runs, "--device", "cpu"),
+        *("--set", *words, "training.updates=100000"),
+    ]
+    parent = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    logs: list[object] = []
+    deadline = time.monotonic() + 90
+    while len(logs) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+        found = (tmp_path / "runs").rglob("log.jsonl")
+        logs = [log for log in found if log.stat().st_size]
+    parent.send_signal(signal.SIGINT)
+    said = parent.communicate(timeout=60)[1]
+    assert parent.returncode == 130
+    assert "the same command resumes" in said
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):  # nobody of the family is left
+        os.killpg(parent.pid, 0)
+    states = list((tmp_path / "runs").rglob("resume.safetensors"))
+    assert len(states) == 2
+    assert all(load_tensors(state)[1]["update"] > 0 for state in states)
