@@ -41,8 +41,8 @@ STATISTICS: Mapping[str, Statistic] = {
     "mean": Statistic(_mean),
     "entropy": Statistic(
         _entropy,
-        "{title}: how evenly choices are spread, in bits; 0 where it is always the "
-        "same, log2 n for n choices equally often. Its interval allows for choices "
-        "that were missed.",
+        "{title} [bits]: 0 if all episodes make the same choice, log2 n if they make n "
+        "choices equally often. The interval corrects for rare choices that the "
+        "episodes miss.",
     ),
 }

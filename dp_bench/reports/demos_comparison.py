@@ -11,10 +11,10 @@ from dp_bench.reports.plots.style import save
 from dp_bench.util.files import atomic_write
 
 NOTES = """
-Numbers: 5 % quantile, median, 95 % quantile, and the largest difference
-of the cumulative distributions (Kolmogorov-Smirnov). Choices: the share
-of each, and half the sum of the differences. Distance 0 is alike, 1 is
-nothing in common.
+Numbers: 5 % quantile, median, 95 % quantile; the distance is the largest
+difference of the cumulative distributions (Kolmogorov-Smirnov). Choices:
+the share of each; the distance is half the sum of the differences. Equal
+sets have distance 0, sets with nothing in common have distance 1.
 """
 
 

@@ -62,8 +62,8 @@ def _conditions(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
 
 def _unfinished(rows: Sequence[Row]) -> list[str]:
     return [
-        f"Unfinished: {_label(row, rows)} lacks the starts "
-        f"{ranges(row.missing)} under some train seed; they are left out."
+        f"Unfinished: {_label(row, rows)} lacks the starts {ranges(row.missing)} "
+        f"under at least one train seed, so the row leaves them out."
         for row in rows
         if row.missing
     ]
@@ -81,14 +81,12 @@ def _explanations(
     rows: Sequence[Row], columns: Sequence[Column], sources: Sequence[str]
 ) -> list[str]:
     """Says what intervals, statistics, differences and published values mean."""
-    crossed = (
-        "train seeds and starts"
-        if all(row.num_seeds > 1 for row in rows)
-        else "train seeds and starts (starts only, where there is one train seed)"
-    )
+    crossed = "train seeds and starts"
+    if any(row.num_seeds == 1 for row in rows):
+        crossed += " (over starts only, if a row has one train seed)"
     lines = [
-        f"[low, high]: {LEVEL:.0%} interval, bootstrap over {crossed}; for shares of "
-        f"solved episodes Wilson's, with as many trials as vary as much."
+        f"[low, high]: {LEVEL:.0%} interval from a bootstrap over {crossed}. Shares of "
+        f"solved episodes have Wilson's interval for the effective number of trials."
     ]
     for column in columns:
         note = STATISTICS[column.statistic].note
@@ -97,14 +95,14 @@ def _explanations(
             lines.append(note.format(title=title))
     if any(row.best for row in rows):
         lines.append(
-            "Difference: score minus that of the best row, on the same starts; which "
-            "row is best was found on these episodes too."
+            "Difference: score minus the score of the best row on the same starts. "
+            "The same episodes decide which row is best."
         )
     if sources:
         lines.append(
-            f"Published: {'; '.join(sources)}; in their environment, on their "
-            f"demonstrations. last10: mean over ten checkpoints; max: best checkpoint, "
-            f"chosen on the episodes it is reported on."
+            f"Published: {'; '.join(sources)}; measured in the authors' environment, "
+            f"with their demonstrations. last10: mean of ten checkpoints; max: best "
+            f"checkpoint, chosen on the episodes that it is reported on."
         )
     return lines
 

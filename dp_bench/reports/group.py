@@ -167,13 +167,13 @@ def _notes(rows: Sequence[GroupRow], tables: Mapping[str, Table]) -> list[str]:
     differ = differing(firsts, SHARED)
     same = [str(getattr(firsts[0], name)) for name in SHARED if name not in differ]
     lines = [
-        f"Share of solved episodes; the same in all rows: {', '.join(same)}.",
+        f"Share of solved episodes. All rows share: {', '.join(same)}.",
         f"Train seeds x starts: {each}.",
-        f"[low, high]: {LEVEL:.0%} interval of each task, see its own table; of the "
-        "mean from those of the tasks, which are independent of each other.",
+        f"[low, high]: {LEVEL:.0%} interval. A task has the interval of its own table; "
+        "the mean combines those of the tasks, which are independent of each other.",
     ]
     if any(row.mean is None for row in rows):
-        lines.append("A mean is given where all tasks are there.")
+        lines.append("A row has a mean if it has a score for every task.")
     return lines
 
 

@@ -27,10 +27,10 @@ HEADINGS = (
     "share that commits",
 )
 NOTES = """
-All rollouts begin in one state and differ in the sampler's seed only.
-Share left is of those that went left or right. A rollout commits when it
-goes to one side and not, on the way round, to the other as well.
-[low, high]: 95 % intervals (Wilson), about this one training.
+All rollouts begin in the same state and differ only in the sampler's seed.
+Share left counts only rollouts that went left or right. A rollout commits
+if it goes round one side and never visits the other side on its way.
+[low, high]: 95 % intervals (Wilson) for this one training.
 """
 
 

@@ -212,7 +212,7 @@ def _label_stability(
     titles = (str(first["task"]), "", "")
     labels = (
         "training loss\n(in units of the method)",
-        "error of held-out\nactions (normalised)",
+        "error of validation\nactions (normalised)",
         f"score on\n{first['starts']} starts",
     )
     for ax, title, label in zip(axes, titles, labels, strict=True):

@@ -23,7 +23,7 @@ PANELS, PANEL = 5, 2.3  # in one row; their side [inch]
 TITLE_WIDTH = 38  # of a panel's title [characters]
 LEFT, RIGHT, NEITHER = PALETTE[0], PALETTE[1], "#888888"
 COLOURS = {-1: LEFT, 1: RIGHT, 0: NEITHER}  # by side
-BROKEN = DASHES[2]  # a rollout that took both sides
+BROKEN = DASHES[2]  # a rollout that visited both sides
 
 
 def rollouts_from_fork(
@@ -34,7 +34,7 @@ def rollouts_from_fork(
 ) -> Sequence[Axes]:
     """Draws the rollouts of each run over the scene in which they began.
 
-    A path has the colour of its side, and is dashed if it did not keep to it.
+    A path has the colour of its side, and is dashed if it visited both sides.
 
     Args:
         choices: One panel each.
@@ -74,7 +74,7 @@ def _panels(choices: Sequence[Choice]) -> tuple[list[Axes], int]:
         style.line_handle("went left", LEFT, "-", 1.6),
         style.line_handle("went right", RIGHT, "-", 1.6),
         style.line_handle("neither", NEITHER, "-", 1.6),
-        style.line_handle("did not keep to its side", INK, BROKEN, 1.6),
+        style.line_handle("visited both sides", INK, BROKEN, 1.6),
     ]
     figure.legend(
         handles=handles,
