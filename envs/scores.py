@@ -1,14 +1,17 @@
-"""What an episode was worth: from its rewards and infos to a score in [0, 1]."""
+"""Scores of episodes, in [0, 1], from their rewards and infos."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome
+
+if TYPE_CHECKING:
+    from dp_bench.util.types import Info
 
 ELEMENTS = (  # of Kitchen
     "bottom burner",
@@ -23,11 +26,11 @@ ENOUGH = 4  # elements of Kitchen that make a success
 
 
 def best_reward(
-    rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
+    rewards: Sequence[float] | np.ndarray, infos: Sequence[Info]
 ) -> Outcome:
     """Scores an episode of PushT by its best moment, as published.
 
-    It need not stay there: `final_iou` tells how the block lay at the end.
+    The block need not stay there. `final_iou` is its overlap at the end.
 
     Args:
         rewards: Reward of each step, `(L,)`, in [0, 1].
@@ -36,8 +39,7 @@ def best_reward(
     Raises:
         BadInput: When the episode has no steps.
     """
-    if len(rewards) == 0:
-        raise BadInput("an episode of 0 steps has no score: it must have at least 1")
+    _check_length(rewards)
     return Outcome(
         score=float(np.max(rewards)),
         success=any(bool(info["success"]) for info in infos),
@@ -46,39 +48,36 @@ def best_reward(
 
 
 def different_rewards(
-    rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
+    rewards: Sequence[float] | np.ndarray, infos: Sequence[Info]
 ) -> Outcome:
     """Scores an episode of BlockPush by the sum of its different rewards, as published.
 
-    `p1` and `p2` tell whether at least one block, and both blocks, came into targets.
-    `order` tells which way the episode went: twice the number of the block that first
-    entered a target, plus the number of that target, both from 0. It is left out where
-    no block entered one, or both did in the same step.
+    `p1` tells whether at least one block entered a target, `p2` whether both did.
+    `order` is twice the number of the block that first entered a target, plus the
+    number of that target, both from 0. There is no `order` if no block entered a
+    target, or if two did in the same step.
 
     Args:
         rewards: Reward of each step, `(L,)`: 0, 0.49, 0.51 and sums of them.
-        infos: Info of each step, with `entered`, `(2, 2)`: block, target.
+        infos: Info of each step, with `entered`, `(2, 2)`, by block and target.
 
     Raises:
         BadInput: When the episode has no steps.
     """
-    if len(rewards) == 0:
-        raise BadInput("an episode of 0 steps has no score: it must have at least 1")
+    _check_length(rewards)
     total = float(np.unique(rewards).sum())
     sub_scores = {"p1": float(total > 0.4), "p2": float(total > 0.9)}
     entered = np.array([info["entered"] for info in infos]).reshape(len(infos), 4)
     (steps,) = np.nonzero(entered.any(axis=1))
     if len(steps):
-        (ways,) = np.nonzero(entered[steps[0]])
-        if len(ways) == 1:
-            sub_scores["order"] = float(ways[0])
+        (entries,) = np.nonzero(entered[steps[0]])
+        if len(entries) == 1:
+            sub_scores["order"] = float(entries[0])
     return Outcome(score=min(total, 1.0), success=total > 0.9, sub_scores=sub_scores)
 
 
-def solved(
-    rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
-) -> Outcome:
-    """Scores an episode of Robomimic: 1 if it was solved, and else 0.
+def solved(rewards: Sequence[float] | np.ndarray, infos: Sequence[Info]) -> Outcome:
+    """Scores an episode of Robomimic: 1 if it solved the task, else 0.
 
     Args:
         rewards: Reward of each step, `(L,)`.
@@ -87,33 +86,31 @@ def solved(
     Raises:
         BadInput: When the episode has no steps.
     """
-    if len(rewards) == 0:
-        raise BadInput("an episode of 0 steps has no score: it must have at least 1")
+    _check_length(rewards)
     success = any(bool(info["success"]) for info in infos)
     return Outcome(score=float(success), success=success, sub_scores={})
 
 
 def elements_done(
-    rewards: Sequence[float] | np.ndarray, infos: Sequence[Mapping[str, Any]]
+    rewards: Sequence[float] | np.ndarray, infos: Sequence[Info]
 ) -> Outcome:
-    """Scores an episode of Kitchen by how many elements it did: each of four a quarter.
+    """Scores an episode of Kitchen by its finished elements, four of which score 1.
 
-    Sub-scores: `p1` to `p7` tell whether at least that many elements were done, and
-    `elements` how many; each element by its name, whether it was. `sequence` lists all
-    that were done in their order, as digits: 67 for the sixth element, the microwave,
-    and then the seventh, the kettle; 0 for none. `order` is its first four digits, and
-    left out where fewer were done.
+    `p1` to `p7` tell whether the robot finished at least that many elements, and
+    `elements` counts them. A sub-score with the name of an element tells whether it is
+    finished. `sequence` lists the finished elements in their order, as digits: 67 for
+    the sixth element, the microwave, and then the seventh, the kettle; 0 for none.
+    `order` is its first four digits. There is no `order` below four elements.
 
     Args:
-        rewards: Reward of each step, `(L,)`: how many elements were done in it.
-        infos: Info of each step; the last one has `order`, `(7,)`: 1 for the element
-            that was done first, and so on; 0 for those not done.
+        rewards: Reward of each step, `(L,)`: the number of elements it finished.
+        infos: Info of each step. The last one has `order`, `(7,)`: 1 for the element
+            that was finished first, and so on; 0 for unfinished ones.
 
     Raises:
         BadInput: When the episode has no steps.
     """
-    if len(rewards) == 0:
-        raise BadInput("an episode of 0 steps has no score: it must have at least 1")
+    _check_length(rewards)
     order = np.asarray(infos[-1]["order"])
     done, digits = int(np.count_nonzero(order)), sequence(order)
     sub_scores = {f"p{k}": float(done >= k) for k in range(1, len(ELEMENTS) + 1)}
@@ -129,12 +126,17 @@ def elements_done(
 
 
 def sequence(order: np.ndarray) -> int:
-    """The elements of Kitchen that were done, as digits from 1 to 7; 0 for none.
+    """Writes the finished elements of Kitchen as digits from 1 to 7; 0 for none.
 
     Args:
-        order: 1 for the element that was done first, and so on; 0 for those not done,
-            `(7,)`.
+        order: 1 for the element that was finished first, and so on; 0 for unfinished
+            ones, `(7,)`.
     """
     order = np.asarray(order)
     done = np.argsort(order, kind="stable")[np.count_nonzero(order == 0) :]
     return int("".join(str(element + 1) for element in done) or 0)
+
+
+def _check_length(rewards: Sequence[float] | np.ndarray) -> None:
+    if len(rewards) == 0:
+        raise BadInput("an episode of 0 steps has no score: it must have at least 1")

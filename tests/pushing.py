@@ -13,7 +13,7 @@ FAR = (0.65, 0.4, 0.5)  # a block out of the way
 
 
 def states_along(env, state, actions):
-    """States that actions lead through, the first included."""
+    """Plays actions and returns all states, with the first."""
     _, info = env.reset(options={"state": state})
     return np.array(
         [info["state"], *(env.step(action)[-1]["state"] for action in actions)]
@@ -21,13 +21,13 @@ def states_along(env, state, actions):
 
 
 def table(block=(0.4, -0.1, 0.0), second=FAR, pusher=(0.4, -0.2), places=TARGETS):
-    """A state of BlockPush with everything at rest."""
+    """Returns a state of BlockPush with everything at rest."""
     state = [*block, *second, *pusher, *pusher, *places, *[0.0] * 10]
     return np.array(state)
 
 
 def pushes(seed, steps=60):
-    """A start, and displacements that push a block about."""
+    """Returns a start, and displacements that push both blocks."""
     env, rng = BlockPush(), np.random.default_rng(seed)
     _, info = env.reset(seed=seed)
     start, actions = info["state"], []
@@ -41,12 +41,12 @@ def pushes(seed, steps=60):
 
 
 def turn_between(one, other):
-    """Smallest turn from a yaw to another, which are modulo pi."""
+    """Returns the smallest turn from one yaw to another, both modulo pi."""
     return (other - one + math.pi / 2) % math.pi - math.pi / 2
 
 
 def pushing_actions(env, seed, steps):
-    """Targets around the block, so that it is touched often."""
+    """Returns targets close to the block of PushT, which the finger often touches."""
     rng = np.random.default_rng(seed)
     block = env.unwrapped.reset(seed=seed)[1]["state"][2:4]
     return np.clip(block + rng.normal(0, 80, (steps, 2)), 0, 512).astype(np.float32)

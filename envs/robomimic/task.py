@@ -42,47 +42,68 @@ def _task(
             leave constant.
         cameras: Cameras whose images a file may hold.
     """
-    where = "dp_bench.envs.robomimic.env"
-    parts = ("eef_pos", "eef_quat", "gripper_qpos")
-    seen = ["object", *(f"robot{i}_{part}" for i in range(arms) for part in parts)]
-    rows = ("states", "actions", "rewards", *(f"obs/{key}" for key in seen))
-    sources = {
-        "scripted": DemoSource(
-            about="200 scripted episodes, generated in minutes",
-            script=f"dp_bench.envs.robomimic.{name}:demonstrate",
-            env_seeds=range(400),
-            max_episodes=200,
-        )
-    } | {
-        key: DemoSource(
-            about=line,
-            hub=(
-                "robomimic/robomimic_datasets",
-                f"v1.5/{name}/{key}/low_dim_v15.hdf5",
-            ),
-            convert=f"{where}:{cls}.demos_from_robomimic",
-            arrays=(*rows, "model_file", "env_args"),
-            images=tuple(f"obs/{camera}_image" for camera in cameras),
-            # as in Chi et al. (2023), where Transport and ToolHang always have 700
-            max_steps=500 if (key, steps) == ("mh", 400) else None,
-        )
-        for key, line in human.items()
-    }
+    module = "dp_bench.envs.robomimic.env"
+    scripted = DemoSource(
+        about="200 scripted episodes, generated in minutes",
+        script=f"dp_bench.envs.robomimic.{name}:demonstrate",
+        env_seeds=range(400),
+        max_episodes=200,
+    )
     return Task(
         name=name,
         env_id=f"dp_bench/{cls}-v0",
-        entry_point=f"{where}:{cls}",
+        entry_point=f"{module}:{cls}",
         about=about,
         max_steps=steps,
         score="dp_bench.envs.scores:solved",
         obs_kinds=("state", "image"),
         obs_dims={"state": obs_dim},
         controls=("velocity", "position"),
-        sources=sources,
+        sources={
+            "scripted": scripted,
+            **{
+                key: _human(
+                    line,
+                    file=f"v1.5/{name}/{key}/low_dim_v15.hdf5",
+                    convert=f"{module}:{cls}.demos_from_robomimic",
+                    arms=arms,
+                    cameras=cameras,
+                    # Chi et al. (2023) give policies of mixed demonstrations more time
+                    max_steps=500 if (key, steps) == ("mh", 400) else None,
+                )
+                for key, line in human.items()
+            },
+        },
         positions=positions,
         constant_obs={"state": constant_obs or {}},
-        layout=f"{where}:{cls}.layout",
+        layout=f"{module}:{cls}.layout",
         group="robomimic",
+    )
+
+
+def _human(
+    about: str,
+    *,
+    file: str,
+    convert: str,
+    arms: int,
+    cameras: Sequence[str],
+    max_steps: int | None,
+) -> DemoSource:
+    """Returns a source of published human demonstrations."""
+    parts = ("eef_pos", "eef_quat", "gripper_qpos")
+    keys = ["object", *(f"robot{i}_{part}" for i in range(arms) for part in parts)]
+    return DemoSource(
+        about=about,
+        hub=("robomimic/robomimic_datasets", file),
+        convert=convert,
+        arrays=(
+            *("states", "actions", "rewards"),
+            *(f"obs/{key}" for key in keys),
+            *("model_file", "env_args"),
+        ),
+        images=tuple(f"obs/{camera}_image" for camera in cameras),
+        max_steps=max_steps,
     )
 
 

@@ -17,7 +17,7 @@ def test_the_score_of_pusht_is_the_best_moment_and_the_iou_the_last():
 
 
 def entries(*steps):
-    """Infos of an episode; each step names the (block, target) pairs entered so far."""
+    """Makes infos from the (block, target) pairs entered by each step."""
     infos = []
     for pairs in steps:
         entered = np.zeros((2, 2), bool)
@@ -49,13 +49,13 @@ def entries(*steps):
             1,
             {"p1": 1, "p2": 1, "order": 0},
         ),
-        (  # 0.49 + 0.98 + 0.51 is more than there is
+        (  # 0.49 + 0.98 + 0.51 exceeds the largest score
             [0.49, 0.98, 0.51],
             entries([(1, 1)], [(1, 1), (0, 1), (1, 0)], [(1, 1), (0, 1), (1, 0)]),
             1,
             {"p1": 1, "p2": 1, "order": 3},
         ),
-        (  # nobody can tell which was first
+        (  # neither was first
             [0, 0.51],
             entries([], [(0, 0), (1, 1)]),
             0.51,

@@ -71,8 +71,8 @@ def python(code, folder, **environment):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """Two pictures of one episode, with whichever OpenGL works without a display."""
-    pytest.importorskip("pygame", reason="the window is drawn too")
+    """Two pictures of one episode, drawn by an OpenGL that needs no display."""
+    pytest.importorskip("pygame", reason="the script opens a window too")
     folder = tmp_path_factory.mktemp("pictures")
     np.save(folder / "start.npy", table((0.4, 0.0, 0.3), pusher=(0.4, -0.05)))
     for opengl in ("egl", "osmesa"):
@@ -84,21 +84,21 @@ def pictures(tmp_path_factory):
 
 
 def pixels(picture, strongest):
-    """Centre and number of the pixels in which one colour is by far the strongest."""
+    """Returns centre and number of the pixels in which one colour is far stronger."""
     others = np.delete(picture.astype(int), strongest, axis=-1).max(axis=-1)
     rows, columns = np.nonzero(picture[..., strongest] > others + 60)
     return np.mean(columns), np.mean(rows), len(rows)
 
 
-def test_a_picture_shows_blocks_targets_and_what_moves(pictures):
+def test_a_picture_shows_blocks_targets_and_motion(pictures):
     before, after = pictures
     assert before.shape == (448, 640, 3)
     assert before.dtype == np.uint8
-    assert before.mean() > 180  # it is light
+    assert before.mean() > 180  # the picture is light
     red, blue = pixels(before, 0), pixels(before, 2)
     assert min(red[2], blue[2]) > 100
-    assert red[0] < blue[0]  # y is to the right
-    assert red[1] < blue[1]  # and x towards the beholder
+    assert red[0] < blue[0]  # y points to the right
+    assert red[1] < blue[1]  # x points towards the viewer
     moved = pixels(after, 0)
     assert moved[0] > red[0] + 15
     assert pixels(after, 2) == pytest.approx(blue, abs=1)
@@ -106,17 +106,17 @@ def test_a_picture_shows_blocks_targets_and_what_moves(pictures):
     assert line.sum() > 500
 
 
-def test_without_opengl_one_can_step_and_is_told_what_to_install(tmp_path):
+def test_without_opengl_steps_work_and_rendering_names_the_remedy(tmp_path):
     done = python(STEPPING, tmp_path)
-    loaded, said = done.stdout.splitlines()
+    loaded, message = done.stdout.splitlines()
     assert loaded == "False"
-    assert "apt-get install libosmesa6" in said
+    assert "apt-get install libosmesa6" in message
     broken = python("import dp_bench.envs.block_push", tmp_path, MUJOCO_GL="osmesa")
     if broken.returncode:
         assert "apt-get install libosmesa6" in broken.stderr.splitlines()[-1]
 
 
-def test_the_drawn_scene_has_the_sizes_that_the_geometry_counts_with():
+def test_the_drawn_scene_has_the_sizes_of_the_geometry():
     model = scene()
     assert (model.vis.global_.offwidth, model.vis.global_.offheight) == (WIDTH, HEIGHT)
     bodies = [model.body(i) for i in range(1, model.nbody)]

@@ -25,7 +25,7 @@ def test_it_is_a_gymnasium_environment(monkeypatch):
     monkeypatch.setitem(Env.metadata, "render_modes", ["rgb_array"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # Actions are in m, as in the demonstrations; policies scale them themselves.
+        # Actions are in m, as in the demonstrations. Policies scale them.
         warnings.filterwarnings("ignore", ".*symmetric and normalized space.*")
         for control in CONTROLS:
             env = gym.make(ENV_ID, control=control).unwrapped
@@ -79,7 +79,7 @@ def test_resets_without_a_seed_vary_and_can_be_repeated():
 
 
 def test_the_global_generator_is_left_alone():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002 (it is what is checked)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 (the test checks it)
     env = Env()
     env.reset(seed=1)
     env.reset()
@@ -87,7 +87,7 @@ def test_the_global_generator_is_left_alone():
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_an_observation_names_things_in_their_order():
+def test_an_observation_has_the_documented_order():
     state = table((0.3, -0.31, 0.1), (0.5, -0.2, 0.2), (0.31, -0.4))
     state[AIM] = 0.35, -0.38
     state[PLACES] = 0.28, 0.19, 0.3, 0.52, 0.21, 0.4
@@ -105,8 +105,8 @@ def test_an_observation_names_things_in_their_order():
 
 
 @pytest.mark.parametrize("when", [0, 12, 25, 45])
-def test_an_episode_goes_on_from_any_of_its_states(when):
-    """To the last bit, also in the middle of a push."""
+def test_an_episode_continues_from_any_of_its_states(when):
+    """The states are equal to the last bit, even in the middle of a push."""
     start, actions = pushes(seed=5)
     states = states_along(Env(), start, actions)
     if when:
@@ -122,7 +122,7 @@ def test_registration_cuts_an_episode_off_after_350_steps():
     assert ends == [False] * 349 + [True]
 
 
-def test_observations_stay_in_their_space_however_hard_one_pushes():
+def test_observations_stay_in_their_space_under_hard_pushes():
     env = Env(control="position")
     rng = np.random.default_rng(0)
     low, high = [0.15, -0.5], [0.7, 0.5]
@@ -157,8 +157,8 @@ def test_targets_beyond_the_workspace_are_moved_to_its_edge():
         np.testing.assert_allclose(states[-1, PUSHER], edge, 0, 1e-6)
 
 
-def test_blocks_enter_targets_and_earn_what_they_should():
-    """A block is put before each target and pushed in; both in ends the episode."""
+def test_rewards_follow_the_entries_into_targets():
+    """The pusher pushes each block into its target, which ends the episode."""
     env = Env(control="position")
     near = table((0.28, 0.14, 0.0), (0.52, 0.14, 0.0), (0.28, 0.1))
     env.reset(options={"state": near})

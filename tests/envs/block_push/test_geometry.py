@@ -24,8 +24,8 @@ def test_distances_to_a_way():
     assert distance_to_way(3, 4, 0, 0, 0, 0) == 5
 
 
-def test_the_pusher_comes_closer_the_shorter_its_way():
-    """And never overshoots, nor goes faster than it can."""
+def test_the_pusher_lags_less_behind_a_closer_target():
+    """It never overshoots, and never exceeds its speed."""
     ways = np.linspace(1e-6, 1.2, 2000)
     come = np.array([share_of_way(way) for way in ways]) * ways
     assert (np.diff(come) >= -1e-15).all()
@@ -36,7 +36,7 @@ def test_the_pusher_comes_closer_the_shorter_its_way():
     np.testing.assert_allclose(states[1, PUSHER], [0.33 - 3.1 * 0.03**2, -0.3])
 
 
-def test_starts_keep_to_their_distribution():
+def test_starts_follow_the_documented_distribution():
     starts = np.array([Env().reset(seed=seed)[1]["state"] for seed in range(300)])
     places, blocks = starts[:, PLACES].reshape(-1, 2, 3), starts[:, POSE]
     blocks = blocks.reshape(-1, 2, 3)
@@ -61,7 +61,7 @@ def test_starts_keep_to_their_distribution():
 REDRAWN = 79  # the published simulator drew this start again
 
 
-def test_starts_are_those_of_the_published_demonstrations(published):
+def test_starts_match_the_published_demonstrations(published):
     for seed, obs in enumerate(published[0]):
         drawn = start(np.random.RandomState(seed))[:16]
         apart = obs[0] - drawn

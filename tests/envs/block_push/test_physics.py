@@ -15,12 +15,12 @@ FRICTION, GRAVITY = MODEL.pair_friction[0, 0], -MODEL.opt.gravity[2]
 
 
 def along(state, direction, steps):
-    """Pushes at 0.15 m/s, and gives the states."""
+    """Pushes at 0.15 m/s and returns the states."""
     return states_along(Env(), state, [0.015 * np.array(direction)] * steps)
 
 
 def test_a_block_that_is_not_pushed_rests():
-    """Also while the pusher goes to and fro 4 mm from it, and turns."""
+    """The pusher goes to and fro 4 mm from it, and turns."""
     state = table((0.4, 0.0, 0.0), pusher=(0.37, -0.1))
     to_and_fro = [(0, 0.02 if i % 20 < 10 else -0.02) for i in range(100)]
     states = states_along(Env(), state, to_and_fro)
@@ -32,7 +32,7 @@ def test_a_block_stays_where_a_resting_pusher_touches_it():
     pushed = along(table(), (0, 1), 8)[-1]
     assert pushed[1] > -0.09
     held = states_along(Env(), pushed, np.zeros((100, 2)))
-    assert held[-1, 1] - held[0, 1] < 0.003  # it slides on, the pusher comes closer
+    assert held[-1, 1] - held[0, 1] < 0.003  # it slides on while the pusher catches up
     np.testing.assert_allclose(
         held[5:, POSE], np.tile(held[-1, POSE], (96, 1)), 0, 1e-6
     )
@@ -52,7 +52,7 @@ def test_a_pushed_block_keeps_to_the_pusher(yaw, direction):
 
 
 @pytest.mark.parametrize("speed", [0.4, 0.8])
-def test_a_block_that_is_left_alone_slides_as_far_as_friction_lets_it(speed):
+def test_a_released_block_slides_as_far_as_friction_lets_it(speed):
     state = table((0.4, 0.0, 0.3))
     state[16:18] = speed * np.array([0.6, 0.8])
     states = states_along(Env(), state, np.zeros((4, 2)))
@@ -80,7 +80,7 @@ def test_a_push_off_the_centre_turns_a_block_away_from_it():
 
 
 @pytest.mark.parametrize("offset", [-0.012, -0.006, 0.003, 0.009])
-def test_a_block_turns_about_as_one_that_stands_on_its_corners(offset, monkeypatch):
+def test_a_block_turns_about_as_fast_as_one_on_four_corners(offset, monkeypatch):
     """A pusher that sticks takes the touched point of a block along.
 
     Under force f and torque m a sliding block moves by k f and turns by k m / c^2, c
@@ -96,8 +96,8 @@ def test_a_block_turns_about_as_one_that_stands_on_its_corners(offset, monkeypat
     way = states[3, PUSHER] - states[1, PUSHER]
     moved = np.linalg.solve(np.eye(2) + np.outer(across, across) / c**2, way)
     turned = across @ moved / c**2
-    found = turn_between(states[1, 2], states[3, 2])
-    assert found == pytest.approx(turned, rel=0.2)
+    measured = turn_between(states[1, 2], states[3, 2])
+    assert measured == pytest.approx(turned, rel=0.2)
     np.testing.assert_allclose(states[3, :2] - states[1, :2], moved, 0, 5e-4)
 
 
@@ -111,20 +111,20 @@ def test_a_block_pushes_the_other_one():
 
 @pytest.fixture
 def motion():
-    """A block that is pushed and turned near the centre, and one aside."""
+    """A push that moves and turns one block, and not the other."""
     state = table((0.39, -0.06, 0.3), (0.45, 0.2, 1.0), (0.4, -0.12))
     return state, np.array([(0.0, 0.015)] * 9 + [(0.02, -0.01)] * 2 + [(-0.015, 0)] * 6)
 
 
 @pytest.fixture
 def collision():
-    """A block that is pushed into the other one, and both of them turned."""
+    """A push of one turned block into the other."""
     state = table((0.4, -0.06, 0.3), (0.42, 0.0, 1.0), (0.4, -0.12))
     return state, np.array([(0.0, 0.015)] * 9)
 
 
 def moved_about(state, matrix, yaw_of):
-    """The state after a rotation or a reflection of the table about its centre."""
+    """Rotates or mirrors a state about the centre of the table."""
     moved = state.copy()
     for xy in (0, 3, 6, 8, 10, 13):
         moved[xy : xy + 2] = CENTRE + matrix @ (state[xy : xy + 2] - CENTRE)
@@ -137,7 +137,7 @@ def moved_about(state, matrix, yaw_of):
 
 
 def alike(one, other, within=1e-5):
-    """The same observations, yaws to ten times as many radians as others to metres."""
+    """Checks that observations agree; yaws may differ ten times as much [rad, m]."""
     yaws = [2, 5, 12, 15]
     rest = np.setdiff1d(np.arange(16), yaws)
     np.testing.assert_allclose(one[..., rest], other[..., rest], 0, within)
@@ -147,8 +147,8 @@ def alike(one, other, within=1e-5):
 
 @pytest.mark.parametrize(("what", "within"), [("motion", 1e-5), ("collision", 1e-3)])
 @pytest.mark.parametrize("angle", [0.7, math.pi / 2, math.pi])
-def test_a_turned_table_moves_alike(what, within, angle, request):
-    """Rounding grows where blocks rub each other, the more the longer they do."""
+def test_blocks_on_a_rotated_table_move_alike(what, within, angle, request):
+    """Rounding errors grow while blocks rub against each other."""
     state, steps = request.getfixturevalue(what)
     c, s = math.cos(angle), math.sin(angle)
     matrix = np.array([[c, -s], [s, c]])
@@ -160,7 +160,7 @@ def test_a_turned_table_moves_alike(what, within, angle, request):
     alike(other, np.array(expected), within)
 
 
-def test_a_mirrored_table_moves_alike_if_the_pusher_turns_the_other_way(
+def test_blocks_on_a_mirrored_table_move_alike_if_the_pusher_turns_backwards(
     motion, monkeypatch
 ):
     state, steps = motion
@@ -171,7 +171,7 @@ def test_a_mirrored_table_moves_alike_if_the_pusher_turns_the_other_way(
     alike(other, np.array([moved_about(row, matrix, np.negative) for row in one]))
 
 
-def test_blocks_that_change_places_move_alike(collision):
+def test_swapped_blocks_move_alike(collision):
     state, steps = collision
 
     def exchanged(rows):
@@ -184,7 +184,7 @@ def test_blocks_that_change_places_move_alike(collision):
     alike(states_along(Env(), exchanged(state), steps), exchanged(one), 1e-3)
 
 
-def test_physics_that_is_left_out_would_have_moved_nothing(monkeypatch):
+def test_skipped_physics_would_move_nothing(monkeypatch):
     for seed in range(3):
         start, actions = pushes(seed)
         quick = states_along(Env(), start, actions)
@@ -214,7 +214,7 @@ def test_blocks_move_as_in_the_published_simulator(published, steps, within):
     assert np.median(apart) < within
 
 
-def test_the_pusher_follows_as_the_published_one(published):
+def test_the_pusher_follows_like_the_published_one(published):
     env, errors = Env(), []
     for seed in range(20):
         obs, actions = published[0][seed], published[1][seed]
@@ -225,7 +225,7 @@ def test_the_pusher_follows_as_the_published_one(published):
     assert np.concatenate(errors).max() < 5e-3
 
 
-def test_the_simulated_scene_has_the_sizes_that_the_geometry_counts_with():
+def test_the_simulated_scene_has_the_sizes_of_the_geometry():
     assert MODEL.opt.timestep == 1 / block_push.PHYSICS_RATE
     assert MODEL.geom("pusher").size[0] == PUSHER_RADIUS
     for k in (1, 2):

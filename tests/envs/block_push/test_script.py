@@ -58,13 +58,13 @@ def test_a_demonstration_is_a_function_of_its_seed(demonstrations):
     assert again.notes == demonstrations[7].notes
 
 
-def test_a_demonstrator_that_runs_out_of_steps_gives_nothing(monkeypatch):
+def test_a_demonstrator_that_runs_out_of_steps_returns_none(monkeypatch):
     monkeypatch.setattr(script, "MAX_STEPS", 30)
     assert demonstrate(0) is None
 
 
-def test_the_demonstrator_does_what_the_published_one_did(published):
-    """Shown the published observations, it gives the published actions."""
+def test_the_demonstrator_acts_like_the_published_one(published):
+    """Published observations lead to the published actions."""
     for seed in [*range(30), *range(500, 520)]:
         obs, actions = published[0][seed], published[1][seed]
         rng = np.random.RandomState(seed)

@@ -11,7 +11,7 @@ from dp_bench.errors import BadInput
 from pushing import states_along
 
 
-def test_human_demonstrations_replay_and_score_what_they_should(replay):
+def test_human_demonstrations_replay_to_their_recorded_scores(replay):
     arrays, ends = replay
     states = arrays["state"].astype(np.float64)
     env = PushT(obs="state")
@@ -30,7 +30,7 @@ def test_human_demonstrations_replay_and_score_what_they_should(replay):
     assert np.mean(best) == pytest.approx(0.901, abs=0.001)
 
 
-def test_converted_demonstrations_hold_the_rewards_of_the_states_they_led_to(replay):
+def test_a_converted_row_holds_the_reward_of_the_next_state(replay):
     arrays, ends = replay
     demos = demos_from_replay(arrays, ends)
     env = PushT(obs="keypoints")
@@ -48,7 +48,7 @@ def test_converted_demonstrations_hold_the_rewards_of_the_states_they_led_to(rep
     assert 0.85 < demos.scores.mean() < 1
 
 
-def test_human_displacements_lead_where_human_positions_lead(replay):
+def test_displacements_and_positions_replay_alike(replay):
     demos = demos_from_replay(*replay)
     displaced = displacements(demos)
     for k in range(5):
@@ -66,7 +66,7 @@ def test_human_displacements_lead_where_human_positions_lead(replay):
         np.testing.assert_allclose(by_velocity, by_position, 0, 0.01)
 
 
-def test_a_displacement_and_where_the_finger_was_make_the_target():
+def test_a_displacement_is_the_target_minus_the_finger():
     demos = Demos(
         task="pusht",
         source="made-up",

@@ -6,7 +6,7 @@ from dp_bench.envs.push_t import drawing
 from dp_bench.envs.push_t.env import PushT
 
 
-def test_images_look_like_the_recorded_ones(replay):
+def test_images_match_the_recorded_ones(replay):
     arrays, _ = replay
     for row, frame in zip((0, 1000, 9000), arrays["frames"], strict=True):
         ours = drawing.image_of(tuple(arrays["state"][row].astype(np.float64)))
@@ -15,7 +15,7 @@ def test_images_look_like_the_recorded_ones(replay):
         assert (error.max(axis=-1) > 10).mean() < 0.01, f"row {row}"
 
 
-def test_a_picture_shows_where_things_are():
+def test_a_picture_shows_finger_block_outline_and_walls():
     env = PushT(render_mode="rgb_array")
     env.reset(options={"state": [100, 400, 300, 100, 0]})
     picture = env.render()

@@ -18,7 +18,7 @@ ENV_ID = "dp_bench/PushT-v0"
 START = [100.0, 100.0, 256.0, 200.0, 1.0]
 
 
-def test_rollouts_of_the_reference_are_met(shared):
+def test_rollouts_match_the_reference(shared):
     with np.load(shared / "golden/pusht_rollouts.npz") as golden:
         rollouts = {name: golden[name] for name in golden.files}
     env = PushT(obs="state", legacy=True)
@@ -37,7 +37,7 @@ def test_rollouts_of_the_reference_are_met(shared):
                 )
 
 
-def test_the_starts_of_the_reference():
+def test_starts_match_the_reference():
     rs = np.random.RandomState(100_003)
     expected = [rs.randint(50, 450), rs.randint(50, 450)]
     expected += [rs.randint(100, 400), rs.randint(100, 400)]
@@ -53,13 +53,13 @@ def test_the_starts_of_the_reference():
 @pytest.mark.parametrize("obs", OBS_KINDS)
 def test_it_is_a_gymnasium_environment(obs, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    if obs != "state":  # the window once is enough
+    if obs != "state":  # one test of the window is enough
         monkeypatch.setitem(PushT.metadata, "render_modes", ["rgb_array"])
     else:
         pytest.importorskip("pygame")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # Targets are in px, as in the demonstrations; policies scale them themselves.
+        # Targets are in px, as in the demonstrations. Policies scale them.
         warnings.filterwarnings("ignore", ".*symmetric and normalized space.*")
         for control in CONTROLS if obs == "state" else CONTROLS[:1]:
             check_env(gym.make(ENV_ID, obs=obs, control=control).unwrapped)
@@ -113,7 +113,7 @@ def test_resets_without_a_seed_vary_and_can_be_repeated():
 
 
 def test_the_global_generator_is_left_alone():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002 (it is what is checked)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 (the test checks it)
     env = PushT()
     env.reset(seed=1)
     env.reset()
@@ -139,7 +139,7 @@ def test_observations_are_not_views_of_each_other(obs):
     np.testing.assert_array_equal(info["state"], state)
 
 
-def test_a_state_is_where_it_was_put():
+def test_reset_puts_everything_at_the_given_state():
     _, info = PushT().reset(options={"state": START})
     np.testing.assert_allclose(info["state"], START, 0, 1e-9)
     _, info = PushT(legacy=True).reset(options={"state": START})
@@ -148,8 +148,8 @@ def test_a_state_is_where_it_was_put():
     np.testing.assert_allclose(info["state"][2:], [x, y, 1.0], 0, 1e-9)
 
 
-def test_an_episode_goes_on_from_a_state_between_pushes():
-    """`info["state"]` is enough to come back to a block at rest."""
+def test_an_episode_continues_from_a_state_between_pushes():
+    """`info["state"]` restores a block at rest."""
     env = PushT(obs="state")
     for action in pushing_actions(env, seed=5, steps=30):
         env.step(action)
@@ -159,7 +159,7 @@ def test_an_episode_goes_on_from_a_state_between_pushes():
     np.testing.assert_allclose(again["state"], info["state"], 0, 1e-6)
 
 
-def test_it_ends_when_the_outline_is_covered():
+def test_an_episode_ends_when_the_block_covers_the_outline():
     env = PushT(obs="state")
     env.reset(options={"state": [60.0, 60.0, *GOAL]})
     _, reward, terminated, truncated, info = env.step(np.array([60.0, 60.0]))
@@ -177,8 +177,8 @@ def test_registration_cuts_an_episode_off_after_300_steps():
 
 
 @pytest.mark.parametrize("obs", ["state", "keypoints"])
-def test_observations_stay_in_their_space_however_hard_one_pushes(obs):
-    """Through the walls, from starts at the edge, to targets beyond the table."""
+def test_observations_stay_in_their_space_under_hard_pushes(obs):
+    """The finger pushes towards the walls, to targets beyond the table."""
     env = PushT(obs=obs)
     for seed in range(15):
         rng = np.random.default_rng(seed)
@@ -208,8 +208,8 @@ def test_targets_beyond_the_table_are_moved_to_its_edge():
     np.testing.assert_array_equal(*ends)
 
 
-def test_a_displacement_counts_from_where_the_finger_is():
-    """Pushes around the block, some of them to targets beyond the table."""
+def test_a_displacement_starts_at_the_current_position_of_the_finger():
+    """Some targets are beyond the table."""
     position, velocity = (PushT(obs="state", control=control) for control in CONTROLS)
     targets = pushing_actions(position, seed=2, steps=60).astype(np.float64)
     targets[::7] += 500
@@ -221,7 +221,7 @@ def test_a_displacement_counts_from_where_the_finger_is():
     np.testing.assert_allclose(again, states, 0, 1e-6)
 
 
-def test_a_finger_that_shall_not_move_stays():
+def test_a_zero_displacement_leaves_the_finger_at_rest():
     env = PushT(obs="state", control="velocity")
     states = states_along(env, START, np.zeros((10, 2)))
     np.testing.assert_array_equal(states[:, :2], [START[:2]] * 11)

@@ -16,7 +16,7 @@ def random_poses(num, seed=0):
 
 
 def test_coverage_agrees_with_counting_points():
-    """Points of a fine grid over the outline, and which of them the block holds."""
+    """Counts the points of a fine grid over the outline that the block covers."""
     step = 0.25
     xs, ys = np.meshgrid(np.arange(-60, 60, step), np.arange(0, 120, step))
     grid = np.stack([xs.ravel(), ys.ravel()], axis=1) + step / 2
@@ -46,7 +46,7 @@ def test_the_block_covers_all_of_the_outline_in_one_pose_only():
     assert coverage(Pose(20.0, 20.0, 0.0)) == 0.0
 
 
-def test_overlap_is_symmetric_and_moves_with_both():
+def test_overlap_is_symmetric_and_ignores_a_common_motion():
     shift = Pose(31.0, -12.0, 0.0)
     for one, other in zip(random_poses(200), random_poses(200, seed=1), strict=True):
         area = overlap(one, other)
@@ -61,7 +61,7 @@ def test_overlap_is_symmetric_and_moves_with_both():
         assert area == pytest.approx(overlap(*rotated), abs=1e-6)
 
 
-def test_the_early_out_hides_no_overlap(monkeypatch):
+def test_the_quick_return_skips_no_overlap(monkeypatch):
     rng = np.random.default_rng(0)
     poses = [Pose(*p) for p in rng.uniform([60, 60, 0], [450, 450, 7], (2000, 3))]
     quick = [coverage(pose) for pose in poses]
@@ -69,7 +69,7 @@ def test_the_early_out_hides_no_overlap(monkeypatch):
     np.testing.assert_allclose(quick, [coverage(p) for p in poses], 0, 1e-12)
 
 
-def test_keypoints_are_those_of_the_demonstrations(replay):
+def test_keypoints_match_the_demonstrations(replay):
     arrays, _ = replay
     states = arrays["state"].astype(np.float64)
     ours = np.array([keypoints(Pose(*row)) for row in states[:, 2:].tolist()])
