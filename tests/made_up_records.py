@@ -12,6 +12,7 @@ from dp_bench.evaluation.records import Record
 from dp_bench.reports.summary import summary
 from dp_bench.reports.table import Row, Table
 from dp_bench.task import Column, Task
+from dp_bench.training.log import LogLine
 
 REACH = Task(
     name="reach",
@@ -118,10 +119,15 @@ def random_table() -> Table:
     )
 
 
-def training(seed: int, **more: float) -> list[dict[str, float]]:
+def log_line(update: int, loss: float, **more: float | None) -> LogLine:
+    """A line of a log."""
+    return LogLine(update, loss, lr=1e-3, seconds=float(update), **more)
+
+
+def training(seed: int, **more: float) -> list[LogLine]:
     """The log of a training: three updates with a random loss."""
     draw = np.random.default_rng(seed).uniform
-    return [{"update": i, "loss": draw(0.1, 1), **more} for i in (10, 20, 30)]
+    return [log_line(i, draw(0.1, 1), **more) for i in (10, 20, 30)]
 
 
 def texts(ax: Axes) -> str:

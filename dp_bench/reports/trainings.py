@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import Record
-
-Line = Mapping[str, float]
+from dp_bench.runs.folder import read_info
+from dp_bench.runs.info import RunInfo
+from dp_bench.training.log import LogLine, read_log
 
 
 class Training(NamedTuple):
     """One training.
 
     Attributes:
-        name: Of its run folder.
-        method: Name of the method.
-        preset: Tier of its settings.
-        demos_digest: Content digest of the demonstrations.
-        lines: Its log.
+        info: Its settings and data.
+        log: Its losses.
     """
 
-    name: str
-    method: str
-    preset: str
-    demos_digest: str
-    lines: list[Line]
+    info: RunInfo
+    log: list[LogLine]
 
 
 class LogsAndRecords(NamedTuple):
@@ -40,7 +34,7 @@ class LogsAndRecords(NamedTuple):
         records: Of one variant and kind of starts.
     """
 
-    logs: list[list[Line]]
+    logs: list[list[LogLine]]
     records: list[Record]
 
 
@@ -48,35 +42,29 @@ def read(folder: Path) -> list[Training]:
     """Reads the trainings of a folder of results.
 
     Raises:
-        BadInput: When a log cannot be read, or lacks its run.
+        BadInput: When a log is damaged, or the settings of its run are missing or
+            damaged.
     """
     trainings = []
     for log in sorted((folder / "logs").glob("*.jsonl")):
         run = folder / "runs" / f"{log.stem}.json"
-        try:
-            info = json.loads(run.read_text())
-            lines = [json.loads(line) for line in log.read_text().splitlines()]
-            digest = info.get("demos_digest", "")
-            trainings.append(
-                Training(log.stem, info["method"], info["preset"], digest, lines)
-            )
-        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        if not run.is_file():
             raise BadInput(
-                f"{log} and {run} are not the log and settings of one run ({error}); "
-                "`dp-bench compare` copies them again from its run folders"
-            ) from None
+                f"{log} has no settings, {run}; `dp-bench report RESULTS --runs RUN` "
+                "copies both from the run folder"
+            )
+        trainings.append(Training(read_info(run), read_log(log)))
     return trainings
 
 
-def logs_by_method(trainings: Sequence[Training]) -> dict[str, list[list[Line]]]:
+def logs_by_method(trainings: Sequence[Training]) -> dict[str, list[list[LogLine]]]:
     """Groups logs by a label of method and tier, methods in the order of the table."""
-    logs: dict[str, list[list[Line]]] = {}
-    for training in sorted(
-        trainings, key=lambda training: registry.position_of(training.method)
+    logs: dict[str, list[list[LogLine]]] = {}
+    for info, log in sorted(
+        trainings, key=lambda training: registry.position_of(training.info.method)
     ):
-        tier = "" if training.preset == "laptop" else f", {training.preset}"
-        label = registry.title_of(training.method) + tier
-        logs.setdefault(label, []).append(training.lines)
+        tier = "" if info.preset == "laptop" else f", {info.preset}"
+        logs.setdefault(registry.title_of(info.method) + tier, []).append(log)
     return logs
 
 
@@ -110,10 +98,10 @@ def beside_their_logs(
         if len({key[2] for key in rivals}) > 1:
             label += f", demonstrations {demos[:8]}"
         logs = [
-            training.lines
-            for training in trainings
-            if training.name.startswith(f"{method}-{settings}-")
-            and training.demos_digest == demos
+            log
+            for info, log in trainings
+            if (info.method, info.settings, info.demos_digest)
+            == (method, settings, demos)
         ]
         rows[label] = LogsAndRecords(logs, members[method, settings, demos])
     return rows

@@ -29,6 +29,24 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
+def read_info(file: Path) -> RunInfo:
+    """Reads `run.json`, or a copy of it in a folder of results.
+
+    Raises:
+        BadInput: When it is damaged or of another version.
+    """
+    try:
+        data = json.loads(file.read_text())
+        version = data.pop("format")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise BadInput(f"{file} is damaged; train the run again") from None
+    if version != FORMAT:
+        raise BadInput(f"{file} has format {version!r}; this version reads {FORMAT}")
+    for fact in ("commit", "versions", "machine"):
+        data.pop(fact, None)
+    return settings.from_json(RunInfo, data, str(file))
+
+
 class RunFolder:
     """Reads and writes the files of one run.
 
@@ -62,18 +80,7 @@ class RunFolder:
                 f"{self.path} is not a run folder: it has no run.json; "
                 "`dp-bench train` makes run folders, under runs/ by default"
             )
-        try:
-            data = json.loads(file.read_text())
-            version = data.pop("format")
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise BadInput(f"{file} is damaged; train the run again") from None
-        if version != FORMAT:
-            raise BadInput(
-                f"{file} has format {version!r}; this version reads {FORMAT}"
-            )
-        for fact in ("commit", "versions", "machine"):
-            data.pop(fact, None)
-        return settings.from_json(RunInfo, data, str(file))
+        return read_info(file)
 
     def steps(self) -> list[int]:
         """Lists the updates after which training kept weights, in increasing order."""

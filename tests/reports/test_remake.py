@@ -1,6 +1,6 @@
 """Remaking a folder of results from its records."""
 
-import json
+import dataclasses
 
 import pytest
 
@@ -9,7 +9,10 @@ from dp_bench.evaluation.records import append
 from dp_bench.reports.plots import curves
 from dp_bench.reports.plots.curves import stability
 from dp_bench.reports.remake import remake_task
-from made_up_records import episodes
+from dp_bench.runs.folder import RunFolder
+from dp_bench.util import jsonl
+from made_up import run_info
+from made_up_records import episodes, log_line
 
 
 def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
@@ -19,38 +22,40 @@ def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
     monkeypatch.setattr(
         curves, "stability", lambda *given: drawn.append(given) or stability(*given)
     )
+    ours = run_info(method="m", demos_digest="d1")
+    other = run_info(method="m", demos_digest="d1", training={"updates": 7})
     scores = [[0.2, 0.4], [0.3, 0.5]]
-    records = episodes("n", scores, settings="t")
+    n = dataclasses.replace(ours, method="n")
+    records = episodes("n", scores, settings=n.settings)
     for step in (10, 20):
-        records += episodes("m", scores, settings="s", step=step)
-        records += episodes("m", scores, settings="s", step=step, variant="windy")
-        records += episodes("m", [[0.1]], settings="x", step=step)
+        facts = {"settings": ours.settings, "step": step}
+        records += episodes("m", scores, **facts)
+        records += episodes("m", scores, **facts, variant="windy")
+        records += episodes("m", [[0.1]], settings=other.settings, step=step)
     append(tmp_path / "records" / "all.jsonl", records)
-    for name, digest in (
-        ("m-s-aa-seed0", "d1"),
-        ("m-s-aa-seed1", "d1"),
-        ("m-s-bb-seed0", "d2"),
-        ("n-t-aa-seed0", "d1"),
-    ):
-        info = {"method": name[0], "train_seed": int(name[-1]), "demos_digest": digest}
-        for folder, ending, text in (
-            ("runs", "json", {**info, "preset": "smoke"}),
-            ("logs", "jsonl", {"update": 1, "loss": 1.0, "name": name}),
-        ):
-            file = tmp_path / folder / f"{name}.{ending}"
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps(text) + "\n")
+    infos = [
+        ours,
+        dataclasses.replace(ours, train_seed=1),
+        dataclasses.replace(ours, demos_digest="d2"),
+        n,
+    ]
+    for number, info in enumerate(infos):
+        for folder in ("runs", "logs"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        RunFolder(tmp_path / "run").write_info(info)
+        (tmp_path / "run" / "run.json").rename(tmp_path / "runs" / f"{info.name}.json")
+        jsonl.write(tmp_path / "logs" / f"{info.name}.jsonl", [log_line(1, number)])
     remake_task(tmp_path)
     assert (tmp_path / "stability.png").is_file()
     [(logs, frames)] = drawn
-    names = {label: [log[0]["name"] for log in given] for label, given in logs.items()}
-    assert names == {
-        "m, settings s": ["m-s-aa-seed0", "m-s-aa-seed1"],
-        "m, settings x": [],
+    losses = {label: [log[0].loss for log in given] for label, given in logs.items()}
+    assert losses == {
+        f"m, settings {ours.settings}": [0.0, 1.0],
+        f"m, settings {other.settings}": [],
     }
     assert {label: len(frame) for label, frame in frames.items()} == {
-        "m, settings s": 8,
-        "m, settings x": 2,
+        f"m, settings {ours.settings}": 8,
+        f"m, settings {other.settings}": 2,
     }
     assert {v for frame in frames.values() for v in frame["variant"]} == {"plain"}
 
@@ -59,8 +64,8 @@ def test_a_log_without_its_run_is_refused(tmp_path):
     append(tmp_path / "records" / "all.jsonl", episodes())
     log = tmp_path / "logs" / "m-s-aa-seed0.jsonl"
     log.parent.mkdir()
-    log.write_text('{"update": 1, "loss": 1.0}\n')
-    with pytest.raises(BadInput, match="not the log and settings of one run"):
+    log.write_text("")
+    with pytest.raises(BadInput, match="has no settings"):
         remake_task(tmp_path)
 
 

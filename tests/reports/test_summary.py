@@ -158,5 +158,5 @@ def test_a_column_can_show_the_entropy_of_choices():
     rows = by_method(result)
     assert rows["alpha_1"].estimates["way"].value == 1.0
     assert rows["beta"].estimates["way"].value == 0.0
-    assert any(line.startswith("Order entropy: ") for line in result.footer)
+    assert any(line.startswith("Order entropy [bits]: ") for line in result.footer)
     assert "order entropy" in to_markdown(result)

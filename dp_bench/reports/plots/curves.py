@@ -16,8 +16,9 @@ from dp_bench.reports.summary import ROW, scores_by_seed_and_start
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL
 from dp_bench.reports.wording import seeds_by_starts
 from dp_bench.statistics.estimates import bootstrap
+from dp_bench.training.log import LogLine
 
-Log = Sequence[Mapping[str, float]]  # the lines of one training
+Log = Sequence[LogLine]  # of one training
 LONG = 200  # points; longer lines are smoothed
 CURVE = [name for name in ROW if name != "step"]  # a curve for each combination
 
@@ -64,8 +65,7 @@ def loss_curves(logs: Mapping[str, Sequence[Log]], ax: Axes | None = None) -> Ax
     """Draws losses against the updates made: training solid, validation dashed.
 
     Args:
-        logs: By label, which has a colour, the log of each of its trainings: lines with
-            "update", "loss" and, where it was measured, "val_loss".
+        logs: By label, which has a colour, the log of each of its trainings.
         ax: Where to draw; None for a figure of its own. Its scale is logarithmic, or
             symmetric about 0 where a loss is not positive.
 
@@ -113,8 +113,7 @@ def stability(
     validation windows, and score with its interval. As in Chi et al. (2023), Fig. 7.
 
     Args:
-        logs: By label, the log of each of its trainings, as `loss_curves` takes them;
-            lines may hold "val_action_error".
+        logs: By label, the log of each of its trainings.
         records: By label, in the order of the legend, as of `records.to_frame`: of one
             task, variant and kind of starts, with several steps per run.
         axes: Three, where to draw; None for a figure of their own, with a legend.
@@ -256,8 +255,8 @@ def _set_error_scale(ax: Axes, *, measured: bool) -> None:
 
 def _series(log: Log, key: str) -> np.ndarray:
     """Lists updates and numbers, `(2, N)`, from lines that hold a finite number."""
-    points = [(line["update"], line[key]) for line in log if line.get(key) is not None]
-    series = np.array(points, dtype=np.float64).reshape(-1, 2).T
+    points = [(line.update, getattr(line, key)) for line in log]
+    series = np.array(points, dtype=np.float64).reshape(-1, 2).T  # None becomes NaN
     return series[:, np.isfinite(series).all(axis=0)]
 
 

@@ -8,7 +8,7 @@ import pytest
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import to_frame
 from dp_bench.reports.plots.curves import learning_curves, loss_curves, stability
-from made_up_records import episodes, texts, training
+from made_up_records import episodes, log_line, texts, training
 
 
 def test_a_learning_curve_passes_through_the_means():
@@ -56,20 +56,22 @@ def test_runs_that_differ_in_anything_are_not_one_curve():
 
 
 def test_losses_are_drawn_where_they_were_measured():
-    log = [{"update": i, "loss": 1 / i} for i in range(1, 6)]
-    log[2]["val_loss"] = 0.7
-    log[4]["val_loss"] = float("nan")
+    val_losses = [None, None, 0.7, None, float("nan")]
+    log = [
+        log_line(i, 1 / i, val_loss=val_loss)
+        for i, val_loss in enumerate(val_losses, start=1)
+    ]
     ax = loss_curves({"run": [log]})
     train, val = ax.lines
     np.testing.assert_allclose(train.get_ydata(), [1 / i for i in range(1, 6)])
     assert (list(val.get_xdata()), list(val.get_ydata())) == ([3], [0.7])
     assert ax.get_yscale() == "log"
     with pytest.raises(BadInput, match="'empty' has no line"):
-        loss_curves({"empty": [[{"update": 1}]]})
+        loss_curves({"empty": [[log_line(1, float("nan"))]]})
 
 
 def test_negative_losses_stay_visible():
-    ax = loss_curves({"run": [[{"update": i, "loss": 2.0 - i} for i in range(5)]]})
+    ax = loss_curves({"run": [[log_line(i, 2.0 - i) for i in range(5)]]})
     low, high = ax.get_ylim()
     assert low < -2
     assert high > 2
@@ -77,7 +79,7 @@ def test_negative_losses_stay_visible():
 
 def test_a_long_noisy_loss_is_smoothed_but_not_moved():
     noise = np.random.default_rng(0).normal(size=600) * 0.1
-    log = [{"update": i, "loss": 1 + noise[i]} for i in range(600)]
+    log = [log_line(i, 1 + noise[i]) for i in range(600)]
     raw, smooth, _ = loss_curves({"run": [log]}).lines
     assert len(raw.get_xdata()) == len(smooth.get_xdata()) == 600
     assert np.std(smooth.get_ydata()) < 0.5 * np.std(raw.get_ydata())
@@ -96,7 +98,7 @@ def test_stability_puts_loss_error_and_score_over_the_same_updates():
     scores = np.random.default_rng(0).uniform(size=(2, 6))
     steps = episodes("m", scores / 2, step=10) + episodes("m", scores, step=20)
     logs = {"M": [training(0, val_action_error=0.3), training(1)], "N": [training(2)]}
-    logs["M"][0][1].pop("val_action_error")
+    logs["M"][0][1] = dataclasses.replace(logs["M"][0][1], val_action_error=None)
     frames = {
         "M": to_frame(steps),
         "N": to_frame(episodes("n", scores, step=10) + episodes("n", scores, step=20)),
@@ -106,7 +108,7 @@ def test_stability_puts_loss_error_and_score_over_the_same_updates():
     m, n = (line.get_color() for line in bottom.lines)
     assert m != n
     assert drawn == [
-        (colour, [line["loss"] for line in log])
+        (colour, [line.loss for line in log])
         for colour, log in ((m, logs["M"][0]), (m, logs["M"][1]), (n, logs["N"][0]))
     ]
     assert list(middle.lines[0].get_xdata()) == [10, 30]

@@ -20,7 +20,7 @@ def test_axes_that_are_given_are_used_and_settings_are_left_alone():
     before = dict(matplotlib.rcParams)
     left, right = Figure().subplots(1, 2)
     assert success_bars(random_table(), left) is left
-    assert loss_curves({"run": [[{"update": 0, "loss": 1.0}]]}, right) is right
+    assert loss_curves({"run": [training(0)]}, right) is right
     assert dict(matplotlib.rcParams) == before
 
 
