@@ -42,17 +42,18 @@ def _task(
             leave constant.
         cameras: Cameras whose images a file may hold.
     """
-    module = "dp_bench.envs.robomimic.env"
+    package = "dp_bench.envs.robomimic"
+    files = f"{package}.demos:{name.upper()}"
     scripted = DemoSource(
         about="200 scripted episodes, generated in minutes",
-        script=f"dp_bench.envs.robomimic.{name}:demonstrate",
+        script=f"{package}.scripts.{name}:demonstrate",
         env_seeds=range(400),
         max_episodes=200,
     )
     return Task(
         name=name,
         env_id=f"dp_bench/{cls}-v0",
-        entry_point=f"{module}:{cls}",
+        entry_point=f"{package}.env:{cls}",
         about=about,
         max_steps=steps,
         score="dp_bench.envs.scores:solved",
@@ -65,7 +66,7 @@ def _task(
                 key: _human(
                     line,
                     file=f"v1.5/{name}/{key}/low_dim_v15.hdf5",
-                    convert=f"{module}:{cls}.demos_from_robomimic",
+                    convert=f"{files}.read",
                     arms=arms,
                     cameras=cameras,
                     # Chi et al. (2023) give policies of mixed demonstrations more time
@@ -76,7 +77,7 @@ def _task(
         },
         positions=positions,
         constant_obs={"state": constant_obs or {}},
-        layout=f"{module}:{cls}.layout",
+        layout=f"{files}.layout",
         group="robomimic",
     )
 

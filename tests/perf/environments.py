@@ -64,10 +64,10 @@ def robomimic():
 def _robomimic(name):
     import robosuite
 
-    from dp_bench.envs.robomimic import env as robomimic
+    from dp_bench.envs.robomimic.suite import suite_arguments
 
     env = references.load(registry.task(name).entry_point)()
-    arguments = robomimic.suite_arguments(env.suite_name, env.arms)
+    arguments = suite_arguments(env.suite_name, env.arms)
     plain = robosuite.make(**arguments)
     hard = robosuite.make(**arguments | {"hard_reset": True})
     env.action_space.seed(0)

@@ -1,74 +1,96 @@
-"""A scripted demonstrator of ToolHang."""
+"""The script of ToolHang."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dp_bench.data.demos import Demonstration
 
-from .env import ToolHang
-from .script import (
-    CLOSE,
-    OPEN,
-    TABLE,
-    TRIES,
-    Go,
-    Scene,
-    closing,
-    hand_at,
-    play,
-    some_pause,
-)
+from ..env import ToolHang
+from ..suite import Suite
+from .angles import hand_at
+from .moves import CLOSE, OPEN, TABLE, TRIES, Move, closing, short_pause
+from .play import play
+from .scene import Scene
 
 UP = np.array([0.0, 0.0, 1.0])
-# the frame is a bar with a tip below and an arm above that ends in a lip;
-# its own z leads up along the bar, and its arm away from its own x
+# The frame is a bar with a tip below and an arm above. The arm ends in a lip. The
+# frame's z axis points up along the bar, and its x axis away from the arm.
 FRAME_TIP = np.array([0.04375, 0.0, -0.13445])  # in the frame's axes [m]
 FRAME_GRIP = np.array([0.04375, 0.0, 0.0525])  # in the frame's axes [m]
-FRAME_LIP = np.array([-0.04, 0.0, 0.09])  # where the lip meets the arm, inside [m]
-HOLE = np.array([0.0, 0.045, 0.08])  # the stand's, in its axes [m]
+FRAME_LIP = np.array([-0.04, 0.0, 0.09])  # inside, where the lip meets the arm [m]
+HOLE = np.array([0.0, 0.045, 0.08])  # in the stand's axes [m]
 DEPTH = 0.15  # of the hole [m]
-TOOL_REACH = 0.0936  # from the middle of the tool to the middle of its ring [m]
-IN_HAND = 0.1  # a body whose middle is nearer to the hand may be held [m]
-RING_IN = 0.002  # a ring that is less far out hangs when it is let go [m]
-RING_ASIDE = 0.004  # a ring that is less far aside goes over the lip [m]
+TOOL_REACH = 0.0936  # from the middle of the tool to that of its ring [m]
+IN_HAND = 0.1  # a body nearer to the hand than this may be held [m]
+RING_IN = 0.002  # a ring less far out than this hangs when the hand lets go [m]
+RING_ASIDE = 0.004  # a ring less far aside than this goes over the lip [m]
 
-Manner = tuple[float, float, float, int, int]
+
+class RingMove(NamedTuple):
+    """A move of the tool's ring relative to the frame's lip.
+
+    Attributes:
+        out: Target outwards along the frame's arm [m],
+        height: and upwards [m].
+        tilt: How far the tool's other end hangs down [deg].
+        near: As of `Move`, and so are the others.
+    """
+
+    out: float
+    height: float
+    tilt: float
+    near: float
+    aligned: float
+    speed: float
+    stay: int = 0
+    most: int = 30
+
+
+class ToolHangSuite(Suite, Protocol):
+    """Robosuite's ToolHang."""
+
+    def _check_frame_assembled(self) -> bool:
+        """Tells whether the frame is in the stand."""
 
 
 def demonstrate(env_seed: int) -> Demonstration | None:
-    """Plays ToolHang from a start; None where it fails."""
+    """Plays ToolHang from the start of a seed; None if it fails."""
     return play(ToolHang, plan, env_seed, 700)
 
 
-def plan(scene: Scene, rng: np.random.Generator) -> Iterator[Go]:
+def plan(scene: Scene, rng: np.random.Generator) -> Iterator[Move]:
     """Puts the frame into the stand, and hangs the tool on it by its ring."""
+    suite = cast(ToolHangSuite, scene.suite)
     speed = rng.uniform(0.75, 1.0)
     for _ in range(TRIES):
-        if not scene.suite._check_frame_assembled():
+        if not suite._check_frame_assembled():
             yield from _take_frame(scene, rng, speed)
             if _is_held(scene, "frame_root"):
                 yield from _insert_frame(scene, rng, speed)
-        if scene.suite._check_frame_assembled():
+        if suite._check_frame_assembled():
             yield from _take_tool(scene, rng, speed)
             if _is_held(scene, "tool_root"):
                 yield from _hang_tool(scene, rng, speed)
 
 
-def _take_frame(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Go]:
-    """By its grip, from above, so that the hand is level when the frame stands."""
+def _take_frame(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Move]:
+    """Takes the frame by its grip, so that the hand is level when the frame stands."""
     tilt = math.radians(rng.uniform(-8, 2))
     grip = np.add(FRAME_GRIP, [0, 0, rng.uniform(-0.006, 0.01)])
     ahead = [0.0, math.cos(tilt), -math.sin(tilt)]
     yield from _take(scene, rng, speed, "frame_root", grip, ahead, [1, 0, 0])
 
 
-def _insert_frame(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Go]:
-    """Upright over the hole, down as far as it goes, lets go, back and over it."""
+def _insert_frame(
+    scene: Scene, rng: np.random.Generator, speed: float
+) -> Iterator[Move]:
+    """Pushes the upright frame into the hole, lets go, and withdraws above it."""
     heading = rng.normal(0.1, 0.06)
     above = rng.uniform(0.02, 0.035)
     for height, near, aligned, pace, stay, most in (
@@ -82,39 +104,40 @@ def _insert_frame(scene: Scene, rng: np.random.Generator, speed: float) -> Itera
         upright = Rotation.from_euler("z", heading + math.pi)
         hole = stand + base.apply(HOLE) + height * UP
         to, hand = _held(scene, "frame_root", hole, upright, FRAME_TIP)
-        yield Go(to, hand, CLOSE, near, aligned, pace, stay, most)
+        yield Move(to, hand, CLOSE, near, aligned, pace, stay, most)
     yield from _let_go(scene, rng, speed)
     stand, _ = scene.body("stand_root")
     above = rng.uniform(0.26, 0.3)
     over = np.add(stand, [*rng.uniform(-0.02, 0.02, 2), above])
-    yield Go(over, hand_at(math.pi / 2), OPEN, 0.06, 2.0, speed, most=30)
+    yield Move(over, hand_at(math.pi / 2), OPEN, 0.06, 2.0, speed, most=30)
 
 
-def _take_tool(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Go]:
-    """Across its grip, the hand inclined towards the ring."""
+def _take_tool(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Move]:
+    """Takes the tool across its grip, with the hand inclined towards the ring."""
     tilt = math.radians(rng.uniform(12, 24))
     grip = np.array([rng.uniform(0.0, 0.015), 0, 0])
     ahead = [math.sin(tilt), 0.0, -math.cos(tilt)]
     yield from _take(scene, rng, speed, "tool_root", grip, ahead, [0, -1, 0])
 
 
-def _hang_tool(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Go]:
-    """Its ring down over the lip from outside, its end lowered, lets go, away."""
+def _hang_tool(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Move]:
+    """Lowers the ring over the lip from outside, tilts the tool, and lets go."""
     above = rng.uniform(0.035, 0.05)
-    # out, height, tilt; near, aligned, speed, stay, most
-    way: tuple[tuple[float, float, float, Manner], ...] = (
-        (0.004, 0.002, 22, (0.004, 0.08, 0.4, 0, 30)),
-        (0.003, 0.0, 40, (0.004, 0.1, 0.5, 0, 20)),
-        (-0.002, -0.003, 58, (0.005, 0.15, 0.5, 0, 15)),
+    beside = RingMove(0.05, above + 0.03, 15, 0.04, 0.25, speed, most=80)
+    over = RingMove(0.004, above, 22, 0.005, 0.05, 0.6, stay=2, most=50)
+    down = (
+        RingMove(0.004, 0.002, 22, 0.004, 0.08, 0.4, most=30),
+        RingMove(0.003, 0.0, 40, 0.004, 0.1, 0.5, most=20),
+        RingMove(-0.002, -0.003, 58, 0.005, 0.15, 0.5, most=15),
     )
-    yield _ring_to(scene, 0.05, above + 0.03, 15, (0.04, 0.25, speed, 0, 80))
+    yield _move_ring(scene, beside)
     for _ in range(TRIES):
         for _ in range(TRIES):  # the frame may turn a little meanwhile
-            yield _ring_to(scene, 0.004, above, 22, (0.005, 0.05, 0.6, 2, 50))
+            yield _move_ring(scene, over)
             if abs(_ring_from_lip(scene)[1]) < RING_ASIDE:
                 break
-        for stretch in way:
-            yield _ring_to(scene, *stretch)
+        for move in down:
+            yield _move_ring(scene, move)
         if not _is_held(scene, "tool_root") or _ring_from_lip(scene)[0] < RING_IN:
             break
     yield from _let_go(scene, rng, speed)
@@ -128,17 +151,17 @@ def _take(
     grip: np.ndarray,
     ahead: list[float],
     across: list[float],
-) -> Iterator[Go]:
+) -> Iterator[Move]:
     """Takes a body and lifts it.
 
     Args:
-        scene: What the script knows.
-        rng: For what differs from one time to the next.
-        speed: Of the longer stretches.
-        name: Of the body.
-        grip: Where it is held, in its axes [m].
-        ahead: Where the hand points, in the body's axes.
-        across: What the fingers close along, in the body's axes.
+        scene: State of the scene.
+        rng: Draws how the hand takes the body.
+        speed: Of the longer moves.
+        name: Name of the body.
+        grip: Where the hand holds the body, in its axes [m].
+        ahead: Direction in which the hand points, in the body's axes.
+        across: Direction along which the fingers close, in the body's axes.
     """
 
     def before(back: float) -> tuple[np.ndarray, Rotation]:
@@ -148,60 +171,49 @@ def _take(
 
     place, hand = before(rng.uniform(0.07, 0.1))
     place[:2] += rng.uniform(-0.015, 0.015, 2)
-    yield Go(place, hand, OPEN, 0.03, 0.2, speed)
+    yield Move(place, hand, OPEN, 0.03, 0.2, speed)
     place, hand = before(rng.uniform(0.0, 0.003))
     slowly = rng.uniform(0.5, 0.8)
-    yield Go(place, hand, OPEN, 0.012, 0.06, slowly, some_pause(rng), most=50)
+    yield Move(place, hand, OPEN, 0.012, 0.06, slowly, short_pause(rng), most=50)
     yield closing(place, hand, rng)
     place, hand = scene.hand()
     up = np.add(place, [*rng.uniform(-0.02, 0.02, 2), rng.uniform(0.11, 0.16)])
-    yield Go(up, hand, CLOSE, 0.03, 0.5, speed, most=30)
+    yield Move(up, hand, CLOSE, 0.03, 0.5, speed, most=30)
 
 
-def _let_go(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Go]:
+def _let_go(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Move]:
     """Opens the hand and draws it straight back."""
     place, hand = scene.hand()
-    yield Go(place, hand, OPEN, 0.05, 1.0, 0.3, int(rng.integers(4, 7)))
+    yield Move(place, hand, OPEN, 0.05, 1.0, 0.3, int(rng.integers(4, 7)))
     back = place - rng.uniform(0.07, 0.1) * hand.as_matrix()[:, 2]
-    yield Go(back, hand, OPEN, 0.03, 1.0, speed, most=20)
+    yield Move(back, hand, OPEN, 0.03, 1.0, speed, most=20)
 
 
-def _ring_to(
-    scene: Scene, out: float, height: float, tilt: float, manner: Manner
-) -> Go:
-    """Brings the tool's ring to a place beside the lip, as the frame is now.
-
-    Args:
-        scene: What the script knows.
-        out: Where, outwards along the frame's arm [m],
-        height: and upwards [m].
-        tilt: How far the tool's other end is lowered [deg].
-        manner: `near`, `aligned`, `speed`, `stay` and `most` of the stretch.
-    """
+def _move_ring(scene: Scene, move: RingMove) -> Move:
+    """Returns the hand's move that moves the ring, as the frame is now."""
     frame, turn = scene.body("frame_root")
     outward = -turn.as_matrix()[:, 0]
     level = Rotation.from_matrix(np.column_stack([outward, np.cross(UP, outward), UP]))
-    ring = frame + turn.apply(FRAME_LIP) + out * outward + height * UP
+    ring = frame + turn.apply(FRAME_LIP) + move.out * outward + move.height * UP
     to, hand = _held(
         scene,
         "tool_root",
         ring,
-        level * Rotation.from_euler("y", tilt, degrees=True),
+        level * Rotation.from_euler("y", move.tilt, degrees=True),
         np.array([-TOOL_REACH, 0, 0]),
     )
-    near, aligned, speed, stay, most = manner
-    return Go(to, hand, CLOSE, near, aligned, speed, stay, most)
+    return Move(to, hand, CLOSE, *move[3:])
 
 
 def _ring_from_lip(scene: Scene) -> np.ndarray:
-    """Where the ring's middle is seen from the frame's lip: out, aside, up [m]."""
+    """Returns the ring's middle relative to the frame's lip: out, aside, up [m]."""
     frame, turn = scene.body("frame_root")
     ring = turn.inv().apply(scene.site("tool_hole1_center") - frame)
     return (ring - FRAME_LIP) * [-1, 1, 1]
 
 
 def _is_held(scene: Scene, name: str) -> bool:
-    """Whether a body is off the table and near the hand."""
+    """Tells whether a body is off the table and near the hand."""
     place, _ = scene.hand()
     body, _ = scene.body(name)
     return bool(np.linalg.norm(body - place) < IN_HAND and body[2] > TABLE + 0.04)
@@ -210,13 +222,13 @@ def _is_held(scene: Scene, name: str) -> bool:
 def _held(
     scene: Scene, name: str, to: np.ndarray, turn: Rotation, point: np.ndarray
 ) -> tuple[np.ndarray, Rotation]:
-    """Where a hand that holds a body brings a point of it to a place.
+    """Returns the hand's pose that brings a point of a held body to a place.
 
     Args:
-        scene: What the script knows.
-        name: Of the body.
-        to: Where the point shall be [m].
-        turn: How the body shall be turned.
+        scene: State of the scene.
+        name: Name of the body.
+        to: Where the point should be [m].
+        turn: Rotation that the body should have.
         point: In the body's axes [m].
     """
     body, now = scene.body(name)
@@ -226,7 +238,7 @@ def _held(
 
 
 def _hand_along(ahead: np.ndarray, across: np.ndarray) -> Rotation:
-    """A hand that points ahead; its fingers close along the direction across."""
+    """Returns a hand that points ahead and closes along the direction across."""
     return Rotation.from_matrix(
         np.column_stack([across, np.cross(ahead, across), ahead])
     )

@@ -1,4 +1,4 @@
-"""The scripts of Robomimic's tasks: they succeed, repeat themselves, and differ."""
+"""The scripts of Robomimic's tasks succeed, repeat themselves, and vary."""
 
 import math
 
@@ -8,9 +8,16 @@ import pytest
 pytest.importorskip("robosuite", reason="needs robosuite: 'dp-bench[robomimic]'")
 
 from dp_bench import references, registry
-from dp_bench.data import replay as doctor
 from dp_bench.data.demos import Demonstration, joined
-from dp_bench.envs.robomimic import script
+from dp_bench.data.replay import replay
+from dp_bench.envs.robomimic.scripts import play
+from dp_bench.envs.robomimic.scripts.angles import (
+    hand_at,
+    nearest_equivalent,
+    yaw_of_hand,
+)
+from dp_bench.envs.robomimic.scripts.follower import Follower
+from dp_bench.envs.robomimic.scripts.moves import CLOSE, OPEN, Move
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
 
 QUICK = ("lift", "can", "square")
@@ -30,7 +37,7 @@ def script_of(name):
 
 
 def played(name, seed):
-    """An episode; played once for all tests."""
+    """Plays an episode once for all tests."""
     if (name, seed) not in _played:
         _played[name, seed] = script_of(name)(seed)
     return _played[name, seed]
@@ -44,9 +51,9 @@ def test_a_script_solves_its_task_and_replays_in_both_controls(name):
     kwargs = {"obs": "state", "control": "velocity"}
     demos = joined(name, "scripted", episodes, kwargs)
     for control in task.controls:
-        report = doctor.replay(demos, task, control=control, num_processes=1)
+        report = replay(demos, task, control=control, num_processes=1)
         assert report.replayed.tolist() == [1, 1]
-        # targets are rounded to float32, and contacts make more of that later on
+        # targets are rounded to float32, and contacts amplify the rounding
         assert report.deviation.max() < 1e-5
         if control == "velocity":
             assert report.drift.max() < 1e-9
@@ -62,7 +69,7 @@ def test_an_episode_is_a_function_of_its_seed(name):
 
 
 @each_task
-def test_episodes_are_as_policies_would_play_them(name):
+def test_episodes_respect_action_limits_and_time_limits(name):
     task = registry.task(name)
     episode = played(name, 0)
     arms = 2 if name == "transport" else 1
@@ -73,18 +80,18 @@ def test_episodes_are_as_policies_would_play_them(name):
     assert not episode.rewards[:-1].any()
 
 
-def test_episodes_from_one_start_differ_with_what_the_script_draws(monkeypatch):
-    ways = []
-    for stream in (script.STREAM, 17):
-        monkeypatch.setattr(script, "STREAM", stream)
-        ways.append(script_of("can")(0))
-    one, other = ways
+def test_episodes_from_one_start_differ_in_what_the_script_draws(monkeypatch):
+    episodes = []
+    for stream in (play.STREAM, 17):
+        monkeypatch.setattr(play, "STREAM", stream)
+        episodes.append(script_of("can")(0))
+    one, other = episodes
     np.testing.assert_array_equal(one.states[0], other.states[0])
     steps = min(len(one.actions), len(other.actions))
     assert np.abs(one.actions[:steps] - other.actions[:steps]).max() > 0.1
 
 
-def test_starts_of_demonstrations_are_none_that_policies_are_judged_by():
+def test_demonstrations_start_from_no_test_or_validation_start():
     for name in registry.tasks():
         for source in registry.tasks()[name].sources.values():
             seeds = set(source.env_seeds)
@@ -92,32 +99,30 @@ def test_starts_of_demonstrations_are_none_that_policies_are_judged_by():
             assert not seeds & set(VALIDATION_STARTS)
 
 
-def test_an_arm_waits_until_it_may_go_on():
+def test_a_move_waits_until_its_condition_holds():
     class Still:
-        """A hand that stays where it is."""
+        """A scene with a hand that stays."""
 
         def hand(self, arm):
-            return np.zeros(3), script.hand_at(0.0)
+            return np.zeros(3), hand_at(0.0)
 
-    heard = []
-    go = script.Go(
-        np.zeros(3), script.hand_at(0.0), script.CLOSE, until=lambda: bool(heard)
-    )
-    last = script.Go(np.ones(3), script.hand_at(0.0), script.OPEN, most=1)
-    arm = script.Arm(Still(), 0, iter([go, last]))
-    assert [arm.act()[6] for _ in range(3)] == [script.CLOSE] * 3
-    heard.append(True)
-    assert arm.act()[6] == script.OPEN
-    assert not arm.done
-    assert arm.act()[6] == script.OPEN  # what it was told last
-    assert arm.done
+    signals = []
+    waiting = Move(np.zeros(3), hand_at(0.0), CLOSE, until=lambda: bool(signals))
+    last = Move(np.ones(3), hand_at(0.0), OPEN, most=1)
+    follower = Follower(Still(), 0, iter([waiting, last]))
+    assert [follower.act()[6] for _ in range(3)] == [CLOSE] * 3
+    signals.append(True)
+    assert follower.act()[6] == OPEN
+    assert not follower.done
+    assert follower.act()[6] == OPEN  # the last action of the gripper
+    assert follower.done
 
 
-def test_angles_that_look_alike():
-    assert script.alike(math.radians(100), 0.0, math.pi / 2) == pytest.approx(
+def test_equivalent_angles_differ_by_whole_periods():
+    assert nearest_equivalent(math.radians(100), 0.0, math.pi / 2) == pytest.approx(
         math.radians(10)
     )
-    assert script.alike(math.radians(-170), math.radians(170), 2 * math.pi) == (
+    assert nearest_equivalent(math.radians(-170), math.radians(170), 2 * math.pi) == (
         pytest.approx(math.radians(190))
     )
-    assert script.yaw_of_hand(script.hand_at(0.7)) == pytest.approx(0.7)
+    assert yaw_of_hand(hand_at(0.7)) == pytest.approx(0.7)

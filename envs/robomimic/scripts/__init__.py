@@ -1,0 +1,1 @@
+"""Scripted demonstrators of Robomimic's tasks, one file a task."""
