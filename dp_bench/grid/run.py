@@ -182,12 +182,10 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
 @contextlib.contextmanager
 def opened(folder: RunFolder) -> Iterator[None]:
     """Locks a run folder against other processes."""
-    from dp_bench.util.files import ASIDE, locked
+    from dp_bench.util.files import locked, remove_parts
 
     with locked(folder.path / ".lock"):
-        # files that a killed process left half written
-        for leftover in folder.path.rglob(f"{ASIDE}*"):
-            leftover.unlink(missing_ok=True)
+        remove_parts(folder.path)
         yield
 
 

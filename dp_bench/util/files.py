@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and folders with one process in them."""
+"""Atomic writes of files, and locks on folders."""
 
 from __future__ import annotations
 
@@ -10,66 +10,83 @@ from pathlib import Path
 
 from dp_bench.errors import BadInput
 
-ASIDE = ".part."  # first in the name of a file that is being written
+PART = ".part."  # a file whose name begins with this is being written
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name can be part of a path, and leads nowhere else."""
+    """Whether a name can be one part of a path, without separators or leading dots."""
     return re.fullmatch(r"\w[\w.-]*", name) is not None
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place at the end, unless something fails.
+    """Gives a temporary file to write, which replaces `path` when the block ends.
+
+    When the block fails, the temporary file is removed and `path` stays as it was. Both
+    lie in the same folder, which is made if necessary, and have the same suffix.
+
+    Yields:
+        Path of the temporary file; the block must create it.
 
     Raises:
         BadInput: When the disk is full or the folder cannot be written.
     """
-    aside = path.with_name(f"{ASIDE}{os.getpid()}.{path.name}")  # with its ending
+    part = path.with_name(f"{PART}{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield aside
-        with open(aside, "rb+") as file:
+        yield part
+        with open(part, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        os.replace(part, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
-            why = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or error
             raise BadInput(
-                f"cannot write {path}: {why}; nothing was left half-written, and the "
-                "same command goes on from what was saved before"
+                f"cannot write {path}: {reason}; no incomplete file was left, and the "
+                "same command continues from what was saved before"
             ) from error
         raise
 
 
+def remove_parts(folder: Path) -> None:
+    """Removes the temporary files of processes that were killed during a write.
+
+    Call it only while no other process writes in the folder.
+    """
+    for part in folder.rglob(f"{PART}*"):
+        part.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Keeps a second process out of the folder of `path`, a lock file.
+    """Keeps every other process out of a folder while the block runs.
+
+    The operating system releases the lock of a process that dies, so a lock file that
+    was left behind does no harm.
 
     Args:
-        path: Made where it is not there.
-        wait: Whether to wait for another process, and not to refuse.
+        path: The lock file, in the folder; it is made if necessary.
+        wait: Whether to wait while another process holds the lock, or to refuse.
 
     Raises:
-        BadInput: When another process holds it, or it cannot be written.
+        BadInput: When another process holds the lock, or the file cannot be written.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(path, "w")  # noqa: SIM115  (held until the end)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise BadInput(
+            f"another process is working in {path.parent}; wait for it, or stop it"
+        ) from None
     except OSError as error:
-        raise BadInput(f"cannot write {path.parent}: {error}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            raise BadInput(
-                f"another process is working in {path.parent}; wait for it, or stop it"
-            ) from None
+        reason = error.strerror or error
+        raise BadInput(f"cannot write {path.parent}: {reason}") from None
+    try:
         yield
+    finally:
+        lock.release()

@@ -1,0 +1,133 @@
+"""Atomic writes and locks: whole files, and one process in a folder."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dp_bench.errors import BadInput
+from dp_bench.util.files import PART, atomic_write, is_plain, locked, remove_parts
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
+)
+def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path, error):
+    file = tmp_path / "run.json"
+    file.write_text("old")
+
+    def write():
+        with atomic_write(file) as part:
+            part.write_text("ne")
+            raise error
+
+    with pytest.raises(BadInput if isinstance(error, OSError) else KeyboardInterrupt):
+        write()
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["run.json"]
+
+
+def test_a_finished_write_replaces_the_file_and_makes_its_folder(tmp_path):
+    file = tmp_path / "new" / "run.json"
+    for text in ("old", "new"):
+        with atomic_write(file) as part:
+            assert part.suffix == file.suffix
+            part.write_text(text)
+    assert file.read_text() == "new"
+    assert os.listdir(file.parent) == ["run.json"]
+
+
+def test_parts_of_a_killed_process_are_removed(tmp_path):
+    left = tmp_path / "kept" / f"{PART}123.weights.safetensors"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    (tmp_path / "kept" / "weights.safetensors").write_bytes(b"whole")
+    remove_parts(tmp_path)
+    assert os.listdir(left.parent) == ["weights.safetensors"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from dp_bench.util.files import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds the lock of a folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / ".lock")], stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"locked\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_folder_that_another_process_locked_is_refused(tmp_path, holder):
+    with (
+        pytest.raises(BadInput, match=f"another process is working in {tmp_path}"),
+        locked(tmp_path / ".lock"),
+    ):
+        pytest.fail("two processes in one folder")
+
+
+def test_the_lock_of_a_killed_process_does_no_harm(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / ".lock").exists()
+    for wait in (False, True):
+        with locked(tmp_path / ".lock", wait=wait):
+            pass
+
+
+def test_a_lock_can_wait_for_another_process(tmp_path, holder):
+    code = HOLD.replace(
+        "locked(Path(sys.argv[1]))", "locked(Path(sys.argv[1]), wait=True)"
+    )
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / ".lock")], stdout=subprocess.PIPE
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1)
+        holder.kill()
+        assert waiting.stdout.readline() == b"locked\n"
+    finally:
+        waiting.kill()
+        waiting.wait()
+        waiting.stdout.close()
+
+
+def test_a_lock_is_released_when_the_block_fails(tmp_path):
+    with pytest.raises(RuntimeError), locked(tmp_path / ".lock"):
+        raise RuntimeError
+    with locked(tmp_path / ".lock"):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_refused():
+    with (
+        pytest.raises(BadInput, match="cannot write /dev/null/runs"),
+        locked(Path("/dev/null/runs/.lock")),
+    ):
+        pytest.fail("locked")
+
+
+@pytest.mark.parametrize("name", ["ph", "v1.2", "own-data", "größe"])
+def test_plain_names(name):
+    assert is_plain(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a b"])
+def test_names_that_could_lead_elsewhere_are_not_plain(name):
+    assert not is_plain(name)
