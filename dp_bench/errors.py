@@ -1,9 +1,9 @@
-"""The one exception that means "what you gave us is wrong", in one sentence."""
+"""The one exception for input that cannot be used."""
 
 
 class BadInput(ValueError):
-    """Something from outside (a name, a file, a setting) that cannot be used.
+    """A name, file or setting from outside that cannot be used.
 
-    Its message is one sentence that names the value, the rule and the choices; the
-    command line prints it without a traceback and exits with 2.
+    Its message is one sentence that gives the value, the rule and the choices. The
+    command line prints it without a traceback and exits with status 2.
     """

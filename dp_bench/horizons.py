@@ -1,4 +1,4 @@
-"""How far a policy looks back, how far it predicts, how much it executes."""
+"""Horizons: how far a policy looks back, predicts and executes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Horizons:
         prediction: Tp, actions the policy predicts.
 
     Raises:
-        BadInput: When a horizon is below 1 or the executed part leaves the prediction.
+        BadInput: When a horizon is below 1, or execution would outlast the prediction.
     """
 
     obs: int = 2
@@ -46,6 +46,6 @@ class Horizons:
 
     @property
     def executed(self) -> slice:
-        """The part of a prediction that is sent to the environment."""
+        """The steps of a prediction that are executed in the environment."""
         now = self.obs - 1
         return slice(now, now + self.action)

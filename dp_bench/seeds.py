@@ -1,6 +1,6 @@
 """Seeds derived from seeds.
 
-Every draw is a function of what it is for, and of nothing that ran before it, so that
+Every random draw depends only on its purpose and its keys, never on earlier draws. So
 work can be resumed, split up and repeated.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a derived seed is for; two purposes never share their draws."""
+    """What a derived seed is for; two purposes never share draws."""
 
     SPLIT = 0
     INITIAL_WEIGHTS = 1
@@ -25,6 +25,6 @@ class Purpose(IntEnum):
 
 
 def derive(purpose: Purpose, *keys: int) -> int:
-    """A seed in [0, 2^63) for one purpose under some keys, each 0 or above."""
+    """Derives a seed in [0, 2^63) from a purpose and keys that are 0 or above."""
     state = np.random.SeedSequence([int(purpose), *map(int, keys)])
     return int(state.generate_state(1, np.uint64)[0] >> np.uint64(1))

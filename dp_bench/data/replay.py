@@ -175,7 +175,7 @@ def replay(
             _Replayer.replay,
             jobs,
             processes=num_processes,
-            tell=bar.advance,
+            on_progress=bar.advance,
         ):
             replayed += results
     return _report(demos, task, numbers, replayed, tolerance, control)

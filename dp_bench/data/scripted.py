@@ -49,7 +49,7 @@ def make(task: Task, source: str, *, processes: int | None = None) -> Demos:
             _played,
             jobs,
             processes=processes,
-            tell=tell,
+            on_progress=tell,
         )
         with contextlib.closing(results):
             for job, episodes in zip(jobs, results, strict=True):

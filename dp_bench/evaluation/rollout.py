@@ -91,7 +91,7 @@ def play(
 
         make_player = functools.partial(_Player, spec)
         for group in workers.in_order(
-            make_player, _Player.play, groups, processes=processes, tell=show
+            make_player, _Player.play, groups, processes=processes, on_progress=show
         ):
             episodes.extend(group)
             if on_group is not None:

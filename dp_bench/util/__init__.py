@@ -1,1 +1,1 @@
-"""Helpers that know nothing of policies or tasks."""
+"""Helpers that know neither policies nor tasks."""

@@ -1,7 +1,7 @@
-"""Progress of anything that takes more than two seconds: how far, how long still.
+"""Progress of everything that takes more than two seconds.
 
-On a terminal a bar; in a file or a pipe a line every ten seconds; in a child process
-of the grid (`DP_BENCH_PROGRESS=json`) JSON lines that the parent turns into bars.
+A terminal shows a bar. A file or a pipe gets a line every ten seconds. A child process
+of the grid (`DP_BENCH_PROGRESS=json`) writes JSON lines, which its parent shows.
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 LINE_EVERY = 10.0  # between lines where there is no terminal [s]
 JSON_EVERY = 0.5  # between messages to a parent process [s]
 
 
 class Bar:
-    """Counts up to `total`, and tells whoever watches.
+    """Counts steps up to a total; subclasses show the count.
 
     Args:
-        what: What is being done, for a person.
-        total: When it is done.
-        done: Where it starts, above 0 when work is resumed.
+        title: Title of the work, for people.
+        total: Steps in all.
+        done: Steps that were done before; above 0 when work is resumed.
     """
 
-    def __init__(self, what: str, total: int, done: int = 0) -> None:
-        self.what, self.total, self.done = what, total, done
+    def __init__(self, title: str, total: int, done: int = 0) -> None:
+        self.title, self.total, self.done = title, total, done
         self.text = ""
-        self._first, self._began = done, time.monotonic()
+        self._first, self._start = done, time.monotonic()
 
     def advance(self, steps: int = 1, text: str | None = None) -> None:
-        """Moves on by `steps`, and says how it is going in `text`."""
+        """Counts `steps` more, and shows `text` beside the count from now on."""
         self.done += steps
         if text is not None:
             self.text = text
@@ -46,50 +49,53 @@ class Bar:
         pass
 
     def _seconds_left(self) -> float | None:
-        made = self.done - self._first
-        if made < 1:
+        steps = self.done - self._first
+        if steps < 1:
             return None
-        spent = time.monotonic() - self._began
-        return spent / made * max(self.total - self.done, 0)
+        elapsed = time.monotonic() - self._start
+        return elapsed / steps * max(self.total - self.done, 0)
 
 
 class Lines(Bar):
-    """A line now and then, for log files."""
+    """Prints a line every ten seconds, for log files."""
 
-    _shown = 0.0
-    _said = -1
+    _printed_at = 0.0
+    _printed = -1  # the count in the last line
 
     def _show(self) -> None:
         now = time.monotonic()
-        if now - max(self._shown, self._began) >= LINE_EVERY:
-            self._shown = now
+        if now - max(self._printed_at, self._start) >= LINE_EVERY:
+            self._printed_at = now
             self._print()
 
     def close(self) -> None:
-        """Prints a last line, if there was one before that said less."""
-        if self._shown and self._said != self.done:
+        """Prints the final count, if an earlier line showed a smaller one."""
+        if self._printed_at and self._printed != self.done:
             self._print()
 
     def _print(self) -> None:
-        self._said = self.done
+        self._printed = self.done
         left = self._seconds_left()
         remaining = f", {duration(left)} left" if left else ""
-        share = f"{self.done}/{self.total}"
         text = f", {self.text}" if self.text else ""
-        print(f"{self.what}: {share}{text}{remaining}", file=sys.stderr, flush=True)
+        print(
+            f"{self.title}: {self.done}/{self.total}{text}{remaining}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 class _Json(Bar):
-    """Messages to the process that started this one."""
+    """Writes messages to the parent process."""
 
-    _shown = 0.0
+    _written_at = 0.0
 
     def _show(self) -> None:
         now = time.monotonic()
-        if now - self._shown >= JSON_EVERY or self.done >= self.total:
-            self._shown = now
+        if now - self._written_at >= JSON_EVERY or self.done >= self.total:
+            self._written_at = now
             message = {
-                "what": self.what,
+                "what": self.title,
                 "total": self.total,
                 "done": self.done,
                 "text": self.text,
@@ -97,18 +103,18 @@ class _Json(Bar):
             print(json.dumps(message), flush=True)
 
     def close(self) -> None:
-        self._shown = 0.0
+        self._written_at = 0.0
         self._show()
 
 
 class _Rich(Bar):
-    """A bar on the terminal."""
+    """Draws a bar on the terminal."""
 
-    def __init__(self, what: str, total: int, done: int = 0) -> None:
-        super().__init__(what, total, done)
+    def __init__(self, title: str, total: int, done: int = 0) -> None:
+        super().__init__(title, total, done)
         self._progress = rich_progress()
         self._progress.start()
-        self._row = self._progress.add_task(what, total=total, completed=done, text="")
+        self._row = self._progress.add_task(title, total=total, completed=done, text="")
 
     def _show(self) -> None:
         self._progress.update(self._row, completed=self.done, text=self.text)
@@ -118,8 +124,8 @@ class _Rich(Bar):
         self._progress.stop()
 
 
-def rich_progress() -> Any:
-    """A `rich.progress.Progress` with the columns that all bars here share."""
+def rich_progress() -> Progress:
+    """Makes a `rich.progress.Progress` with the columns that all bars share."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -143,8 +149,8 @@ def rich_progress() -> Any:
 
 
 @contextlib.contextmanager
-def bar(what: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """A bar for the time of a `with` block."""
+def bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
+    """Shows a bar while a `with` block runs; see `Bar` for the arguments."""
     kind: type[Bar]
     if os.environ.get("DP_BENCH_PROGRESS") == "json":
         kind = _Json
@@ -152,7 +158,7 @@ def bar(what: str, total: int, done: int = 0) -> Iterator[Bar]:
         kind = _Rich
     else:
         kind = Lines
-    shown = kind(what, total, done)
+    shown = kind(title, total, done)
     try:
         yield shown
     finally:
@@ -160,7 +166,7 @@ def bar(what: str, total: int, done: int = 0) -> Iterator[Bar]:
 
 
 def duration(seconds: float) -> str:
-    """`75` becomes `1 min 15 s`."""
+    """Writes a duration for people: 75 is "1 min 15 s"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

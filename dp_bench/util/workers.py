@@ -1,4 +1,4 @@
-"""Work in several processes that comes back in order, and ends when its parent does."""
+"""Parallel work in several processes, with results in order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from multiprocessing.sharedctypes import Synchronized
+from typing import TypeVar, cast
 
 from dp_bench.errors import BadInput
 
@@ -24,47 +25,51 @@ def in_order(
     items: Sequence[I],
     *,
     processes: int | None = None,
-    tell: Callable[[int], None] = lambda more: None,
+    on_progress: Callable[[int], None] = lambda ticks: None,
 ) -> Generator[R, None, None]:
-    """Does the same to every item, in processes that prepare themselves once.
+    """Applies a function to every item, in processes that each prepare once.
+
+    The worker processes end when this process dies.
 
     Args:
-        make: Prepares a process; what it returns may have a `close()`.
-        work: `(prepared, item, tick) -> result`; calls `tick()` whenever a part of the
-            item is done. Like `make` and the items, it can be sent to another process.
-        items: What there is to do.
-        processes: At most this many; None for as many as cores. With one, it is this.
-        tell: Called now and then with the number of ticks since the last call.
+        make: Prepares a worker process. If its result has a `close()`, that is called
+            at the end when work runs in this process.
+        work: `(prepared, item, tick) -> result`; it calls `tick()` after each part of
+            an item. It must be picklable, like `make` and the items.
+        items: The items.
+        processes: Largest number of processes; None for the number of cores. With one,
+            the work runs in this process.
+        on_progress: Called at intervals with the number of ticks since its last call.
 
     Returns:
-        The results, in the order of the items, each as soon as it and those before it
-        are there.
+        The results in the order of the items, each as early as this order allows.
 
     Raises:
-        BadInput: When a process dies.
+        BadInput: When a worker process dies.
     """
     processes = min(processes or os.cpu_count() or 1, max(len(items), 1))
     if processes == 1:
-        return _here(make, work, items, tell)
-    return _elsewhere(make, work, items, processes, tell)
+        return _here(make, work, items, on_progress)
+    return _elsewhere(make, work, items, processes, on_progress)
 
 
 def _here(
     make: Callable[[], S],
     work: Callable[[S, I, Callable[[], None]], R],
     items: Sequence[I],
-    tell: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> Generator[R, None, None]:
     prepared = make()
     try:
         for item in items:
-            yield work(prepared, item, lambda: tell(1))
+            yield work(prepared, item, lambda: on_progress(1))
     finally:
         getattr(prepared, "close", lambda: None)()
 
 
-_prepared: Any = None  # of a worker process
-_ticks: Any = None  # in all workers
+# In a worker process: the result of `make`, and the counter that all workers share.
+_prepared: object = None
+_ticks: Synchronized[int]
 
 
 def _elsewhere(
@@ -72,56 +77,56 @@ def _elsewhere(
     work: Callable[[S, I, Callable[[], None]], R],
     items: Sequence[I],
     processes: int,
-    tell: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> Generator[R, None, None]:
     context = multiprocessing.get_context("spawn")
-    ticks = context.Value("i", 0)
-    told = 0
+    ticks: Synchronized[int] = context.Value("i", 0)
+    reported = 0
     with ProcessPoolExecutor(
         processes, context, initializer=_begin, initargs=(make, ticks)
     ) as pool:
         futures: list[Future[R]] = [pool.submit(_work, work, item) for item in items]
         waiting = set(futures)
-        following = 0
+        next_result = 0
         try:
-            while following < len(futures):
+            while next_result < len(futures):
                 _, waiting = wait(waiting, 0.2, FIRST_COMPLETED)
                 now = ticks.value
-                tell(now - told)
-                told = now
-                while following < len(futures) and futures[following].done():
-                    yield futures[following].result()
-                    following += 1
+                on_progress(now - reported)
+                reported = now
+                while next_result < len(futures) and futures[next_result].done():
+                    yield futures[next_result].result()
+                    next_result += 1
         except BrokenProcessPool:
             raise BadInput(
-                f"one of {processes} worker processes died, of too little memory "
-                "perhaps; try fewer (--processes)"
+                f"one of {processes} worker processes died, perhaps for want of "
+                "memory; try fewer (--processes)"
             ) from None
         except BaseException:
             for worker in list((pool._processes or {}).values()):
-                worker.terminate()  # an item may take minutes
+                worker.terminate()  # an item can take minutes
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _begin(make: Callable[[], Any], ticks: Any) -> None:
+def _begin(make: Callable[[], object], ticks: Synchronized[int]) -> None:
     global _prepared, _ticks
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _prepared, _ticks = make(), ticks
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed."""
+    """Ends this process when its parent dies."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def _work(work: Callable[[Any, I, Callable[[], None]], R], item: I) -> R:
+def _work(work: Callable[[S, I, Callable[[], None]], R], item: I) -> R:
     def tick() -> None:
         with _ticks.get_lock():
             _ticks.value += 1
 
-    return work(_prepared, item, tick)
+    return work(cast("S", _prepared), item, tick)

@@ -1,0 +1,19 @@
+"""Work that tests send to other processes."""
+
+import os
+import time
+
+
+def prepare():
+    return os.getpid()
+
+
+def square(pid, item, tick):
+    """The earlier the item, the longer it takes."""
+    time.sleep(0.1 * (3 - item))
+    tick()
+    return item**2, pid
+
+
+def fail(pid, item, tick):
+    raise ValueError(f"item {item}")

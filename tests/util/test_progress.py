@@ -1,0 +1,49 @@
+"""Progress: lines for files, messages for a parent process."""
+
+import json
+
+import pytest
+
+from dp_bench.util import progress
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (75, "1 min 15 s"), (7260, "2 h 1 min")],
+)
+def test_a_duration_reads_well(seconds, text):
+    assert progress.duration(seconds) == text
+
+
+def test_a_file_gets_a_line_at_intervals_and_one_at_the_end(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 6))  # [s]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    bar = progress.Lines("Training", 10, done=2)
+    for _ in range(4):
+        bar.advance(2, "loss 0.5")
+    bar.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    assert lines[0].startswith("Training: 6/10, loss 0.5, ")
+    assert lines[0].endswith(" left")
+    assert lines[-1] == "Training: 10/10, loss 0.5"
+
+
+def test_short_work_prints_nothing(capsys):
+    bar = progress.Lines("Training", 2)
+    bar.advance(2)
+    bar.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_child_process_writes_messages(monkeypatch, capsys):
+    monkeypatch.setenv("DP_BENCH_PROGRESS", "json")
+    with progress.bar("Training", 4) as bar:
+        bar.advance(4, "loss 0.5")
+    messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert messages[-1] == {
+        "what": "Training",
+        "total": 4,
+        "done": 4,
+        "text": "loss 0.5",
+    }
