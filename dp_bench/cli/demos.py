@@ -68,8 +68,8 @@ class GetDemos:
         task = _named(self.task, "get")
         if self.mask is not None and self.from_ is None:
             raise BadInput(f"--mask {self.mask} goes with --from FILE")
-        path = store.obtain(task.name, self.source, self.from_, self.mask)
-        print(f"{path}\n{_described(store.load_demos(task.name, self.source, path))}")
+        path = store.obtain(task, self.source, self.from_, self.mask)
+        print(f"{path}\n{_described(store.load_demos(task, self.source, path))}")
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,8 @@ class CompareDemos:
         if self.against is None:
             raise BadInput(f"name the second set: --against FILE beside {task.name}")
         task.check(source=self.other)
-        path = store.obtain(task.name, self.source)
-        demos = store.load_demos(task.name, self.source, path)
+        path = store.obtain(task, self.source)
+        demos = store.load_demos(task, self.source, path)
         print(f"{path}\n{_described(demos)}")
         other = readers.read(self.against, task, self.other)
         comparison = compare.compare(task, demos, other)

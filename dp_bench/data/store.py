@@ -45,12 +45,12 @@ def demos_path(task_name: str, source: str) -> Path:
 
 
 def find(
-    task_name: str, source: str | None = None, path: str | Path | None = None
+    task: Task | str, source: str | None = None, path: str | Path | None = None
 ) -> Path | None:
     """Returns the file that `load_demos` would read: `path`, or else the imported file.
 
     Args:
-        task_name: Name of the task.
+        task: The task, or its name.
         source: Which demonstrations of the task; None for its default source.
         path: A file in any format that `readers` knows.
 
@@ -62,18 +62,19 @@ def find(
     """
     if path is not None:
         return Path(path)
-    target = demos_path(task_name, _source_name(registry.task(task_name), source))
+    task = _task(task)
+    target = demos_path(task.name, _source_name(task, source))
     candidates = (target, _cache_folder() / target.name)
     return next((file for file in candidates if file.is_file()), None)
 
 
 def load_demos(
-    task_name: str, source: str | None = None, path: str | Path | None = None
+    task: Task | str, source: str | None = None, path: str | Path | None = None
 ) -> Demos:
     """Loads demonstrations from this machine; plays those of a script if necessary.
 
     Args:
-        task_name: Name of the task.
+        task: The task, or its name.
         source: Which demonstrations of the task. None for its default source or, with
             `path`, for the source that the file names.
         path: A file to read instead of the imported one, in any format that `readers`
@@ -82,21 +83,21 @@ def load_demos(
     Raises:
         BadInput: When the demonstrations are missing, or their file cannot be used.
     """
-    task = registry.task(task_name)
-    file = find(task_name, source, path)
+    task = _task(task)
+    file = find(task, source, path)
     if file is None:
         if not task.source_named(source).script:
             option = f" --source {source}" if source else ""
             raise BadInput(
-                f"the demonstrations of {task_name} are not in {data_folder()}: get "
-                f"them with `dp-bench demos get {task_name}{option}`"
+                f"the demonstrations of {task.name} are not in {data_folder()}: get "
+                f"them with `dp-bench demos get {task.name}{option}`"
             )
-        file = obtain(task_name, source)
+        file = obtain(task, source)
     return readers.read(file, task, source)
 
 
 def obtain(
-    task_name: str,
+    task: Task | str,
     source: str | None = None,
     from_path: str | Path | None = None,
     mask: str | None = None,
@@ -107,7 +108,7 @@ def obtain(
     again. A file is imported every time, and replaces an earlier import.
 
     Args:
-        task_name: Name of the task.
+        task: The task, or its name.
         source: Which demonstrations of the task; None for its default source.
         from_path: File to import, in any format that `readers` knows.
         mask: With `from_path`, the name of a list of episodes in that file; None for
@@ -120,11 +121,11 @@ def obtain(
         BadInput: When the demonstrations cannot be downloaded, played or read, or their
             digest differs from the published one.
     """
-    task = registry.task(task_name)
+    task = _task(task)
     if from_path is not None:
         return _import_file(task, source, from_path, mask)
     name = _source_name(task, source)
-    imported = find(task.name, name)
+    imported = find(task, name)
     if imported is not None:
         return imported
     if task.source_named(name).script:
@@ -151,7 +152,7 @@ def _play_script(task: Task, source: str) -> Path:
 
     lock = demos_path(task.name, source).with_suffix(".lock")
     with locked(lock, wait=True):
-        imported = find(task.name, source)  # another process may have played them
+        imported = find(task, source)  # another process may have played them
         return imported or _save(scripted.make(task, source))
 
 
@@ -201,6 +202,11 @@ def _save(demos: Demos) -> Path:
     target = demos_path(demos.task, demos.source)
     hdf5.save(demos, target)
     return target
+
+
+def _task(task: Task | str) -> Task:
+    """Looks a task up unless the caller has done so."""
+    return registry.task(task) if isinstance(task, str) else task
 
 
 def _source_name(task: Task, source: str | None) -> str:

@@ -16,11 +16,11 @@ from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import RunFolder, build_policy
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, versions
-from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
+from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Task
 from dp_bench.util import settings
 from dp_bench.util.files import locked
 from dp_bench.util.tensors import load_tensors
-from dp_bench.util.types import Env, JsonObject
+from dp_bench.util.types import JsonObject
 
 STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}
 
@@ -28,6 +28,7 @@ STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}
 def evaluate(
     folder: RunFolder,
     *,
+    task: Task | None = None,
     starts: str = "test",
     episodes: int | None = None,
     variants: Sequence[str] | None = None,
@@ -40,6 +41,7 @@ def evaluate(
 
     Args:
         folder: A trained run.
+        task: Its task, where the caller has looked it up.
         starts: "test", or "validation" for choosing settings.
         episodes: Play only the first `episodes` starts; None for all.
         variants: Variants of the task's environment; None for all.
@@ -58,7 +60,7 @@ def evaluate(
     """
     env_seeds = _env_seeds(starts, episodes)
     info = changed(folder.info(), changes or {})
-    task = registry.task(info.task)
+    task = task or registry.task(info.task)
     chosen = list(variants or task.variants)
     for variant in chosen:
         task.check(variant=variant)
@@ -68,7 +70,7 @@ def evaluate(
     with locked(folder.path / ".records.lock"):
         earlier = records.read(folder.records) if folder.records.is_file() else []
         for variant in chosen:
-            evaluation = _Evaluation(weights, starts, variant, device)
+            evaluation = _Evaluation(weights, task, starts, variant, device)
             known = {r.env_seed: r for r in earlier if evaluation.covers(r)}
             missing = [g for g in groups if any(seed not in known for seed in g)]
             if missing:
@@ -130,6 +132,7 @@ class _Evaluation:
     """Weights, and the kind of starts and the variant they are evaluated on."""
 
     weights: _Weights
+    task: Task
     starts: str
     variant: str
     device: str
@@ -201,14 +204,13 @@ class _Evaluation:
         return rollout.RolloutSpec(
             functools.partial(load_actor, path, step, info, self.device),
             functools.partial(
-                make_env,
-                info.task,
-                info.obs_kind,
-                info.control,
-                self.variant,
-                info.demos_source,
+                self.task.make_env,
+                obs_kind=info.obs_kind,
+                control=info.control,
+                variant=self.variant,
+                source=info.demos_source,
             ),
-            registry.task(info.task).score,
+            self.task.score,
         )
 
 
@@ -232,12 +234,3 @@ def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
 def load_actor(path: Path, step: int | None, info: RunInfo, device: str) -> Actor:
     """Builds the policy of `info` with weights from a run folder."""
     return RunFolder(path).load_policy(step, device, info)
-
-
-def make_env(
-    task: str, obs_kind: str, control: str, variant: str, source: str | None = None
-) -> Env:
-    """Makes the environment of the task with this name."""
-    return registry.task(task).make_env(
-        obs_kind=obs_kind, control=control, variant=variant, source=source
-    )

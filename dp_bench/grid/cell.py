@@ -96,7 +96,7 @@ class ChosenDemos:
     @functools.cached_property
     def loaded(self) -> Demos:
         """Reads the demonstrations and keeps them in memory."""
-        return store.load_demos(self.task.name, self.source, self.path)
+        return store.load_demos(self.task, self.source, self.path)
 
     @functools.cached_property
     def source_name(self) -> str:
@@ -105,12 +105,12 @@ class ChosenDemos:
             return self.source or self.task.default_source
         if "loaded" in vars(self):
             return self.loaded.source
-        return store.load_demos(self.task.name, self.source, self.path).source
+        return store.load_demos(self.task, self.source, self.path).source
 
     @property
     def is_on_disk(self) -> bool:
         """Tells whether there is a file, so that nothing must be fetched or made."""
-        return store.find(self.task.name, self.source, self.path) is not None
+        return store.find(self.task, self.source, self.path) is not None
 
     @property
     def is_scripted(self) -> bool:
@@ -120,7 +120,7 @@ class ChosenDemos:
 
     def check(self) -> None:
         """Refuses an unknown source and an unusable file before any work begins."""
-        if self.source and store.find(self.task.name, self.source) is None:
+        if self.source and store.find(self.task, self.source) is None:
             self.task.check(source=self.source)
         if self.path is not None:
             _ = self.source_name
@@ -128,8 +128,8 @@ class ChosenDemos:
     def obtain(self) -> None:
         """Fetches or makes the demonstrations unless they are on disk."""
         if self.path is None:
-            store.obtain(self.task.name, self.source)
-            store.load_demos(self.task.name, self.source)  # refuses a damaged file
+            store.obtain(self.task, self.source)
+            store.load_demos(self.task, self.source)  # refuses a damaged file
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ def run(cell: ResolvedCell) -> Path:
 
         evaluate(
             folder,
+            task=cell.task,
             episodes=cell.names.episodes or cell.settings.episodes,
             processes=int(os.environ.get(PROCESSES, 0)) or None,
             device=cell.device,

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dp_bench import registry
 from dp_bench.errors import BadInput
-from dp_bench.evaluation.evaluate import load_actor, make_env
+from dp_bench.evaluation.evaluate import load_actor
 from dp_bench.evaluation.rollout import RolloutSpec, groups_of, play, play_group
 from dp_bench.horizons import Horizons
 from dp_bench.task import TEST_STARTS, Outcome
@@ -137,14 +138,14 @@ def short_env(steps):
     """PushT with a short time limit."""
     from gymnasium.wrappers import TimeLimit
 
-    env = make_env("pusht", "keypoints", "position", "default")
+    env = registry.task("pusht").make_env()
     return TimeLimit(env, steps)
 
 
 def played(run, processes, lanes=2, steps=20, on_group=None):
     spec = RolloutSpec(
         functools.partial(load_actor, run.path, None, run.info(), "cpu"),
-        functools.partial(make_env, "pusht", "keypoints", "position", "default"),
+        registry.task("pusht").make_env,
         "dp_bench.envs.scores:best_reward",
     )
     if processes == 1:  # a local function cannot be sent to a worker

@@ -12,7 +12,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 from dp_bench import registry
 from dp_bench.evaluation import rollout
-from dp_bench.evaluation.evaluate import load_actor, make_env
+from dp_bench.evaluation.evaluate import load_actor
 from dp_bench.policies.base import threads_for
 from dp_bench.runs.folder import RunFolder, build_policy
 from dp_bench.runs.info import RunInfo
@@ -123,6 +123,6 @@ def _spec(folder):
     save_tensors(folder.weights, policy.state_dict(), {"update": 0, "seconds": 0})
     return rollout.RolloutSpec(
         functools.partial(load_actor, folder.path, None, info, "cpu"),
-        functools.partial(make_env, TASK, task.obs_kinds[0], "position", "default"),
+        functools.partial(task.make_env, control="position"),
         task.score,
     )
