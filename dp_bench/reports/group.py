@@ -56,7 +56,7 @@ def named(name: str) -> list[Task]:
     """Lists the tasks of a group, or the one task of this name.
 
     Raises:
-        BadInput: When there is neither; lists the names.
+        BadInput: When no task or group has this name; lists the names.
     """
     tasks = registry.tasks()
     members = [task for task in tasks.values() if task.group == name]

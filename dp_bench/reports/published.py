@@ -27,8 +27,8 @@ def published_values(folder: Path) -> pd.DataFrame | None:
         folder: A folder of results; the file may also lie up to three levels above it.
 
     Returns:
-        Columns task, demos, obs, method, metric, selection, value, source; None if
-        there is no file.
+        Columns task, demos, obs, method, metric, selection, value, source; None
+        without a file.
     """
     for place in (folder, *folder.parents[:3]):
         if (place / FILE).is_file():

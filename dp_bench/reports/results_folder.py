@@ -68,7 +68,7 @@ def folders_with_records(results: Path) -> list[Path]:
     """Lists the folders that have records, of tasks and of their demonstrations.
 
     Raises:
-        BadInput: When there are none.
+        BadInput: When no folder has records.
     """
     folders = sorted(p.parent for p in results.rglob("records") if p.is_dir())
     if not folders:

@@ -53,7 +53,7 @@ def summary(
             checkpoint.
 
     Raises:
-        BadInput: When there are no records, or records of several tasks; when an
+        BadInput: When it gets no records, or records of several tasks; when an
             episode occurs twice, a run has two splits, or no start was met by all
             train seeds of a row.
     """

@@ -54,8 +54,8 @@ class Row:
         difference: Score minus the best row's score; None for the best row itself and
             for rows that cannot be compared with it.
         best: Whether the row has the best score of several comparable rows.
-        published: Published values by metric and selection; NaN if there is none for
-            this row.
+        published: Published values by metric and selection; NaN if the row has
+            none.
     """
 
     task: str

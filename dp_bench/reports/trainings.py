@@ -81,7 +81,7 @@ def beside_their_logs(
 ) -> dict[str, LogsAndRecords]:
     """Puts records of several steps beside the logs of the same trainings, by label.
 
-    Takes test starts if there are such records, validation starts otherwise, in the
+    Takes test starts if the records have any, validation starts otherwise, in the
     variant that leads the task.
     """
     members: dict[tuple[str, str, str], list[Record]] = {}

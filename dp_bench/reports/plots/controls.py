@@ -91,7 +91,7 @@ def _draw_method(
     Args:
         ax: The panel.
         rows: Of the method.
-        shares: Titles of what is shown, by key.
+        shares: Titles of the numbers in the panel, by key.
         colours: By control mode.
     """
     shifts = np.linspace(-0.15, 0.15, len(rows))

@@ -39,7 +39,7 @@ def learning_curves(
         title: The number's title; None for its own name.
 
     Raises:
-        BadInput: When there are no records, or records of several tasks.
+        BadInput: When it gets no records, or records of several tasks.
     """
     if records.empty or records["task"].nunique() > 1:
         names = ", ".join(sorted(set(records["task"]))) or "none"
@@ -119,7 +119,7 @@ def stability(
         axes: Three, where to draw; None for a figure of their own, with a legend.
 
     Raises:
-        BadInput: When there are no records, or records of several tasks, variants or
+        BadInput: When it gets no records, or records of several tasks, variants or
             kinds of starts.
     """
     _refuse_several(records)
