@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dp_bench.cli.app import parse
+from dp_bench.errors import BadInput
 from made_up import written_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -132,6 +135,28 @@ def test_the_package_is_installed_checked_and_compared(environment, tmp_path):
 
 
 # ---- Texts
+
+
+def commands_of(page):
+    """Every `dp-bench ...` line of the shell blocks of a page, as words."""
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "dp-bench":
+                yield words[1:]
+
+
+def test_every_command_in_the_texts_is_one_that_the_program_takes():
+    pages = [*PAGES, ROOT / "CONTRIBUTING.md", *(ROOT / "results").rglob("README.md")]
+    number = 0
+    for page in pages:
+        for words in commands_of(page):
+            number += 1
+            try:
+                parse(words)
+            except (SystemExit, BadInput) as error:
+                pytest.fail(f"{page.name}: dp-bench {' '.join(words)}: {error}")
+    assert number > 30
 
 
 def test_code_in_the_readme_is_an_example():
