@@ -226,7 +226,7 @@ def _checked(value: object, hint: object, where: str, text: str | None = None) -
 
 def _checked_tuple(
     value: object, arguments: tuple[object, ...], where: str, text: str | None
-) -> tuple[Any, ...]:
+) -> tuple[object, ...]:
     shown = value if text is None else text
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = [value]

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-# What Gymnasium's `reset` and `step` return beside observation and reward; also what
-# `reset` takes as options. Its values are of any type by Gymnasium's own definition.
+# The `info` of Gymnasium's `reset` and `step`, and the `options` of `reset`. Gymnasium
+# itself allows values of any type.
 Info: TypeAlias = dict[str, Any]
 
-# A JSON object. Whoever reads one checks its values (see util/settings.py).
+# A JSON object; readers check its values with `util.settings.from_json`.
 JsonObject: TypeAlias = dict[str, Any]
 
-# An environment with one array as its observation.
+# An environment whose observation is one array.
 Env: TypeAlias = gym.Env[np.ndarray, np.ndarray]

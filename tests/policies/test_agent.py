@@ -1,4 +1,4 @@
-"""A trained policy in anybody's loop does what the benchmark's own rollout does."""
+"""An agent in a plain Gymnasium loop does what the benchmark's own rollout does."""
 
 import gymnasium as gym
 import numpy as np
@@ -33,7 +33,7 @@ def make():
 
 
 class Spy(gym.Wrapper):
-    """Remembers the actions that it is given."""
+    """Records the actions it receives."""
 
     def reset(self, **options):
         self.actions = []
@@ -64,7 +64,7 @@ def test_a_plain_loop_gives_the_actions_of_a_rollout(run_folder):
     actions = in_a_plain_loop(agent, 7)
     assert actions.shape == (STEPS, 2)
     assert np.array_equal(actions, env.actions)
-    assert np.array_equal(actions, in_a_plain_loop(agent, 7))  # no leftovers
+    assert np.array_equal(actions, in_a_plain_loop(agent, 7))  # reset forgets all
     assert not np.array_equal(actions, in_a_plain_loop(agent, 8))
 
 
@@ -83,7 +83,7 @@ def test_a_vector_environment_gives_each_lane_its_own_episode(run_folder):
 
 
 class Counter:
-    """Counts on from the latest observation, a thousand for every new episode."""
+    """Counts on from the observations; each episode has a thousand of its own."""
 
     horizons = Horizons(2, 3, 6)
 
@@ -100,16 +100,16 @@ class Counter:
 
 
 @pytest.mark.parametrize("when", [1, 2, 3])
-def test_restarting_one_lane_leaves_the_others_as_they_were(when):
+def test_restarting_one_lane_leaves_the_others_alone(when):
     def decisions(restart):
         agent = Agent(Counter())
         agent.reset([1, 2])
-        made = []
+        actions = []
         for step in range(8):
             if restart and step == when:
                 agent.restart(1, 5)
-            made.append(agent.act(np.full((2, 1), float(step)))[:, 0])
-        return np.array(made)
+            actions.append(agent.act(np.full((2, 1), float(step)))[:, 0])
+        return np.array(actions)
 
     plain, restarted = decisions(False), decisions(True)
     assert np.array_equal(plain[:, 0], restarted[:, 0])
@@ -119,7 +119,7 @@ def test_restarting_one_lane_leaves_the_others_as_they_were(when):
     assert restarted[when + 3, 1] == 5000 + (when + 2) + (when + 3)
 
 
-def test_a_decision_is_not_a_view_that_its_caller_could_spoil():
+def test_the_caller_may_change_observations_and_actions_afterwards():
     agent = Agent(Counter())
     agent.reset(1)
     obs = np.zeros(1)
@@ -129,7 +129,7 @@ def test_a_decision_is_not_a_view_that_its_caller_could_spoil():
     assert agent.act(np.zeros(1))[0] == 1001
 
 
-def test_misuse_is_answered_with_what_to_do():
+def test_wrong_use_is_refused_with_what_to_do():
     agent = Agent(Counter())
     with pytest.raises(BadInput, match=r"call agent\.reset"):
         agent.act(np.zeros(1))
