@@ -100,24 +100,6 @@ class Camera:
             self._renderer = None
 
 
-# Kitchen and Robomimic still use this; Camera replaces it.
-def renderer(
-    task: str, model: mujoco.MjModel, height: int, width: int
-) -> mujoco.Renderer:
-    """A `mujoco.Renderer` of a model; the OpenGL context it takes is its own.
-
-    Raises:
-        BadInput: When there is no OpenGL.
-    """
-    import mujoco
-
-    if not opengl_works():
-        raise BadInput(
-            f"pictures of {task} need OpenGL, which does not work here: {REMEDY}"
-        )
-    return mujoco.Renderer(model, height, width)
-
-
 @functools.cache
 def opengl_works() -> bool:
     """Tells whether MuJoCo can draw here.

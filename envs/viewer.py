@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import gymnasium as gym
 import numpy as np
 
 from dp_bench.errors import BadInput
-
-from .checks import check_choice
 
 if TYPE_CHECKING:
     import pygame
@@ -75,44 +71,3 @@ def load_pygame() -> ModuleType:
             'or use "rgb_array"'
         ) from error
     return pygame
-
-
-# Kitchen and Robomimic still use these; envs/base.py replaces them.
-Window = Viewer
-
-
-def check_render_mode(task: str, mode: str | None, modes: Sequence[str]) -> None:
-    """Refuses a render mode that a task does not have, and a window without pygame.
-
-    Raises:
-        BadInput: With the task, the value and the choices; or what to install.
-    """
-    if mode is not None:
-        check_choice(task, "render mode", mode, modes)
-    if mode == "human":
-        load_pygame()
-
-
-def rendered(
-    mode: str | None, window: Window, picture: Callable[[], np.ndarray]
-) -> np.ndarray | None:
-    """What an environment's `render` gives in a render mode.
-
-    Args:
-        mode: "rgb_array", "human" or None.
-        window: Where "human" shows the picture.
-        picture: Draws it, uint8 `(height, width, 3)`.
-
-    Returns:
-        The picture, with "rgb_array"; with None Gymnasium's logger warns.
-    """
-    if mode == "rgb_array":
-        return picture()
-    if mode == "human":
-        window.show(picture())
-    else:
-        gym.logger.warn(
-            "render() needs a render mode: make the environment with "
-            'render_mode="rgb_array" or "human"'
-        )
-    return None
