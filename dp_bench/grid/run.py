@@ -87,16 +87,34 @@ def prepare(cell: ResolvedCell) -> Prepared:
     Raises:
         BadInput: When something about the cell cannot be used.
     """
-    import numpy as np
-
-    from dp_bench.data.actions import actions_of
-    from dp_bench.data.split import split_episodes
     from dp_bench.runs.folder import RunFolder
-    from dp_bench.seeds import Purpose, derive
     from dp_bench.training.device import resolved
 
     training = resolved(cell.settings.training, cell.device)
     settings = dataclasses.replace(cell.settings, training=training)
+    train, validation, split = _split(cell)
+    info = _info(cell, settings, split, train)
+    return Prepared(
+        cell=cell,
+        info=info,
+        folder=RunFolder(Path(cell.names.runs) / cell.task.name / info.name),
+        settings=settings,
+        train=train,
+        validation=validation,
+        obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control)
+        if training.sensor_noise
+        else None,
+    )
+
+
+def _split(cell: ResolvedCell) -> tuple[Data, Data | None, Split]:
+    """Splits the demonstrations of a cell; None where no episode is held back."""
+    import numpy as np
+
+    from dp_bench.data.actions import actions_of
+    from dp_bench.data.split import split_episodes
+    from dp_bench.seeds import Purpose, derive
+
     task, demos = cell.task, cell.demos.loaded
     if cell.obs_kind not in demos.obs:
         raise BadInput(
@@ -110,26 +128,16 @@ def prepare(cell: ResolvedCell) -> Prepared:
         train_episodes=task.train_episodes,
     )
     learned = dataclasses.replace(demos, actions=actions_of(task, demos, cell.control))
+    parts = [
+        learned.select(episodes)
+        for episodes in (split.train, split.validation)
+        if len(episodes)
+    ]
     train, *validation = (
         (np.asarray(part.obs[cell.obs_kind]), part.actions, part.episode_ends)
-        for part in (
-            learned.select(episodes)
-            for episodes in (split.train, split.validation)
-            if len(episodes)
-        )
+        for part in parts
     )
-    info = _info(cell, settings, split, train)
-    return Prepared(
-        cell=cell,
-        info=info,
-        folder=RunFolder(Path(cell.names.runs) / task.name / info.name),
-        settings=settings,
-        train=train,
-        validation=validation[0] if validation else None,
-        obs_noise=task.obs_noise_of(cell.obs_kind, cell.control)
-        if training.sensor_noise
-        else None,
-    )
+    return train, validation[0] if validation else None, split
 
 
 def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Data) -> RunInfo:

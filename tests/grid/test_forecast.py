@@ -5,7 +5,7 @@ import pytest
 from dp_bench import registry
 from dp_bench.data import hdf5, store
 from dp_bench.errors import BadInput
-from dp_bench.grid import forecast
+from dp_bench.grid import forecast, probe
 from dp_bench.grid.cell import Cell, resolve
 from dp_bench.grid.forecast import CellForecast, GridForecast
 from dp_bench.grid.run import run
@@ -19,7 +19,7 @@ SMALL = (("training.updates", "40"), ("training.batch_size", "8"))
 def cell(tmp_path, monkeypatch):
     """A small training on made-up demonstrations."""
     for name in ("UPDATE_SECONDS", "STEP_SECONDS"):
-        monkeypatch.setattr(forecast, name, 0.02)
+        monkeypatch.setattr(probe, name, 0.02)
     file = tmp_path / "demos.hdf5"
     hdf5.save(demonstrations("blockpush", lengths=(20, 20, 20)), file)
     return Cell(
@@ -45,7 +45,7 @@ def test_times_add_up_and_jobs_share_them():
 
 
 def test_evaluation_counts_groups_that_are_played_side_by_side():
-    cost = forecast._Costs(
+    cost = probe._Costs(
         start=2.0, update=0.1, group=10.0, episode=0.5, lanes=25, processes=2
     )
     assert cost.evaluation(4) == 10 + 4 * 0.5
@@ -79,7 +79,7 @@ def test_every_method_can_be_probed_on_every_task(
     monkeypatch.setattr(store, "find", lambda *_: None)
     probed = Cell(task, method, 0, preset="smoke", runs=str(tmp_path), device="cpu")
     (resolved,) = resolve([probed])
-    (ahead,) = forecast.cell_forecasts([resolved])
+    (ahead,) = probe.cell_forecasts([resolved])
     assert ahead.updates == resolved.settings.training.updates
     assert ahead.training > 0
     assert ahead.evaluation > 0
@@ -87,15 +87,15 @@ def test_every_method_can_be_probed_on_every_task(
 
 def test_a_script_is_timed(monkeypatch):
     monkeypatch.setattr(store, "find", lambda *_: None)
-    assert forecast._time_demonstrations(*resolve([Cell("blockpush", "bet", 0)])) > 0
-    assert forecast._time_demonstrations(*resolve([Cell("pusht", "bet", 0)])) == 0
+    assert probe._time_demonstrations(*resolve([Cell("blockpush", "bet", 0)])) > 0
+    assert probe._time_demonstrations(*resolve([Cell("pusht", "bet", 0)])) == 0
 
 
 def test_a_grid_that_was_run_has_nothing_left(cell):
-    (before,) = forecast.cell_forecasts(resolve([cell]))
+    (before,) = probe.cell_forecasts(resolve([cell]))
     assert (before.updates, before.evaluation > 0) == (40, True)
     run(*resolve([cell]))
-    (after,) = forecast.cell_forecasts(resolve([cell]))
+    (after,) = probe.cell_forecasts(resolve([cell]))
     assert (after.updates, after.seconds) == (0, 0)
 
 
@@ -118,7 +118,7 @@ def test_an_interrupted_training_has_the_rest_left(cell, monkeypatch):
         patched.setattr(Updater, "step", step)
         with pytest.raises(Interrupted):
             run(*resolve([cell]))
-    (ahead,) = forecast.cell_forecasts(resolve([cell]))
+    (ahead,) = probe.cell_forecasts(resolve([cell]))
     assert ahead.updates == 20
 
 

@@ -1,0 +1,237 @@
+"""Timing training, evaluation and demonstrations on this machine.
+
+A probe times some updates and some decisions of networks of the real sizes on made-up
+numbers, so that it needs no demonstrations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from dp_bench import references
+from dp_bench.errors import BadInput
+from dp_bench.grid.cell import Cell, ResolvedCell, resolve
+from dp_bench.grid.forecast import CellForecast
+from dp_bench.grid.run import PROCESSES, prepare
+from dp_bench.task import TEST_STARTS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dp_bench.policies.base import Policy
+    from dp_bench.util.types import Env
+
+UPDATE_SECONDS, STEP_SECONDS = 2.0, 0.5  # how long a probe measures [s]
+ROWS, EPISODE = 2000, 100  # size of the made-up demonstrations, of one episode [steps]
+SCRIPTED = 6  # episodes that a script plays to be timed
+
+
+def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
+    """Probes each method once in this process; yields one forecast for each cell."""
+    begun = time.perf_counter()
+    importlib.import_module("dp_bench.training.loop")  # loads torch, which takes long
+    start = time.perf_counter() - begun
+    costs: dict[str, _Costs] = {}
+    for cell in cells:
+        updates, episodes = _work_left(cell)  # refuses a cell that cannot be trained
+        method = cell.method.name
+        if method not in costs:
+            costs[method] = _measure(cell, start)
+        cost = costs[method]
+        yield CellForecast(
+            method=method,
+            train_seed=cell.names.train_seed,
+            updates=updates,
+            training=updates * cost.update,
+            evaluation=cost.start + cost.evaluation(episodes) if episodes else 0.0,
+        )
+
+
+def _work_left(cell: ResolvedCell) -> tuple[int, int]:
+    """Counts the updates and the episodes that a cell still has to do."""
+    from dp_bench.evaluation import records
+    from dp_bench.util.tensors import load_tensors
+
+    settings = cell.settings
+    starts = cell.names.episodes or settings.episodes or len(TEST_STARTS)
+    episodes = len(cell.task.variants) * starts
+    updates = settings.training.updates
+    if not cell.demos.is_on_disk:
+        return updates, episodes
+    folder = prepare(cell).folder
+    if folder.weights.is_file():
+        updates = 0
+        if folder.records.is_file():
+            evaluated = records.read(folder.records)
+            episodes -= sum(record.starts == "test" for record in evaluated)
+    elif folder.resume.is_file():
+        updates -= int(load_tensors(folder.resume)[1]["update"])
+    return max(0, updates), max(0, episodes)
+
+
+class _Costs(NamedTuple):
+    """Measured times.
+
+    Attributes:
+        start: Start of a process, until it can work [s].
+        update: One update [s].
+        group: Decisions of one group of episodes that are played side by side [s].
+        episode: Simulation of one whole episode [s].
+        lanes: Number of episodes in a group.
+        processes: Number of processes that share the groups.
+    """
+
+    start: float
+    update: float
+    group: float
+    episode: float
+    lanes: int
+    processes: int
+
+    def evaluation(self, episodes: int) -> float:
+        """Time that so many episodes take [s]."""
+        groups = -(-episodes // self.lanes)
+        rounds = -(-groups // self.processes)
+        return rounds * (self.group + self.episode * min(self.lanes, episodes))
+
+
+def _measure(cell: ResolvedCell, start: float) -> _Costs:
+    """Times a network of the real size and the simulator.
+
+    Args:
+        cell: Any cell of the method.
+        start: Start of a process [s].
+    """
+    import torch
+
+    task = cell.task
+    env = task.make_env(obs_kind=cell.obs_kind, control=cell.control)
+    obs, actions, ends = _made_up(cell, env)
+    with torch.random.fork_rng(devices=[]):
+        policy = references.load(cell.method.policy)(
+            cell.settings.policy, obs_dim=obs.shape[1], action_dim=actions.shape[1]
+        )
+        update = _time_update(cell, policy, (obs, actions, ends))
+    decision, step = _time_rollout(policy, env, obs[: task.lanes])
+    steps = task.max_steps_of(cell.names.source)
+    decisions = -(-steps // policy.horizons.action)
+    return _Costs(
+        start=start,
+        update=update,
+        group=decisions * decision,
+        episode=steps * step,
+        lanes=task.lanes,
+        processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
+    )
+
+
+def _made_up(cell: ResolvedCell, env: Env) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws demonstrations with the dimensions of an environment."""
+    import numpy as np
+
+    shape, action_shape = env.observation_space.shape, env.action_space.shape
+    if shape is None or action_shape is None or len(shape) != 1:
+        raise BadInput(
+            f"a forecast needs observations that are one vector of numbers; the "
+            f"{cell.obs_kind} observations of {cell.task.name} are "
+            f"{env.observation_space}"
+        )
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1, 1, (ROWS, action_shape[0])).astype(np.float32)
+    obs = rng.uniform(-1, 1, (ROWS, shape[0])).astype(np.float32)
+    return obs, actions, np.arange(EPISODE, ROWS + 1, EPISODE)
+
+
+def _time_update(
+    cell: ResolvedCell,
+    policy: Policy,
+    data: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> float:
+    """Times one update on the cell's device [s]."""
+    from dp_bench.training.loop import update_seconds
+
+    return update_seconds(
+        policy,
+        data,
+        cell.settings.training,
+        device=cell.device,
+        obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control),
+        at_least=UPDATE_SECONDS,
+    )
+
+
+def _time_rollout(policy: Policy, env: Env, obs: np.ndarray) -> tuple[float, float]:
+    """Times one decision for all lanes, and one step of the simulator [s].
+
+    Args:
+        policy: Any; evaluation computes on one thread of the CPU.
+        env: Closed afterwards.
+        obs: One observation for each lane, `(B, Do)`.
+    """
+    import numpy as np
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    policy = policy.cpu().eval()
+    policy.reset(range(len(obs)))
+    history = np.repeat(obs[:, None], policy.horizons.obs, axis=1)
+    decision = _time(lambda: policy.act(history), STEP_SECONDS)
+    env.reset(seed=0)
+    action = np.asarray(env.action_space.sample()) * 0
+    step = _time(lambda: env.step(action), STEP_SECONDS)
+    env.close()
+    torch.set_num_threads(threads)
+    return decision, step
+
+
+def _time_demonstrations(cell: ResolvedCell) -> float:
+    """Time to make the demonstrations of a cell [s]; 0 if there is nothing to make."""
+    if cell.demos.is_on_disk or not cell.demos.is_scripted:
+        return 0.0
+    source = cell.task.source_named(cell.names.source)
+    assert source.script is not None
+    script, begun = references.load(source.script), time.perf_counter()
+    seeds = list(source.env_seeds)[:SCRIPTED]
+    for seed in seeds:
+        script(seed)
+    each = (time.perf_counter() - begun) / len(seeds)
+    return each * (source.max_episodes or len(source.env_seeds)) / (os.cpu_count() or 1)
+
+
+def _time(work: Callable[[], object], at_least: float) -> float:
+    """Times one call [s], after a first call that may have to set something up."""
+    work()
+    calls, begun = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begun) < at_least:
+        work()
+        calls += 1
+    return spent / calls
+
+
+def _main() -> int:
+    """Probes as a child process; writes forecasts as JSON lines."""
+
+    def write(message: dict[str, float] | dict[str, object]) -> None:
+        print(json.dumps(message), flush=True)
+
+    try:
+        cells = resolve([Cell.from_json(text) for text in json.loads(sys.argv[1])])
+        write({"demonstrations": _time_demonstrations(cells[0])})
+        for made in cell_forecasts(cells):
+            write(dataclasses.asdict(made))
+    except (BadInput, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(_main())
