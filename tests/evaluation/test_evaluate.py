@@ -6,7 +6,7 @@ import os
 import pytest
 
 from dp_bench.errors import BadInput
-from dp_bench.evaluation import records
+from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.evaluate import evaluate
 from dp_bench.runs.folder import RunFolder
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
@@ -36,6 +36,7 @@ def small_task(monkeypatch):
     table = registry.tasks()
     small = dataclasses.replace(table["pusht"], lanes=2)
     monkeypatch.setitem(table, "pusht", small)
+    assert registry.task("pusht").lanes == 2
 
 
 def equal_but_for_times(one, other):
@@ -52,8 +53,16 @@ def test_the_number_of_processes_does_not_change_the_records(copy, small_task):
     assert equal_but_for_times(records.read(copy.records), in_this_process)
 
 
-def test_only_episodes_without_a_record_are_played(copy, small_task):
+def test_only_episodes_without_a_record_are_played(copy, small_task, monkeypatch):
     options = {"episodes": 3, "variants": ["legacy"], "processes": 1}
+    played = []
+
+    def play(spec, groups, **options):
+        played.append(groups)
+        return real_play(spec, groups, **options)
+
+    real_play = rollout.play
+    monkeypatch.setattr(rollout, "play", play)
     first = evaluate(copy, **options)
     assert [r.env_seed for r in first] == list(TEST_STARTS[:3])
     assert {r.step for r in first} == {5}
@@ -65,6 +74,16 @@ def test_only_episodes_without_a_record_are_played(copy, small_task):
     copy.records.write_bytes(first_line + b'{"task": "pus')  # killed while writing
     assert equal_but_for_times(evaluate(copy, **options), first)
     assert equal_but_for_times(records.read(copy.records), first)
+    both = [tuple(TEST_STARTS[:2]), tuple(TEST_STARTS[2:3])]
+    assert played == [both, both], "a group of two lanes is played as a whole"
+
+
+def test_each_variant_is_played_in_its_own_environment(copy):
+    default, legacy = (
+        [r.score for r in evaluate(copy, episodes=3, variants=[v], processes=1)]
+        for v in ("default", "legacy")
+    )
+    assert default != legacy
 
 
 def test_changed_sampler_settings_get_records_of_their_own(copy):

@@ -234,6 +234,20 @@ def test_the_environment_uses_the_control_mode_of_the_run():
     assert (ends["velocity"] > 400).all()
 
 
+def test_the_policy_sees_the_kind_of_observation_of_its_run():
+    class Look(Walk):
+        def act(self, obs):
+            self.shape = obs.shape
+            return super().act(obs)
+
+    shapes = {}
+    for obs_kind in ("state", "keypoints"):
+        actor = Look(lambda _: 1)
+        multimodality.play(TASK, actor, [0], obs_kind=obs_kind)
+        shapes[obs_kind] = actor.shape
+    assert shapes == {"state": (1, 1, 5), "keypoints": (1, 1, 20)}
+
+
 def test_titles_state_the_fields_in_which_runs_of_a_method_differ():
     paths = [on_table(AT, LEFT)] * 2
     judged = multimodality.choices(
@@ -244,6 +258,11 @@ def test_titles_state_the_fields_in_which_runs_of_a_method_differ():
     titles = [choice.title for choice in judged]
     assert titles == ["BET, seed 0", "BET, seed 1", "a new one"]
     assert [len(choice.paths) for choice in judged] == [2, 2, 2]
+    two_steps = multimodality.choices(rollouts(paths) + rollouts(paths, step=8))
+    assert [choice.title for choice in two_steps] == [
+        "BET, 7 updates",
+        "BET, 8 updates",
+    ]
     with pytest.raises(BadInput, match="of one task"):
         multimodality.choices(rollouts(paths) + rollouts(paths, task="reach"))
 

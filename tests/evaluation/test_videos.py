@@ -1,10 +1,12 @@
 """Videos: all runs play the same start, and a video file is complete or absent."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from dp_bench.errors import BadInput
-from dp_bench.evaluation.videos import film
+from dp_bench.evaluation.videos import MARGIN, _tiled, film
 from dp_bench.runs.folder import RunFolder
 from made_up import run_info, written_run
 
@@ -38,3 +40,12 @@ def test_runs_of_several_tasks_are_refused(tmp_path):
     runs[1].write_info(run_info(task="other"))
     with pytest.raises(BadInput, match="runs of one task, got runs of other, pusht"):
         film(runs, [1], tmp_path)
+
+
+def test_the_fourth_panel_begins_a_second_row():
+    panels = [SimpleNamespace(image=np.full((4, 5, 3), k, np.uint8)) for k in range(4)]
+    frame = _tiled(panels)
+    assert frame.shape == (2 * (4 + MARGIN), 3 * (5 + MARGIN), 3)
+    for k, (row, column) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0)]):
+        top, left = row * (4 + MARGIN), column * (5 + MARGIN)
+        assert (frame[top : top + 4, left : left + 5] == k).all()

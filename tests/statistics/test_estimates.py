@@ -115,6 +115,11 @@ def test_one_number_has_no_interval():
     assert np.isnan([estimate.low, estimate.high]).all()
 
 
+def test_one_resample_gives_an_interval_without_width():
+    estimate = bootstrap(hard_and_easy_starts(3), rng(), resamples=1)
+    assert estimate.low == estimate.high != estimate.value
+
+
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
