@@ -20,14 +20,9 @@ from .scene import Scene
 
 CAN = "Can_main"
 CAN_LEAN = 0.005  # largest sideways offset from which the hand descends [m]
-CAN_X, CAN_Y = (
-    (-0.052, -0.032),
-    (-0.075, -0.045),
-)  # relative to the middle of its place [m]
-CAN_GRASP = (
-    0.01,
-    0.03,
-)  # grasp over its middle, as the palm must not touch its top [m]
+# where the hand puts the can, relative to the middle of its place [m]
+CAN_X, CAN_Y = (-0.052, -0.032), (-0.075, -0.045)
+CAN_GRASP = (0.01, 0.03)  # over the can's middle: lower, the palm touches its top [m]
 CAN_HIGH = (0.975, 1.0)  # height of the hand that carries it: walls end at 0.9 [m]
 CAN_DROP = (0.04, 0.06)  # descent before the hand lets go [m]
 CAN_LOST = 0.1  # a can farther away than this is not in the hand [m]

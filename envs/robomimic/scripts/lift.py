@@ -47,10 +47,8 @@ def plan(scene: Scene, rng: np.random.Generator) -> Iterator[Move]:
 def _take_cube(scene: Scene, rng: np.random.Generator) -> Iterator[Move]:
     _, hand = scene.hand()
     _, turn = scene.body("cube_main")
-    relative = nearest_equivalent(
-        yaw_of(turn), yaw_of_hand(hand), math.pi / 2
-    ) - yaw_of(turn)
-    relative += rng.normal(0, 0.05)
+    grasp = nearest_equivalent(yaw_of(turn), yaw_of_hand(hand), math.pi / 2)
+    relative = grasp - yaw_of(turn) + rng.normal(0, 0.05)
     aside = [*rng.uniform(-0.004, 0.004, 2), rng.uniform(-0.006, 0.004)]
 
     def aim(hand_yaw: float) -> tuple[np.ndarray, float]:

@@ -27,10 +27,7 @@ from .scene import Scene
 WRIST = 0.75  # yaw of the hand in the middle of the wrist's range [rad]
 NUT = "SquareNut_main"
 NUT_LEAN = 0.01  # largest sideways offset from which the hand descends [m]
-NUT_GRASP = (
-    0.0055,
-    0.008,
-)  # grasp over the handle's middle: lower fingers get stuck [m]
+NUT_GRASP = (0.0055, 0.008)  # over the handle's middle: lower, fingers get stuck [m]
 NUT_ALONG = (0.002, 0.012)  # grasp along the handle, away from the nut's ring [m]
 MAX_CARRY = 100  # steps
 NUT_LOST = 0.09  # a nut farther away than this is not in the hand [m]
@@ -71,10 +68,8 @@ def plan(scene: Scene, rng: np.random.Generator) -> Iterator[Move]:
 def _take_nut(scene: Scene, rng: np.random.Generator) -> Iterator[Move]:
     _, hand = scene.hand()
     _, turn = scene.body(NUT)
-    grasp = _nut_grasp(yaw_of(turn), _wrist_yaw(yaw_of_hand(hand))) + rng.normal(
-        0, 0.03
-    )
-    relative = grasp - yaw_of(turn)
+    grasp = _nut_grasp(yaw_of(turn), _wrist_yaw(yaw_of_hand(hand)))
+    relative = grasp + rng.normal(0, 0.03) - yaw_of(turn)
     along, low = rng.uniform(*NUT_ALONG), rng.uniform(*NUT_GRASP)
 
     def aim(hand_yaw: float) -> tuple[np.ndarray, float]:

@@ -39,7 +39,11 @@ class RingMove(NamedTuple):
         out: Target outwards along the frame's arm [m],
         height: and upwards [m].
         tilt: How far the tool's other end hangs down [deg].
-        near: As of `Move`, and so are the others.
+        near: See `Move`.
+        aligned: See `Move`.
+        speed: See `Move`.
+        stay: See `Move`.
+        most: See `Move`.
     """
 
     out: float
@@ -190,7 +194,7 @@ def _let_go(scene: Scene, rng: np.random.Generator, speed: float) -> Iterator[Mo
 
 
 def _move_ring(scene: Scene, move: RingMove) -> Move:
-    """Returns the hand's move that moves the ring, as the frame is now."""
+    """Returns the move of the hand that brings the ring to its target."""
     frame, turn = scene.body("frame_root")
     outward = -turn.as_matrix()[:, 0]
     level = Rotation.from_matrix(np.column_stack([outward, np.cross(UP, outward), UP]))

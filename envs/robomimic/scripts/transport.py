@@ -74,7 +74,7 @@ class Handover:
 def plan(
     scene: Scene, rng: np.random.Generator
 ) -> tuple[Iterator[Move], Iterator[Move]]:
-    """One arm uncovers the hammer and hands it over; the other clears its bin."""
+    """Plans both arms: one hands the hammer over, and the other lays it down."""
     first, second = rng.spawn(2)
     handover = Handover()
     return _plan_giver(scene, first, handover), _plan_taker(scene, second, handover)
