@@ -27,6 +27,7 @@ from dp_bench.runs.provenance import commit, versions
 from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.task import Fork, Task
 from dp_bench.util import jsonl
+from dp_bench.util.files import read_without_links
 from dp_bench.util.types import Env, Info
 
 FIRST_SEED = 70_000  # neither a test start nor a validation start has such a seed
@@ -266,7 +267,7 @@ def read(path: Path) -> list[Rollout]:
         raise BadInput(f"{error}; {again}") from None
     if not rollouts:
         raise BadInput(f"{path} is empty; {again}")
-    if not path.read_bytes().endswith(b"\n"):
+    if not read_without_links(path).endswith(b"\n"):
         raise BadInput(f"{path} ends within a line; {again}")
     return rollouts
 

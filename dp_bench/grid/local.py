@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell
 from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.run import PROCESSES
+from dp_bench.util.files import atomic_write
 from dp_bench.util.types import JsonObject
 
 GRACE = 60.0  # time that a cell has to save its state before it is killed [s]
@@ -169,8 +171,8 @@ def _kept_in_log(cell: Cell, output: Sequence[str]) -> str:
     """Keeps the output of a failed cell; names the file, or "" if it has none."""
     log = Path(cell.runs) / "failed" / f"{cell.title.replace(' ', '-')}.log"
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("".join(output))
-    except OSError:
+        with atomic_write(log) as part:
+            part.write_text("".join(output), encoding="utf-8")
+    except BadInput:
         return ""
     return f" [whole output: {log}]"

@@ -20,7 +20,7 @@ from dp_bench.errors import BadInput
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, machine, versions
 from dp_bench.util import settings
-from dp_bench.util.files import atomic_write
+from dp_bench.util.files import atomic_write, read_without_links, refuse_links_in
 from dp_bench.util.tensors import load_tensors
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def read_info(file: Path) -> RunInfo:
         BadInput: When it is damaged or of another version.
     """
     try:
-        data = json.loads(file.read_text())
+        data = json.loads(read_without_links(file))
         version = data.pop("format")
+    except BadInput:
+        raise
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise BadInput(f"{file} is damaged; train the run again") from None
     if version != FORMAT:
@@ -52,10 +54,16 @@ class RunFolder:
 
     Args:
         path: The folder; the first file that is written creates it.
+
+    Raises:
+        BadInput: When the folder holds a link: a run folder of a stranger could lead
+            reading and writing to any file.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        for folder in (self.path, self.path / "kept"):
+            refuse_links_in(folder)
         self.log = self.path / "log.jsonl"
         self.resume = self.path / "resume.safetensors"
         self.weights = self.path / "weights.safetensors"

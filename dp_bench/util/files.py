@@ -1,4 +1,4 @@
-"""Atomic writes of files, and locks on folders."""
+"""Atomic writes of files, links that are not followed, and locks on folders."""
 
 from __future__ import annotations
 
@@ -18,6 +18,47 @@ def is_plain(name: str) -> bool:
     return re.fullmatch(r"\w[\w.-]*", name) is not None
 
 
+def refuse_link(path: Path) -> None:
+    """Refuses a symbolic link, which could lead to any file of the user.
+
+    Raises:
+        BadInput: When `path` is a link, dangling or not.
+    """
+    if path.is_symlink():
+        raise BadInput(
+            f"{path} is a symbolic link, and links in folders of runs and results are "
+            "not followed; put the file itself there, or delete the link"
+        )
+
+
+def refuse_links_in(folder: Path) -> None:
+    """Refuses a folder that holds a link; a folder that is missing holds none.
+
+    The folder itself may be a link: the user named it.
+    """
+    with contextlib.suppress(OSError):  # whoever uses the folder reports the error
+        for path in sorted(folder.iterdir()):
+            refuse_link(path)
+
+
+def open_without_links(path: Path, flags: int) -> int:
+    """Opens a file as `os.open` does, but never through a link.
+
+    Raises:
+        BadInput: When `path` is a link.
+        OSError: As `os.open` does.
+    """
+    refuse_link(path)  # Windows has no O_NOFOLLOW
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def read_without_links(path: Path) -> bytes:
+    """Reads a file, but never through a link; raises as `open_without_links` does."""
+    binary = getattr(os, "O_BINARY", 0)  # Windows
+    with open(open_without_links(path, os.O_RDONLY | binary), "rb") as file:
+        return file.read()
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary file to write, which replaces `path` when the block ends.
@@ -34,6 +75,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     part = path.with_name(f"{PART}{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)  # a stranger's link of this name, say
         yield part
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
@@ -71,10 +113,12 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
         wait: Whether to wait while another process holds the lock, or to refuse.
 
     Raises:
-        BadInput: When another process holds the lock, or the file cannot be written.
+        BadInput: When another process holds the lock, or the file is a link or cannot
+            be written.
     """
     from filelock import FileLock, Timeout
 
+    _refuse_shared(path)
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,3 +134,14 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _refuse_shared(lock: Path) -> None:
+    """Refuses a lock that is another file, too, because `filelock` empties it."""
+    refuse_link(lock)
+    with contextlib.suppress(OSError):
+        if lock.stat().st_nlink > 1:
+            raise BadInput(
+                f"{lock} is a lock, and has a second name as another file (a hard "
+                "link); delete it"
+            )

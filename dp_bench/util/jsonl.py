@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from dp_bench.errors import BadInput
 from dp_bench.util import settings
-from dp_bench.util.files import atomic_write
+from dp_bench.util.files import (
+    atomic_write,
+    open_without_links,
+    read_without_links,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,11 +32,11 @@ def read(path: Path | str, cls: type[T]) -> list[T]:
     `append` removes it.
 
     Raises:
-        BadInput: When the file cannot be read or a line does not fit `cls`; the error
-            names the file, the line and the field.
+        BadInput: When the file is a link or cannot be read, or a line does not fit
+            `cls`; the error names the file, the line and the field.
     """
     try:
-        content = Path(path).read_bytes()
+        content = read_without_links(Path(path))
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
     return list(_parsed(content, cls, str(path)))
@@ -74,7 +78,7 @@ def append(
     lines = [to_line(item) for item in items]
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+", buffering=0) as file:
+        with _opened(Path(path)) as file:
             _mend(file)
             for line in lines:
                 end = file.seek(0, os.SEEK_END)
@@ -132,6 +136,13 @@ def _python_number(value: object) -> object:
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{value!r} is neither a number nor text")
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Opens a file to read and append; never through a link, without a buffer."""
+    binary = getattr(os, "O_BINARY", 0)  # Windows
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | binary
+    return open(open_without_links(path, flags), "ab+", buffering=0)
 
 
 def _mend(file: BinaryIO) -> None:
