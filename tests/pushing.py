@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from dp_bench import registry
 from dp_bench.envs.block_push.env import BlockPush
 from dp_bench.envs.block_push.geometry import AIM
 
@@ -50,3 +51,13 @@ def pushing_actions(env, seed, steps):
     rng = np.random.default_rng(seed)
     block = env.unwrapped.reset(seed=seed)[1]["state"][2:4]
     return np.clip(block + rng.normal(0, 80, (steps, 2)), 0, 512).astype(np.float32)
+
+
+def on_table(*points):
+    """Converts points (across, along) in the frame of PushT's block to the table.
+
+    The block lies where it does at the fork of the task. Returns positions, `(L, 2)`.
+    """
+    x, y, angle = registry.task("pusht").fork.start[2:]
+    turned = np.array([complex(*p) for p in points]) * np.exp(1j * angle)
+    return np.stack([turned.real + x, turned.imag + y], axis=1)
