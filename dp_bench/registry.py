@@ -1,15 +1,18 @@
 """The tables of tasks and methods: our own, and those of installed packages.
 
 A package adds a `Task` through the entry-point group `dp_bench.tasks`, and a `Method`
-through `dp_bench.policies`.
+through `dp_bench.policies`. A broken entry point is left out with a warning; a task or
+method that is asked for by its name is refused with the reason.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import warnings
+from collections import Counter
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, TypeVar
 
 from dp_bench import references
@@ -24,6 +27,10 @@ class _Named(Protocol):
 
 
 N = TypeVar("N", bound=_Named)
+
+
+class LeftOut(UserWarning):
+    """An entry point of an installed package cannot be used, and was left out."""
 
 
 METHODS = {
@@ -81,6 +88,10 @@ def methods() -> Mapping[str, Method]:
     return _with_installed(METHODS, "dp_bench.policies", Method)
 
 
+# Why entry points were left out, by kind and name.
+_left_out: dict[tuple[type[object], str], str] = {}
+
+
 def task(name: str) -> Task:
     """Finds a task by name.
 
@@ -93,7 +104,7 @@ def task(name: str) -> Task:
             f"{name!r} is a group of tasks, and only compare takes a group; name one "
             f"of its tasks: {', '.join(members)}"
         )
-    return _find(tasks(), "task", name)
+    return _find(tasks(), Task, name)
 
 
 def method(name: str) -> Method:
@@ -102,7 +113,7 @@ def method(name: str) -> Method:
     Raises:
         BadInput: When no method has this name; the error lists the names.
     """
-    return _find(methods(), "method", name)
+    return _find(methods(), Method, name)
 
 
 def title_of(name: str) -> str:
@@ -122,32 +133,60 @@ def position_of(name: str) -> int:
 
 def _with_installed(ours: Mapping[str, N], group: str, kind: type[N]) -> dict[str, N]:
     table = dict(ours)
-    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+    points = sorted(entry_points(group=group), key=lambda point: point.name)
+    offers = Counter(point.name for point in points)
+    for point in points:
+        _left_out.pop((kind, point.name), None)
+    for point in points:
         try:
-            member = point.load()
-        except Exception as error:
-            raise BadInput(
-                f"entry point {point.name!r} of group {group!r} ({point.value}) "
-                f"cannot be loaded: {error}"
-            ) from error
-        if not isinstance(member, kind):
-            raise BadInput(
-                f"entry point {point.name!r} of group {group!r} must be a "
-                f"{kind.__name__}, and is a {type(member).__name__}"
+            if offers[point.name] > 1:
+                raise BadInput(
+                    f"{_described(point)} is one of {offers[point.name]} with this name"
+                )
+            table[point.name] = _member(point, kind, ours)
+        except BadInput as error:
+            _left_out[kind, point.name] = str(error)
+            word = kind.__name__.lower()
+            warnings.warn(
+                f"{error}; the {word} is left out: mend or uninstall the package",
+                LeftOut,
+                stacklevel=4,
             )
-        if member.name != point.name or member.name in table:
-            raise BadInput(
-                f"entry point {point.name!r} of group {group!r} names "
-                f"{member.name!r}: the two names must be equal, and no other "
-                f"{kind.__name__.lower()} may have them"
-            )
-        table[member.name] = member
     return table
 
 
-def _find(table: Mapping[str, N], kind: str, name: str) -> N:
+def _member(point: EntryPoint, kind: type[N], ours: Mapping[str, N]) -> N:
+    """Loads and checks the task or method of an entry point."""
+    try:
+        member = point.load()
+    except (Exception, SystemExit) as error:  # whatever code of others raises
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{_described(point)} cannot be loaded: {reason}") from error
+    if not isinstance(member, kind):
+        raise BadInput(
+            f"{_described(point)} must be a {kind.__name__}, and is a "
+            f"{type(member).__name__}"
+        )
+    if member.name != point.name or member.name in ours:
+        raise BadInput(
+            f"{_described(point)} names {member.name!r}: the two names must be equal, "
+            f"and no {kind.__name__.lower()} of dp-bench may have them"
+        )
+    return member
+
+
+def _described(point: EntryPoint) -> str:
+    """Names an entry point and the package that declares it."""
+    package = f" of package {point.dist.name!r}" if point.dist else ""
+    return f"entry point {point.name!r}{package} (group {point.group!r}, {point.value})"
+
+
+def _find(table: Mapping[str, N], kind: type[N], name: str) -> N:
     if name in table:
         return table[name]
+    word = kind.__name__.lower()
+    if (kind, name) in _left_out:
+        raise BadInput(f"{word} {name!r} cannot be used: {_left_out[kind, name]}")
     near = difflib.get_close_matches(name, table, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise BadInput(f"no {kind} {name!r}{hint}; there are {', '.join(table)}")
+    raise BadInput(f"no {word} {name!r}{hint}; there are {', '.join(table)}")

@@ -154,12 +154,41 @@ def test_an_installed_task_comes_after_ours(installed):
         registry.task("stakc")
 
 
-@pytest.mark.parametrize("value", ["no_such_package:TASK", "someones:NO_SUCH_NAME"])
-def test_a_broken_entry_point_is_named(installed, value):
+def left_out(kind, name, match):
+    """Reads a table; the named member is warned about, and refused when asked for."""
+    table = registry.tasks if kind is Task else registry.methods
+    find = registry.task if kind is Task else registry.method
+    with pytest.warns(registry.LeftOut, match=match):
+        members = table()
+    ours = TASKS if kind is Task else METHODS
+    assert [*members] == [*ours]
+    if name not in ours:
+        with pytest.raises(BadInput, match=match) as caught:
+            find(name)
+        assert str(caught.value).startswith(f"{kind.__name__.lower()} {name!r} cannot")
+    for each in ours:
+        assert find(each).name == each
+
+
+@pytest.mark.parametrize(
+    "value", ["no_such_package:TASK", "someones:NO_SUCH_NAME", "leaves:TASK"]
+)
+def test_a_broken_entry_point_is_left_out_and_refused_by_name(
+    installed, value, tmp_path, monkeypatch
+):
+    (tmp_path / "leaves.py").write_text("raise SystemExit('no licence')")
+    monkeypatch.syspath_prepend(tmp_path)
     installed("dp_bench.tasks", "stack", value)
-    with pytest.raises(BadInput, match=r"'stack' of group 'dp_bench\.tasks'") as caught:
-        registry.tasks()
-    assert value in str(caught.value)
+    left_out(Task, "stack", rf"'stack' .*group 'dp_bench\.tasks', {value}")
+
+
+def test_two_packages_with_one_name_are_both_left_out(installed, monkeypatch):
+    installed("dp_bench.tasks", "stack", "someones:MEMBER", TASK)
+    points = [EntryPoint("stack", "someones:MEMBER", "dp_bench.tasks")] * 2
+    monkeypatch.setattr(
+        registry, "entry_points", lambda *, group: points if "tasks" in group else []
+    )
+    left_out(Task, "stack", "one of 2 with this name")
 
 
 @pytest.mark.parametrize(
@@ -172,15 +201,14 @@ def test_a_broken_entry_point_is_named(installed, value):
 )
 def test_an_entry_point_of_a_wrong_type_is_named(installed, group, member, wanted):
     installed(group, "stack", "someones:MEMBER", member)
-    with pytest.raises(BadInput, match=f"'stack' of group '{group}' {wanted}"):
-        (registry.tasks if group == "dp_bench.tasks" else registry.methods)()
+    kind = Task if group == "dp_bench.tasks" else Method
+    left_out(kind, "stack", f"'stack' .*'{group}', someones:MEMBER. {wanted}")
 
 
 @pytest.mark.parametrize("name", ["pusht", "reach"])
 def test_an_entry_point_cannot_take_or_change_a_name(installed, name):
     installed("dp_bench.tasks", name, "someones:MEMBER", TASKS["pusht"])
-    with pytest.raises(BadInput, match=f"entry point '{name}' .* names 'pusht'"):
-        registry.tasks()
+    left_out(Task, name, f"entry point '{name}' .* names 'pusht'")
 
 
 def test_methods_have_titles_and_keep_their_order():
@@ -198,15 +226,45 @@ def test_an_unknown_method_is_its_own_title_and_comes_last():
 def test_a_method_cannot_take_the_name_of_ours(installed):
     other = Method(name="dp_c", title="Another", policy="someones:Policy")
     installed("dp_bench.policies", "dp_c", "someones:MEMBER", other)
-    with pytest.raises(BadInput, match="entry point 'dp_c'"):
-        registry.methods()
+    left_out(Method, "dp_c", "entry point 'dp_c'")
 
 
-def test_the_command_line_says_which_entry_point_is_broken(installed, capsys):
+def test_a_broken_package_stops_only_commands_that_ask_for_it(installed, capsys):
     installed("dp_bench.tasks", "stack", "no_such_package:TASK")
+    cli.main(["list"])
+    out, err = capsys.readouterr()
+    assert all(name in out for name in TASKS)
+    assert err.startswith("dp-bench: entry point 'stack'")
+    assert err.count("\n") == 1
+    assert "mend or uninstall the package" in err
     with pytest.raises(SystemExit) as ended:
-        cli.main(["list"])
-    message = capsys.readouterr().err
+        cli.main(["train", "--task", "stack"])
     assert ended.value.code == 2
-    assert message.startswith("dp-bench: entry point 'stack'")
-    assert message.count("\n") == 1
+    assert "task 'stack' cannot be used" in capsys.readouterr().err
+
+
+def test_the_warning_about_a_broken_package_names_the_package(tmp_path):
+    """A real distribution: its metadata, found on the path like any installed one."""
+    info = tmp_path / "broken_robot-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-robot\n")
+    (info / "entry_points.txt").write_text("[dp_bench.policies]\nours = nowhere:M\n")
+    words = [sys.executable, "-m", "dp_bench", "list"]
+    done = subprocess.run(
+        words,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "package 'broken-robot'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_method_whose_code_is_missing_is_refused_in_a_sentence(installed, capsys):
+    other = Method(name="ours", title="Ours", policy="nowhere:P", presets="nowhere:T")
+    installed("dp_bench.policies", "ours", "someones:MEMBER", other)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["list", "--method", "ours"])
+    assert ended.value.code == 2
+    assert "nowhere:T cannot be loaded" in capsys.readouterr().err

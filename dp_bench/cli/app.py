@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Final, cast
+from typing import Final, TextIO, cast
 
 import tyro
 
@@ -20,6 +22,7 @@ from dp_bench.cli.options import Command
 from dp_bench.cli.report import Report
 from dp_bench.cli.train import Train
 from dp_bench.errors import BadInput
+from dp_bench.registry import LeftOut
 
 ABOUT = """\
 Compare robot policies that learn from demonstrations. Every method learns
@@ -67,7 +70,8 @@ def main(args: Sequence[str] | None = None) -> None:
             print(f"dp-bench {version('dp-bench')}")
             return
         refuse_old_spelling(words)
-        parse(words).run()
+        with _packages_left_out_are_said():
+            parse(words).run()
     except BadInput as error:
         print(f"dp-bench: {error}", file=sys.stderr)
         sys.exit(2)
@@ -80,6 +84,30 @@ def main(args: Sequence[str] | None = None) -> None:
     except OSError as error:
         print(f"dp-bench: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _packages_left_out_are_said() -> Iterator[None]:
+    """Shows that a broken package was left out as one line, like an error."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, LeftOut):
+                print(f"dp-bench: {message}", file=sys.stderr, flush=True)
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", LeftOut)
+        yield
 
 
 def parse(words: Sequence[str]) -> Command:
