@@ -9,6 +9,12 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from dp_bench import BadInput, Horizons
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.policies.diffusion.policy import UnetDiffusion
+from dp_bench.policies.diffusion.sampler import (
+    denoising_steps,
+    diffusion_times,
+    noise_schedule,
+    sample,
+)
 from dp_bench.policies.diffusion.transformer import Transformer
 from textbook_unet import textbook_copy
 
@@ -26,7 +32,7 @@ def policy_with(**settings) -> UnetDiffusion:
 
 @pytest.mark.parametrize(
     ("sampler", "sample_steps"),
-    [("ddim", 10), ("ddim", 16), ("ddim", 1), ("ddpm", 100), ("ddpm", 20)],
+    [("ddim", 10), ("ddim", 16), ("ddim", 4), ("ddpm", 100), ("ddpm", 20)],
 )
 @pytest.mark.parametrize("predicts", ["noise", "sample"])
 def test_samplers_equal_the_schedulers_of_diffusers(
@@ -55,6 +61,48 @@ def test_samplers_equal_the_schedulers_of_diffusers(
             x = scheduler.step(eps, t, x).prev_sample
         ours = policy.sample(obs, noise)
     torch.testing.assert_close(ours, x, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+@pytest.mark.parametrize("sample_steps", [1, 3, 8, 40, 51, 60, 75, 90, 99, 100])
+def test_a_perfect_denoiser_draws_the_mean_with_any_number_of_steps(
+    sampler, sample_steps
+):
+    """Actions are normal, so the best prediction of the sample has a closed form."""
+    mean, variance = 0.5, 0.25**2
+    shares = noise_schedule(100)
+    config = UnetDiffusionConfig(
+        sampler=sampler, sample_steps=sample_steps, predicts="sample"
+    )
+
+    def denoise(x, share):
+        precision = share * variance + 1 - share
+        return mean + share.sqrt() * variance / precision * (x - share.sqrt() * mean)
+
+    steps = list(denoising_steps(config, shares.tolist()))
+    assert len({step.t for step in steps}) == sample_steps
+    generator = torch.Generator().manual_seed(0)
+    noise = (torch.randn(20_000, 1, 1, generator=generator) for _ in range(101))
+    conditions = shares[[step.t for step in steps]]
+    x = sample(denoise, steps, conditions, noise, predicts="sample")
+    assert x.mean().item() == pytest.approx(mean, abs=0.01)
+
+
+def test_one_step_gives_what_the_network_predicts_from_pure_noise():
+    policy = policy_with(sample_steps=1, predicts="sample")
+    noise, obs = torch.randn(1, 4, 16, 2), torch.randn(4, 2, 3)
+    with torch.inference_mode():
+        predicted = policy.network(noise[0], torch.full((4,), 99), obs)
+        torch.testing.assert_close(policy.sample(obs, noise), predicted.clamp(-1, 1))
+    with pytest.raises(BadInput, match="at least 2 where the network predicts"):
+        policy_with(sample_steps=1, predicts="noise")
+
+
+def test_the_counts_of_presets_keep_the_published_spacing():
+    assert diffusion_times(4, 100) == [75, 50, 25, 0]
+    assert diffusion_times(10, 100) == [*range(90, -1, -10)]
+    assert diffusion_times(16, 100) == [*range(90, -1, -6)]
+    assert diffusion_times(100, 100) == [*range(99, -1, -1)]
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])

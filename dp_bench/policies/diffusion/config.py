@@ -23,7 +23,8 @@ class DiffusionConfig(ObsConfig):
             sample much faster.
         sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021); both use the
             same weights.
-        sample_steps: Denoising steps of one decision.
+        sample_steps: Denoising steps of one decision; at least 2 where the network
+            predicts the noise.
     """
 
     horizons: Horizons = field(default_factory=Horizons)
@@ -38,6 +39,12 @@ class DiffusionConfig(ObsConfig):
             raise BadInput(
                 f"sample_steps must be in 1..train_steps = {self.train_steps}, "
                 f"got {self.sample_steps}"
+            )
+        if self.sample_steps == 1 and self.predicts == "noise":
+            raise BadInput(
+                "sample_steps must be at least 2 where the network predicts the noise, "
+                "got 1: the noise in pure noise tells nothing about the actions; raise "
+                'sample_steps, or train with predicts "sample"'
             )
 
 
