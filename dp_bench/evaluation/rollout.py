@@ -128,22 +128,23 @@ def play_group(
     agent = Agent(actor)
     agent.reset(list(env_seeds))
     starts = zip(envs, env_seeds, strict=False)
-    obs = np.stack([np.asarray(env.reset(seed=seed)[0]) for env, seed in starts])
+    latest = [np.array(env.reset(seed=seed)[0]) for env, seed in starts]
     rewards: list[list[float]] = [[] for _ in env_seeds]
     infos: list[list[Info]] = [[] for _ in env_seeds]
     active = set(range(len(env_seeds)))
     while active:
-        actions = agent.act(obs)
+        # Stacking finds a number type that holds the observations of all lanes.
+        actions = agent.act(np.stack(latest))
         for lane in sorted(active):
-            obs[lane], reward, terminated, truncated, info = envs[lane].step(
-                actions[lane]
-            )
+            obs, reward, terminated, truncated, info = envs[lane].step(actions[lane])
+            latest[lane] = np.array(obs)
             rewards[lane].append(float(reward))
             infos[lane].append(info)
             if terminated or truncated:
                 active.remove(lane)
                 tick()
-        if not np.isfinite(obs).all() or not all(np.isfinite(r[-1]) for r in rewards):
+        finite = all(np.isfinite(seen).all() for seen in latest)
+        if not finite or not all(np.isfinite(r[-1]) for r in rewards):
             raise BadInput(
                 f"{envs[0]} returned an observation or a reward that is not finite"
             )

@@ -123,6 +123,7 @@ class Agent:
         if self._history is None:
             shape = (self._lanes, self.actor.horizons.obs, *batch.shape[1:])
             self._history = np.empty(shape, batch.dtype)
+        self._history = _widened(self._history, batch)
         self._history[:, :-1] = self._history[:, 1:]
         self._history[:, -1] = batch
         # Pad the history with the first observation.
@@ -156,5 +157,15 @@ class Agent:
             )
         if self._chunk is None:
             self._chunk = np.empty((self._lanes, *chunk.shape[1:]), chunk.dtype)
+        self._chunk = _widened(self._chunk, chunk)
         self._chunk[asking] = chunk
         self._used[asking] = 0
+
+
+def _widened(buffer: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns a buffer in a number type that also holds new values.
+
+    The first values may be whole numbers or half precision and later ones not, so the
+    first ones must not decide on the type.
+    """
+    return buffer.astype(np.result_type(buffer.dtype, values.dtype), copy=False)

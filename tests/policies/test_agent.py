@@ -142,3 +142,88 @@ def test_wrong_use_is_refused_with_what_to_do():
         agent.restart(2, 1)
     with pytest.raises(AttributeError):
         dp_bench.load_agents  # noqa: B018
+
+
+class Slider:
+    """A point to be pushed from 0.95 to 0; its first observations may be narrow."""
+
+    def __init__(self, first=np.float64):
+        self.first = first
+
+    def reset(self, *, seed=None):
+        self.x, self.left = 0.95, 20
+        return np.array([1 if self.first is int else self.x], self.first), {}
+
+    def step(self, action):
+        self.x, self.left = self.x + np.clip(action[0], -0.1, 0.1), self.left - 1
+        return np.array([self.x]), 1 - abs(self.x), False, self.left == 0, {}
+
+
+class BangBang:
+    """Waits one step, then moves to 0; its first action may be narrow."""
+
+    horizons = Horizons(1, 1, 1)
+
+    def __init__(self, first=np.float64):
+        self.first, self.seen = first, []
+
+    def reset(self, env_seeds):
+        self.seen.clear()
+
+    def act(self, obs, lanes=None):
+        self.seen.append(obs[0, 0, 0])
+        if len(self.seen) == 1:
+            return np.zeros((1, 1, 1), self.first)
+        return -obs
+
+
+def last_reward(rewards, infos):
+    return Outcome(float(rewards[-1]), bool(rewards[-1] > 0.95), {})
+
+
+NARROW = [bool, int, np.uint8, np.float16, np.float32]
+
+
+@pytest.mark.parametrize("first", NARROW)
+def test_a_narrow_first_action_does_not_change_the_score(first):
+    episodes = [
+        play_group(BangBang(kind), [Slider()], [0], last_reward)[0]
+        for kind in (np.float64, first)
+    ]
+    assert episodes[0].outcome == episodes[1].outcome
+    assert episodes[1].outcome.success
+
+
+@pytest.mark.parametrize("first", NARROW)
+def test_a_narrow_first_observation_does_not_round_the_later_ones(first):
+    in_rollout, in_loop = BangBang(), BangBang()
+    play_group(in_rollout, [Slider(first)], [0], last_reward)
+    agent, env = Agent(in_loop), Slider(first)
+    obs, _ = env.reset()
+    agent.reset(0)
+    shown = []
+    for _ in range(20):
+        shown.append(float(obs[0]))
+        obs = env.step(agent.act(obs))[0]
+    assert [float(seen) for seen in in_loop.seen] == shown
+    assert [float(seen) for seen in in_rollout.seen] == shown
+    assert len(set(shown)) > 10
+
+
+def test_a_narrow_lane_does_not_round_its_neighbour():
+    class Reads(Counter):
+        def act(self, obs, lanes=None):
+            seen.append(obs[:, -1, 0].tolist())
+            return super().act(obs, lanes)
+
+    seen = []
+    play_group(Reads(), [Slider(int), Slider()], [0, 1], last_reward)
+    assert seen[0] == [1.0, 0.95]
+
+
+def test_number_types_are_kept_where_nothing_is_lost():
+    agent, kinds = Agent(BangBang(np.float32)), []
+    agent.reset(0)
+    for _ in range(3):
+        kinds.append(agent.act(np.zeros(1, np.float32)).dtype)
+    assert kinds == [np.float32] * 3
