@@ -10,6 +10,11 @@ import numpy as np
 
 from dp_bench.errors import BadInput
 from dp_bench.policies.actor import Actor
+from dp_bench.policies.autoreset import (
+    Played,
+    check_lanes,
+    shows_last_observation_first,
+)
 
 
 class Agent:
@@ -27,8 +32,10 @@ class Agent:
             if terminated or truncated:
                 break
 
-    With a vector environment, `reset` takes one seed per lane. `restart` begins a new
-    episode in one lane; call it before the first observation of that episode.
+    With a vector environment, `reset` takes one seed per lane and the environment.
+    Call `restart` as soon as `step` has ended the episode of a lane, whatever the
+    environment's autoreset mode: the agent knows which observation is the first of the
+    new episode.
 
     Args:
         actor: Any `dp_bench.policies.actor.Actor`.
@@ -61,13 +68,24 @@ class Agent:
             "so its task is unknown; make the environment yourself with gymnasium.make"
         )
 
-    def reset(self, env_seed: int | Sequence[int]) -> None:
+    def reset(self, env_seed: int | Sequence[int], env: Played | None = None) -> None:
         """Begins an episode, or one in each lane of a vector environment.
 
         Args:
             env_seed: Seed of the policy's random draws, usually the seed of the
                 environment: one number, or one per lane.
+            env: Receives the actions: an environment, a vector environment, or a
+                sequence of one environment per lane. `restart` needs it, as vector
+                environments differ in when they show a new episode.
+
+        Raises:
+            BadInput: When the environment has another number of lanes than there are
+                seeds, or does not declare its autoreset mode.
         """
+        if env is not None:
+            check_lanes(env, env_seed)
+        self._late = None if env is None else shows_last_observation_first(env)
+        self._coming: dict[int, int] = {}  # env seed of the next episode, by lane
         self._single = np.ndim(env_seed) == 0
         seeds = [int(seed) for seed in np.atleast_1d(np.asarray(env_seed))]
         self._lanes = len(seeds)
@@ -79,7 +97,16 @@ class Agent:
         self.actor.reset(seeds)
 
     def restart(self, lane: int, env_seed: int) -> None:
-        """Begins a new episode in one lane of a vector environment."""
+        """Begins a new episode in one lane, when `step` has ended the last one.
+
+        Under next-step autoreset the next observation still belongs to the old
+        episode, and the environment ignores the next action. The new episode then
+        begins with the observation after it.
+
+        Raises:
+            BadInput: When there is no such lane, when the actor cannot restart one, or
+                when `reset` was not given the environment.
+        """
         if not 0 <= lane < self._lanes:
             raise BadInput(
                 f"no lane {lane}: agent.reset was given {self._lanes} env seeds"
@@ -89,8 +116,20 @@ class Agent:
                 f"{type(self.actor).__name__} cannot restart one lane alone: "
                 "it has no restart(lane, env_seed)"
             )
+        if self._late is None and not self._single:
+            raise BadInput(
+                f"agent.restart({lane}, {env_seed}) cannot know which observation is "
+                "the first of the new episode, as vector environments differ in that; "
+                "call agent.reset(env_seeds, envs) with the vector environment"
+            )
+        if self._late and not self._fresh[lane]:
+            self._coming[lane] = int(env_seed)
+        else:
+            self._begin(lane, int(env_seed))
+
+    def _begin(self, lane: int, env_seed: int) -> None:
         self._fresh[lane] = True
-        self.actor.restart(lane, int(env_seed))
+        self.actor.restart(lane, env_seed)
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """Returns the next action.
@@ -115,8 +154,14 @@ class Agent:
         self._remember(batch)
         self._decide()
         assert self._chunk is not None
-        action = self._chunk[np.arange(self._lanes), self._used].copy()
+        # A lane that waits for its new episode may have used up its chunk. The
+        # environment ignores its action, so the last one of the chunk will do.
+        at = np.minimum(self._used, self.actor.horizons.action - 1)
+        action = self._chunk[np.arange(self._lanes), at].copy()
         self._used += 1
+        for lane, env_seed in self._coming.items():
+            self._begin(lane, env_seed)
+        self._coming.clear()
         return action[0] if self._single else action
 
     def _remember(self, batch: np.ndarray) -> None:
@@ -132,7 +177,8 @@ class Agent:
     def _decide(self) -> None:
         assert self._history is not None
         length = self.actor.horizons.action
-        asking = self._fresh | (self._used == length)
+        asking = self._fresh | (self._used >= length)
+        asking[list(self._coming)] = False
         self._fresh[:] = False
         if not asking.any():
             return

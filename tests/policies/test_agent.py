@@ -103,7 +103,7 @@ class Counter:
 def test_restarting_one_lane_leaves_the_others_alone(when):
     def decisions(restart):
         agent = Agent(Counter())
-        agent.reset([1, 2])
+        agent.reset([1, 2], [Slider(), Slider()])
         actions = []
         for step in range(8):
             if restart and step == when:
@@ -140,6 +140,14 @@ def test_wrong_use_is_refused_with_what_to_do():
         agent.act(np.zeros((3, 1)))
     with pytest.raises(BadInput, match="no lane 2"):
         agent.restart(2, 1)
+    with pytest.raises(BadInput, match=r"agent\.reset\(env_seeds, envs\)"):
+        agent.restart(1, 1)
+    with pytest.raises(BadInput, match="one env seed, 3"):
+        agent.reset(3, [Slider()])
+    with pytest.raises(BadInput, match="2 env seeds and one environment"):
+        agent.reset([1, 2], make())
+    with pytest.raises(BadInput, match="2 env seeds for 3 lanes"):
+        agent.reset([1, 2], [Slider()] * 3)
     with pytest.raises(AttributeError):
         dp_bench.load_agents  # noqa: B018
 
