@@ -14,6 +14,7 @@ from dp_bench import registry
 from dp_bench.cli import tables
 from dp_bench.cli.options import GridOptions, groups, hint, one_of, task_or_first
 from dp_bench.errors import BadInput
+from dp_bench.util.files import refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -75,6 +76,8 @@ class Compare:
         grids = [  # refuses whatever cannot work before anything runs
             self.training.cells(task, methods, self.seeds) for task in self._tasks()
         ]
+        for cells in grids:
+            self._refuse_unwritable(cells)
         if len(grids) == 1:
             self._compare(grids[0])
         else:
@@ -155,6 +158,15 @@ class Compare:
 
         names = [cell.names for cell in cells]
         return run_cells(names, jobs=self.jobs, finished=finished)
+
+    def _refuse_unwritable(self, cells: Sequence[ResolvedCell]) -> None:
+        """Refuses folders that could not take the results of a training."""
+        from dp_bench.reports import results_folder
+
+        out, first = self._results(cells), cells[0]
+        own = results_folder.folder_of(first.task.name, first.demos.source_name)
+        for name in results_folder.OWN:
+            refuse_unwritable(out / own / name, f"--out {out}")
 
     def _results(self, cells: Sequence[ResolvedCell]) -> Path:
         """Chooses the folder of results."""

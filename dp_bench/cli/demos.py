@@ -20,6 +20,7 @@ from dp_bench.cli.options import (
     task_or_first,
 )
 from dp_bench.errors import BadInput
+from dp_bench.util.files import refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.data.demos import Demos
@@ -158,6 +159,7 @@ class CompareDemos:
         if self.against is None:
             raise BadInput(f"name the second set: --against FILE beside {task.name}")
         task.check(source=self.other)
+        refuse_unwritable(self.out / task.name, f"--out {self.out}")
         path = store.obtain(task, self.source)
         demos = store.load_demos(task, self.source, path)
         print(f"{path}\n{_described(demos)}")

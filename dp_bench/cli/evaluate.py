@@ -17,6 +17,7 @@ from dp_bench.cli.options import (
     name_and_value,
 )
 from dp_bench.errors import BadInput
+from dp_bench.util.files import refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.records import Record
@@ -79,6 +80,8 @@ class Evaluate:
             raise BadInput("name a run folder: `dp-bench eval runs/TASK/RUN`")
         if self.processes is not None and self.processes < 1:
             raise BadInput(f"--processes must be at least 1, got {self.processes}")
+        if self.video:
+            refuse_unwritable(self.out, f"--out {self.out}")
         changes = dict(map(name_and_value, self.set))
         device = available_device(self.device)
         folders = [RunFolder(path) for path in self.run_folders]

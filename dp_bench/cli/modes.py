@@ -10,6 +10,7 @@ from tyro.conf import arg
 
 from dp_bench import registry
 from dp_bench.cli.options import EvaluationDevice, RunFolders, one_of
+from dp_bench.util.files import refuse_unwritable
 
 
 def _tasks_with_fork() -> list[str]:
@@ -49,18 +50,26 @@ class Modes:
         """Plays the rollouts; prints and writes the table and the figure."""
         from dp_bench.evaluation import multimodality
         from dp_bench.reports import multimodality as multimodality_report
-        from dp_bench.reports import results_folder
-        from dp_bench.runs.folder import RunFolder
         from dp_bench.training.device import available_device
 
+        folder = self._folder()
+        refuse_unwritable(folder, f"--out {self.out}")
         rollouts = multimodality.collect(
             self.run_folders,
             task=self.task,
             rollouts=self.rollouts,
             device=available_device(self.device),
         )
-        first = RunFolder(self.run_folders[0]).info()
-        folder = self.out / results_folder.folder_of(first.task, first.demos_source)
         multimodality.write(folder / "modes.jsonl", rollouts)
         print(multimodality_report.remake(folder))
         print(f"paths, table and figure: {folder}/modes.*")
+
+    def _folder(self) -> Path:
+        """Names the folder of results of the first run."""
+        from dp_bench.reports import results_folder
+        from dp_bench.runs.folder import RunFolder
+
+        if not self.run_folders:
+            return self.out
+        first = RunFolder(self.run_folders[0]).info()
+        return self.out / results_folder.folder_of(first.task, first.demos_source)

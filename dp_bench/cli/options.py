@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.task import TEST_STARTS
+from dp_bench.util.files import refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -181,6 +182,8 @@ class GridOptions:
         ]
         resolved = resolve(cells, task)
         resolved[0].demos.check()
+        if not (self.runs / task.name).is_dir():  # finished runs may be read-only
+            refuse_unwritable(self.runs / task.name, f"--runs {self.runs}")
         return resolved
 
     def _changes(

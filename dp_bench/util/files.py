@@ -59,6 +59,31 @@ def read_without_links(path: Path) -> bytes:
         return file.read()
 
 
+def refuse_unwritable(folder: Path, option: str) -> None:
+    """Refuses a folder that cannot be made or written, before any work begins.
+
+    Args:
+        folder: A folder, there or not.
+        option: How the user names it, "--out results" say.
+
+    Raises:
+        BadInput: When the folder, or the nearest one above it that exists, is a file or
+            cannot be written.
+    """
+    places = [folder, *folder.parents]
+    try:
+        place = next(place for place in places if os.path.lexists(place))
+    except OSError as error:
+        raise BadInput(f"{option}: {folder} cannot be used: {error.strerror}") from None
+    if not place.is_dir():
+        problem = "is not a folder"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        problem = "cannot be written"
+    else:
+        return
+    raise BadInput(f"{option}: {place} {problem}; name a folder that can be written")
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary file to write, which replaces `path` when the block ends.

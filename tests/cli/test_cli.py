@@ -39,6 +39,8 @@ def elsewhere(tmp_path, monkeypatch, demos_file):
     with h5py.File(tmp_path / "nan.hdf5", "r+") as file:
         file["data/demo_1/actions"][3, 0] = np.nan
     (tmp_path / "text.hdf5").write_text("hello")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "pusht").write_text("a file, where a folder should be")
     with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
         file["data/demo_0/actions"] = np.zeros((4, 7))
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
@@ -87,6 +89,16 @@ WRONG = {
     "compare --jobs 0": "--jobs must be at least 1",
     "compare --episodes 51": "1..50, got 51",
     "compare --set dp_x:training.lr=1": "changes 'dp_x', which is not among the m",
+    "compare --task pusht --out text.hdf5": "--out text.hdf5: text.hdf5 is not a fold",
+    "compare --task pusht --out text.hdf5/deep": "text.hdf5 is not a folder; name a",
+    "compare --task pusht --out taken": "--out taken: taken/pusht is not a folder",
+    "compare --task robomimic --out text.hdf5": "text.hdf5 is not a folder; name a",
+    "compare --task pusht --demos tiny.hdf5 --out taken": "taken/pusht is not a folder",
+    "compare --task pusht --runs text.hdf5": "--runs text.hdf5: text.hdf5 is not a fo",
+    "train --task pusht --runs text.hdf5": "--runs text.hdf5: text.hdf5 is not a fold",
+    "eval nowhere --video 100000 --out text.hdf5": "--out text.hdf5: text.hdf5 is not",
+    "modes --out text.hdf5": "--out text.hdf5: text.hdf5 is not a folder",
+    "demos compare pusht --against tiny.hdf5 --out taken": "taken/pusht is not a fold",
     "train --method dp_cc": "did you mean 'dp_c'?",
     "train --set training.lr": "takes NAME=VALUE, got 'training.lr'",
     "train --set lr=1": "no setting 'lr' of dp_c; there are policy.obs_scale",

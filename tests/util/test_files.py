@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from dp_bench.errors import BadInput
-from dp_bench.util.files import PART, atomic_write, is_plain, locked, remove_parts
+from dp_bench.util.files import (
+    PART,
+    atomic_write,
+    is_plain,
+    locked,
+    refuse_unwritable,
+    remove_parts,
+)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +128,19 @@ def test_a_folder_that_cannot_be_made_is_refused():
         locked(Path("/dev/null/runs/.lock")),
     ):
         pytest.fail("locked")
+
+
+def test_a_folder_that_is_read_only_is_refused(tmp_path, monkeypatch):
+    tmp_path.chmod(0o500)
+    if os.geteuid() == 0:  # who writes everywhere
+        monkeypatch.setattr(os, "access", lambda place, mode: False)
+    with pytest.raises(BadInput, match=f"--out results: {tmp_path} cannot be written"):
+        refuse_unwritable(tmp_path / "results" / "pusht", "--out results")
+
+
+def test_a_folder_that_can_be_made_is_not_made_by_the_check(tmp_path):
+    refuse_unwritable(tmp_path / "a" / "b", "--out a/b")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["ph", "v1.2", "own-data", "größe"])
