@@ -30,7 +30,13 @@ def actions_of(task: Task, demos: Demos, control: str | None = None) -> np.ndarr
         return demos.actions
     if control in demos.actions_as:
         return demos.actions_as[control]
-    if recorded != task.controls[0] or control not in task.actions_as:
+    if recorded != task.controls[0]:
+        raise BadInput(
+            f"task {task.name!r} cannot turn {recorded} actions into {control} "
+            f"actions, and these demonstrations hold {recorded} actions: train with "
+            f"`--control {recorded}`"
+        )
+    if control not in task.actions_as:
         raise BadInput(
             f"task {task.name!r} cannot turn {recorded} actions into {control} "
             f"actions; it can turn {task.controls[0]} actions into "

@@ -37,6 +37,14 @@ def hand_poses(suite: Suite) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+def base_poses(suite: Suite) -> np.ndarray:
+    """Returns the pose of the base of each robot, `(A, 4, 4)`."""
+    poses = np.tile(np.eye(4), (len(suite.robots), 1, 1))
+    for pose, controller in zip(poses, controllers_of(suite), strict=True):
+        pose[:3, :3], pose[:3, 3] = controller.origin_ori, controller.origin_pos
+    return poses
+
+
 def position_actions(
     positions: np.ndarray, matrices: np.ndarray, velocities: np.ndarray
 ) -> np.ndarray:

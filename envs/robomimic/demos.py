@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,9 +13,10 @@ from dp_bench.errors import BadInput
 from dp_bench.task import Layout
 
 from .base import Robomimic
-from .controllers import controllers_of, position_actions
+from .controllers import base_poses, controllers_of, position_actions
 from .env import Can, Lift, Square, ToolHang, Transport, shared_env
 from .observations import LIMIT, NUMBERS_PER_ARM, arm_keys
+from .recorded import parsed
 from .suite import PART, mujoco, robosuite, suite_arguments
 
 LARGEST_NUMBER = 1e6  # in files
@@ -51,7 +50,10 @@ class DemoFiles:
                 f"demonstrations of {name} must hold 'state' observations of more than "
                 f"{NUMBERS_PER_ARM * arms} numbers a row; they hold {shapes}"
             )
-        arguments = suite_arguments(self.task.suite_name, arms)
+        is_pose = demos.env_kwargs.get("control") == "position"
+        arguments = suite_arguments(
+            self.task.suite_name, arms, "absolute" if is_pose else "delta"
+        )
         env_name = arguments.pop("env_name")
         images = self._images(demos.obs, "{}_image")
         if images:
@@ -76,11 +78,11 @@ class DemoFiles:
         """Builds demonstrations from the rows of a file.
 
         Args:
-            arrays: `states`, `(N, S)`; `actions` of velocity control, `(N, 7 * arms)`;
-                `rewards`, `(N,)`; each observation as "obs/object", "obs/robot0_...";
-                `model_file`, `(E,)`, "" for none; `env_args`, `()`, JSON; and, if the
-                file has them, images as "obs/<camera>_image", uint8
-                `(N, height, width, 3)`.
+            arrays: `states`, `(N, S)`; `actions`, `(N, 7 * arms)`, velocities or, where
+                `env_args` says so, poses; `rewards`, `(N,)`; each observation as
+                "obs/object", "obs/robot0_..."; `model_file`, `(E,)`, "" for none;
+                `env_args`, `()`, JSON; and, if the file has them, images as
+                "obs/<camera>_image", uint8 `(N, height, width, 3)`.
             episode_ends: `(E,)`.
 
         Returns:
@@ -90,17 +92,21 @@ class DemoFiles:
         Raises:
             BadInput: When the rows belong to another task, or do not fit this one.
         """
-        version = self._checked_version(str(arrays["env_args"]))
+        recorded = parsed(str(arrays["env_args"]), self.task.suite_name, self.task.arms)
         env = shared_env(self.task)
         self._check_rows(env, arrays, int(episode_ends[-1]))
         images = self._images(arrays, "obs/{}_image")
         keys = ["object", *arm_keys(env.arms)]
         numbers = np.concatenate([arrays[f"obs/{key}"] for key in keys], axis=1)
         begins = np.array([0, *episode_ends[:-1]])
-        states, actions = arrays["states"], arrays["actions"]
-        targets = self.targets(states, actions)
+        states = arrays["states"]
         if states.shape[1] < env.state_size:
-            states = np.hstack([states, _gripper_commands(env, actions, begins)])
+            commands = _gripper_commands(env, arrays["actions"], begins)
+            states = np.hstack([states, commands])
+        actions = recorded.convert(arrays["actions"], base_poses(env.suite))
+        actions_as = {}
+        if recorded.control == "velocity":
+            actions_as = {"position": self.targets(states, actions)}
         models = tuple(str(text) for text in arrays["model_file"])
         return Demos(
             task=self.task.__name__,
@@ -114,9 +120,9 @@ class DemoFiles:
             rewards=arrays["rewards"],
             scores=np.maximum.reduceat(arrays["rewards"], begins).clip(0, 1),
             episode_ends=episode_ends,
-            env_kwargs={"obs": "state", "control": "velocity"},
-            actions_as={"position": targets},
-            models=models if all(models) and version >= OLDEST else (),
+            env_kwargs={"obs": "state", "control": recorded.control},
+            actions_as=actions_as,
+            models=models if all(models) and recorded.version >= OLDEST else (),
         )
 
     def targets(self, states: np.ndarray, velocities: np.ndarray) -> np.ndarray:
@@ -170,22 +176,6 @@ class DemoFiles:
                 f"size for all cameras, and are {types}"
             )
         return images
-
-    def _checked_version(self, env_args: str) -> tuple[int, ...]:
-        """Returns robosuite's version in a file's `env_args`, () if it has none.
-
-        Raises:
-            BadInput: When it is no JSON, or names another task.
-        """
-        try:
-            args = json.loads(env_args)
-            name, version = args.get("env_name"), str(args.get("env_version") or "")
-        except (ValueError, AttributeError) as error:
-            raise BadInput("its attribute env_args is no JSON of robomimic") from error
-        if name not in (None, self.task.suite_name):
-            raise BadInput(f"they are of {name}, and not of {self.task.suite_name}")
-        numbers = re.match(r"([0-9]+)\.([0-9]+)", version)
-        return tuple(int(number) for number in numbers.groups()) if numbers else ()
 
     def _check_rows(
         self, env: Robomimic, arrays: dict[str, np.ndarray], rows: int

@@ -76,6 +76,8 @@ class Controller(Protocol):
     kp: np.ndarray
     kd: np.ndarray
     ref_name: str
+    origin_pos: np.ndarray
+    origin_ori: np.ndarray
     ref_pos: np.ndarray
     ref_ori_mat: np.ndarray
     ref_pos_vel: np.ndarray
@@ -213,14 +215,16 @@ def make_suite(name: str, arms: int) -> Suite:
     return suite
 
 
-def suite_arguments(name: str, arms: int) -> JsonObject:
+def suite_arguments(name: str, arms: int, input_type: str = "delta") -> JsonObject:
     """Returns the arguments of `robosuite.make` for the published demonstrations.
 
     Args:
         name: Robosuite's name of the task.
         arms: Number of robots.
+        input_type: "delta" for actions that are moves, "absolute" for poses.
     """
-    controller = {"type": "BASIC", "body_parts": {PART: CONTROLLER}}
+    part = CONTROLLER | {"input_type": input_type}
+    controller = {"type": "BASIC", "body_parts": {PART: part}}
     return {
         "env_name": name,
         "robots": ["Panda"] * arms,

@@ -11,63 +11,29 @@ import pytest
 from dp_bench import references, registry
 from dp_bench.data import hdf5, readers
 from dp_bench.data.actions import actions_of
-from dp_bench.data.demos import Demonstration, joined
 from dp_bench.data.images import LazyImages
 from dp_bench.data.replay import replay
 from dp_bench.errors import BadInput
 
 pytest.importorskip("robosuite", reason="needs robosuite: 'dp-bench[robomimic]'")
 from dp_bench.envs.robomimic.demos import TRANSPORT
-from robomimic_envs import each_task, env_of, some_actions
+from robomimic_envs import (
+    each_task,
+    env_of,
+    recorded_moves,
+    some_actions,
+    write_as_robomimic,
+)
 
 
 @pytest.fixture(scope="module")
 def random_moves():
-    """Three short episodes of Lift with random actions."""
-    env = env_of("lift")
-    episodes = []
-    for seed in range(3):
-        obs, info = env.reset(seed=seed)
-        model, observed, states, targets = env.model(), [], [], []
-        actions = some_actions(env, 6, seed)
-        for action in actions:
-            observed.append(obs)
-            states.append(info["state"])
-            targets.append(env.target(action))
-            obs, _, _, _, info = env.step(action)
-        episodes.append(
-            Demonstration(
-                obs={"state": np.array(observed)},
-                actions=np.array(actions),
-                states=np.array(states),
-                rewards=np.arange(6) == 5,
-                score=1.0,
-                notes={"env_seed": seed},
-                actions_as={"position": np.array(targets, np.float32)},
-                last_obs={"state": obs},
-                model=model,
-            )
-        )
-    kwargs = {"obs": "state", "control": "velocity"}
-    return joined("lift", "scripted", episodes, kwargs)
+    return recorded_moves()
 
 
 @pytest.fixture
 def robomimic_file(random_moves, tmp_path):
-    """The same episodes in a file without anything that only dp-bench writes."""
-    path = tmp_path / "robomimic_file.hdf5"
-    hdf5.save(random_moves, path)
-    with h5py.File(path, "r+") as file:
-        data = file["data"]
-        for name in [n for n in data.attrs if n not in ("total", "env_args")]:
-            del data.attrs[name]
-        for demo in data.values():
-            states = demo["states"][:, :-1]
-            del demo["states"]
-            demo["states"] = states
-            del demo["actions_as_position"]
-        file["mask/better"] = np.array(["demo_2", "demo_0"], dtype="S8")
-    return path
+    return write_as_robomimic(random_moves, tmp_path / "robomimic_file.hdf5")
 
 
 def test_recorded_actions_are_preferred_to_converted_ones(random_moves):
