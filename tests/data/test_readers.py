@@ -65,6 +65,43 @@ def test_a_replay_buffer_reads_the_same_however_it_is_packed(replay):
     assert ends.tolist() == [4, 10]
 
 
+def two_buffers(folder, tmp_path):
+    """A folder with two buffers, and a zip of it."""
+    outer = tmp_path / "outer"
+    shutil.copytree(folder, outer / "train.zarr")
+    shutil.copytree(folder, outer / "deep" / "val.zarr")
+    return outer, zipped(outer, tmp_path / "outer.zip")
+
+
+def test_a_choice_between_two_replay_buffers_is_refused(folder, tmp_path):
+    for path in two_buffers(folder, tmp_path):
+        for read in (
+            lambda path: read_arrays(path, NAMES),
+            lambda path: readers.read(path, registry.task("pusht")),
+        ):
+            with pytest.raises(BadInput, match=r"deep/val\.zarr and train\.zarr"):
+                read(path)
+
+
+def test_a_buffer_inside_another_is_still_a_second_one(folder):
+    shutil.copytree(folder, folder.parent / "copy")
+    shutil.move(folder.parent / "copy", folder / "old")
+    with pytest.raises(BadInput, match=r"its top folder and old"):
+        read_arrays(folder, NAMES)
+
+
+def test_a_choice_between_data_sets_of_other_formats_is_refused(folder):
+    outer, task = folder.parent, registry.task("pusht")
+    with h5py.File(outer / "main_data.hdf5", "w") as file:
+        file["episode_0/actions"] = np.zeros((3, 2))
+    with pytest.raises(BadInput, match=r"several data sets .*zarr.*Minari"):
+        readers.read(outer, task)
+    (outer / "data").mkdir()
+    shutil.copy(outer / "main_data.hdf5", outer / "data")
+    with pytest.raises(BadInput, match="two Minari data sets, data/main_data"):
+        readers.read(outer, task)
+
+
 def test_chunks_in_nested_folders_are_read(folder):
     shutil.rmtree(folder / "data" / "action")
     array, group = arrays_of()["action"], zarr.open_group(str(folder), mode="a")

@@ -87,9 +87,12 @@ def read(
         if mask is not None:
             raise _no_masks(path, "HDF5 that dp-bench wrote")
         return _read_ours(path, task, source)
-    for reader in READERS:
-        if reader.matches(path):
-            return _read_foreign(reader, path, task, source, mask)
+    matching = [reader for reader in READERS if reader.matches(path)]
+    if path.is_dir() and len(matching) > 1:
+        formats = "; ".join(reader.about for reader in matching)
+        raise BadInput(f"{path} holds several data sets ({formats}): name one of them")
+    if matching:
+        return _read_foreign(matching[0], path, task, source, mask)
     formats = "; ".join(["HDF5 that dp-bench wrote", *(r.about for r in READERS)])
     raise BadInput(f"{path} has an unknown format; dp-bench reads: {formats}")
 

@@ -103,8 +103,18 @@ def _rows(episode: h5py.Group, name: str, length: int) -> np.ndarray:
 
 
 def _file(path: Path) -> Path | None:
-    """The file with the episodes; None if it does not exist."""
+    """Returns the file with the episodes; None if it does not exist.
+
+    Raises:
+        BadInput: When a folder holds two.
+    """
     if path.is_file():
         return path
     candidates = (path / "data" / MAIN_FILE, path / MAIN_FILE)
-    return next((file for file in candidates if file.is_file()), None)
+    files = [file for file in candidates if file.is_file()]
+    if len(files) > 1:
+        raise BadInput(
+            f"{path} holds two Minari data sets, data/{MAIN_FILE} and {MAIN_FILE}: "
+            f"name one of them"
+        )
+    return files[0] if files else None

@@ -12,7 +12,7 @@ import json
 import math
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 
 ENDS = "meta/episode_ends"
 DEPTH = 3  # levels of folders that may contain the buffer
+MOST_NAMES = 5  # in an error
 
 
 def matches(path: Path) -> bool:
     """Tells whether `path` is a folder that contains a replay buffer, or any zip."""
     if path.is_dir():
-        return _root_of_folder(path) is not None
+        return bool(_roots_of_folder(path))
     return signatures.starts_with(path, signatures.ZIP)
 
 
@@ -148,17 +149,13 @@ def _open(path: Path) -> Iterator[_Buffer]:
     import zarr
 
     if path.is_dir():
-        root = _root_of_folder(path)
-        if root is None:
-            raise _no_buffer(path)
+        root = _the_root(path, _roots_of_folder(path))
         yield _Buffer(path, root, zarr.open_group(str(path / root), mode="r"))
         return
     with zipfile.ZipFile(path) as archive:
         ending = f"{ENDS}/.zarray"
-        names = [n for n in archive.namelist() if f"/{n}".endswith(f"/{ending}")]
-        if not names:
-            raise _no_buffer(path)
-        root = min(names, key=len).removesuffix(ending)
+        names = {n for n in archive.namelist() if f"/{n}".endswith(f"/{ending}")}
+        root = _the_root(path, [name.removesuffix(ending) for name in names])
         store = zarr.storage.ZipStore(str(path), mode="r")
         try:
             group = zarr.open_group(store, mode="r", path=root.strip("/"))
@@ -167,12 +164,31 @@ def _open(path: Path) -> Iterator[_Buffer]:
             store.close()
 
 
-def _root_of_folder(path: Path) -> str | None:
-    """Path of the buffer relative to a folder, with a slash at the end."""
-    for depth in range(DEPTH):
-        for file in sorted(path.glob("*/" * depth + f"{ENDS}/.zarray")):
-            return f"{file.parents[2].relative_to(path).as_posix()}/"
-    return None
+def _roots_of_folder(path: Path) -> list[str]:
+    """Paths of the buffers relative to a folder, each with a slash at the end."""
+    return [
+        f"{file.parents[2].relative_to(path).as_posix()}/"
+        for depth in range(DEPTH)
+        for file in path.glob("*/" * depth + f"{ENDS}/.zarray")
+    ]
+
+
+def _the_root(path: Path, roots: Sequence[str]) -> str:
+    """Returns the only root, and refuses to choose among several.
+
+    Raises:
+        BadInput: When there is none, or with the names of all.
+    """
+    if not roots:
+        raise _no_buffer(path)
+    if len(roots) > 1:
+        names = sorted(root.strip("./") or "its top folder" for root in roots)
+        first = ", ".join(names[:-1][:MOST_NAMES])
+        raise BadInput(
+            f"{path} holds {len(roots)} replay buffers, {first} and {names[-1]}: name "
+            f"the folder of one of them (unzip a zip first)"
+        )
+    return roots[0]
 
 
 def _no_buffer(path: Path) -> BadInput:
