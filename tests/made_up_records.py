@@ -1,6 +1,9 @@
 """Made-up records and tables that the tests of reports share."""
 
+import dataclasses
+import hashlib
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +14,7 @@ from matplotlib.axes import Axes
 from dp_bench.evaluation.records import Record
 from dp_bench.reports.summary import summary
 from dp_bench.reports.table import Row, Table
+from dp_bench.runs.info import DIGESTS
 from dp_bench.task import Column, Task
 from dp_bench.training.log import LogLine
 
@@ -68,6 +72,21 @@ def episodes(
         )
         for train_seed, line in enumerate(scores)
         for start, score in enumerate(line)
+    ]
+
+
+def with_digests(records: Sequence[Record]) -> list[Record]:
+    """The same records with real digests, as a file must have them."""
+
+    def digest(record: Record, name: str) -> str:
+        text, digits = getattr(record, name), DIGESTS[name]
+        if re.fullmatch(f"[0-9a-f]{{{digits}}}", text):
+            return text
+        return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+    return [
+        dataclasses.replace(r, **{name: digest(r, name) for name in DIGESTS})
+        for r in records
     ]
 
 

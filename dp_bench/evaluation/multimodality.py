@@ -22,7 +22,7 @@ from dp_bench.evaluation import rollout
 from dp_bench.evaluation.evaluate import load_actor
 from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import RunFolder
-from dp_bench.runs.info import RunIdentity, RunInfo
+from dp_bench.runs.info import RunIdentity, RunInfo, check_identity
 from dp_bench.runs.provenance import commit, versions
 from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.task import Fork, Task
@@ -267,6 +267,8 @@ def read(path: Path) -> list[Rollout]:
         raise BadInput(f"{error}; {again}") from None
     if not rollouts:
         raise BadInput(f"{path} is empty; {again}")
+    for line in rollouts:
+        check_identity(line, str(path))
     if not read_without_links(path).endswith(b"\n"):
         raise BadInput(f"{path} ends within a line; {again}")
     return rollouts

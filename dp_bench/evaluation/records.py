@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
-from dp_bench.runs.info import RunIdentity
+from dp_bench.runs.info import RunIdentity, check_identity
 from dp_bench.util import jsonl
 
 if TYPE_CHECKING:
@@ -96,7 +96,14 @@ def read(path: str | Path) -> list[Record]:
         files = [path]
     else:
         raise BadInput(f"{path} is neither a file of records nor a folder of them")
-    return [record for file in files for record in jsonl.read(file, Record)]
+    return [record for file in files for record in _read_file(file)]
+
+
+def _read_file(file: Path) -> list[Record]:
+    read_records = jsonl.read(file, Record)
+    for record in read_records:
+        check_identity(record, str(file))
+    return read_records
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:

@@ -27,8 +27,13 @@ def folder_of(task: str, source: str) -> Path:
     """Says where results of a task and its demonstrations lie, below the results.
 
     Raises:
-        BadInput: When the source cannot name a folder there.
+        BadInput: When the task or the source cannot name a folder there.
     """
+    if not is_plain(task):
+        raise BadInput(
+            f"task {task!r} cannot name a folder of results: use letters, digits, '_', "
+            "'-' and '.'"
+        )
     if not is_plain(source) or source in OWN:
         raise BadInput(
             f"demonstrations {source!r} cannot name a folder of results: use letters, "

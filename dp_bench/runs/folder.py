@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from dp_bench import references, registry
 from dp_bench.errors import BadInput
-from dp_bench.runs.info import RunInfo
+from dp_bench.runs.info import RunInfo, check_identity
 from dp_bench.runs.provenance import commit, machine, versions
 from dp_bench.util import settings
 from dp_bench.util.files import atomic_write, read_without_links, refuse_links_in
@@ -46,7 +46,9 @@ def read_info(file: Path) -> RunInfo:
         raise BadInput(f"{file} has format {version!r}; this version reads {FORMAT}")
     for fact in ("commit", "versions", "machine"):
         data.pop(fact, None)
-    return settings.from_json(RunInfo, data, str(file))
+    info = settings.from_json(RunInfo, data, str(file))
+    check_identity(info, str(file))
+    return info
 
 
 class RunFolder:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 
+from dp_bench.errors import BadInput
 from dp_bench.util import settings
+from dp_bench.util.files import is_plain
 from dp_bench.util.types import JsonObject
 
 # Settings that were added after the first runs, with the value that changes nothing.
@@ -15,6 +18,12 @@ ADDED_LATER = {
 }  # fmt: skip
 # Settings of the training that cannot move a number, so the hash leaves them out.
 SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
+
+# Fields that are names, and may become a part of a path.
+NAMES = ("task", "obs_kind", "control", "method", "preset", "demos_source")
+# Number of hex digits of each digest; files from before it was recorded have "".
+DIGESTS = {"settings": 8, "demos_digest": 64, "split_digest": 12, "order_digest": 12}
+RECORDED_LATER = ("split_digest", "order_digest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,3 +125,31 @@ class RunInfo:
         digests = [self.demos_digest, self.split_digest, self.order_digest]
         data = settings.short_hash(digests)[:4]
         return f"{self.method}-{self.settings}-{data}-seed{self.train_seed}"
+
+
+def check_identity(facts: RunInfo | RunIdentity, where: str) -> None:
+    """Refuses names that could lead elsewhere in a path, and digests that are none.
+
+    Args:
+        facts: What a file says about a run.
+        where: The file, for errors.
+
+    Raises:
+        BadInput: When a name or a digest breaks its rule.
+    """
+    for name in NAMES:
+        value = getattr(facts, name, "none")
+        if not is_plain(value):
+            raise BadInput(
+                f"{where}: {name} {value[:80]!r} is not a name: use letters, digits, "
+                "'_', '-' and '.', and begin with a letter or a digit"
+            )
+    for name, digits in DIGESTS.items():
+        value = getattr(facts, name)
+        if value == "" and name in RECORDED_LATER:
+            continue
+        if not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+            raise BadInput(
+                f"{where}: {name} {value[:80]!r} is not a digest, which is {digits} "
+                "hex digits"
+            )

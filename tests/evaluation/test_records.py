@@ -13,14 +13,17 @@ from dp_bench.runs.info import RunIdentity
 # Written by an earlier version, which knew no order digest; and by the last one.
 LINE_WITHOUT_ORDER = (
     '{"task": "reach", "obs_kind": "state", "control": "position", "method": "mine", '
-    '"preset": "smoke", "settings": "s1", "demos_digest": "d1", "split_digest": "p1", '
+    '"preset": "smoke", "settings": "5e771465", "demos_digest": "'
+    + "d1"
+    * 32
+    + '", "split_digest": "591175911759", '
     '"train_seed": 0, "step": 100, "starts": "test", "variant": "default", '
     '"env_seed": 100000, "score": 0.3333333333333333, "success": false, '
     '"sub_scores": {"p1": 0.30000000000000004}, "length": 7, "decision_latency": 0.01, '
     '"parameters": 12, "train_seconds": 1.5, "commit": "", '
     '"versions": {"python": "3.11"}}\n'
 )
-LINE = LINE_WITHOUT_ORDER.replace("}}", '}, "order_digest": "o1"}')
+LINE = LINE_WITHOUT_ORDER.replace("}}", '}, "order_digest": "0bde50bde50b"}')
 
 
 def make(**changes):
@@ -30,9 +33,9 @@ def make(**changes):
         "control": "position",
         "method": "mine",
         "preset": "smoke",
-        "settings": "s1",
-        "demos_digest": "d1",
-        "split_digest": "p1",
+        "settings": "5e771465",
+        "demos_digest": "d1" * 32,
+        "split_digest": "591175911759",
         "train_seed": 0,
         "step": 100,
         "starts": "test",
@@ -57,21 +60,21 @@ def file(tmp_path):
 
 
 def test_reading_returns_the_records_that_were_appended(file):
-    written = [make(env_seed=seed, method="größe\n{}") for seed in range(3)]
+    written = [make(env_seed=seed, method="größe", commit="{}\n") for seed in range(3)]
     append(file, written[:1])
     append(file, written[1:])
     assert read(file) == written
 
 
 def test_a_record_is_written_byte_for_byte_as_ever(file):
-    append(file, [make(order_digest="o1")])
+    append(file, [make(order_digest="0bde50bde50b")])
     assert file.read_text() == LINE
 
 
 def test_records_of_earlier_versions_are_read(file):
     file.parent.mkdir()
     file.write_text(LINE_WITHOUT_ORDER + LINE)
-    assert read(file) == [make(order_digest=""), make(order_digest="o1")]
+    assert read(file) == [make(order_digest=""), make(order_digest="0bde50bde50b")]
 
 
 def test_a_record_has_every_field_of_the_identity_of_its_run():

