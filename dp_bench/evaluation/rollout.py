@@ -123,7 +123,8 @@ def play_group(
         The episodes, in the order of the env seeds.
 
     Raises:
-        BadInput: When an observation or a reward is not finite.
+        BadInput: When an observation or a reward is not finite, or when observations
+            differ in shape.
     """
     agent = Agent(actor)
     agent.reset(list(env_seeds))
@@ -133,8 +134,7 @@ def play_group(
     infos: list[list[Info]] = [[] for _ in env_seeds]
     active = set(range(len(env_seeds)))
     while active:
-        # Stacking finds a number type that holds the observations of all lanes.
-        actions = agent.act(np.stack(latest))
+        actions = agent.act(_stacked(latest, envs[0]))
         for lane in sorted(active):
             obs, reward, terminated, truncated, info = envs[lane].step(actions[lane])
             latest[lane] = np.array(obs)
@@ -153,6 +153,17 @@ def play_group(
         Episode(seed, score(np.asarray(r), i), len(r), latency)
         for seed, r, i in zip(env_seeds, rewards, infos, strict=True)
     ]
+
+
+def _stacked(latest: Sequence[np.ndarray], env: Env) -> np.ndarray:
+    """Joins the observations of all lanes in a number type that holds them all."""
+    shapes = {seen.shape for seen in latest}
+    if len(shapes) > 1:
+        raise BadInput(
+            f"{env} returned observations of different shapes: "
+            f"{' and '.join(map(str, sorted(shapes)))}"
+        )
+    return np.stack(latest)
 
 
 @contextlib.contextmanager

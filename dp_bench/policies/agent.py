@@ -15,6 +15,7 @@ from dp_bench.policies.autoreset import (
     check_lanes,
     shows_last_observation_first,
 )
+from dp_bench.policies.spaces import Spaces, observations_of
 
 
 class Agent:
@@ -47,6 +48,7 @@ class Agent:
     """
 
     control: str | None = None
+    _own_spaces: Spaces | None = None  # of the environment that the agent made
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
@@ -75,16 +77,19 @@ class Agent:
             env_seed: Seed of the policy's random draws, usually the seed of the
                 environment: one number, or one per lane.
             env: Receives the actions: an environment, a vector environment, or a
-                sequence of one environment per lane. `restart` needs it, as vector
+                sequence of one environment per lane. The agent checks observations
+                and actions against its spaces. `restart` needs it, as vector
                 environments differ in when they show a new episode.
 
         Raises:
             BadInput: When the environment has another number of lanes than there are
                 seeds, or does not declare its autoreset mode.
         """
+        self._late, self._spaces = None, self._own_spaces
         if env is not None:
             check_lanes(env, env_seed)
-        self._late = None if env is None else shows_last_observation_first(env)
+            self._late = shows_last_observation_first(env)
+            self._spaces = Spaces.of(env)
         self._coming: dict[int, int] = {}  # env seed of the next episode, by lane
         self._single = np.ndim(env_seed) == 0
         seeds = [int(seed) for seed in np.atleast_1d(np.asarray(env_seed))]
@@ -141,16 +146,20 @@ class Agent:
             Action `(Da,)`, or `(B, Da)`.
 
         Raises:
-            BadInput: When `reset` was not called, or `obs` has another number of lanes.
+            BadInput: When `reset` was not called, when `obs` has another number of
+                lanes or another shape, or when the actor returns an action that the
+                environment cannot be meant to take.
         """
         if not self._lanes:
             raise BadInput("call agent.reset(env_seed) before agent.act(obs)")
-        batch = np.asarray(obs)[None] if self._single else np.asarray(obs)
+        batch = observations_of(obs, self._single)
         if len(batch) != self._lanes:
             raise BadInput(
                 f"agent.reset was given {self._lanes} env seeds, but agent.act was "
                 f"given observations of {len(batch)} lanes"
             )
+        if self._spaces is not None:
+            self._spaces.check_obs(batch)
         self._remember(batch)
         self._decide()
         assert self._chunk is not None
@@ -168,6 +177,11 @@ class Agent:
         if self._history is None:
             shape = (self._lanes, self.actor.horizons.obs, *batch.shape[1:])
             self._history = np.empty(shape, batch.dtype)
+        if batch.shape[1:] != self._history.shape[2:]:
+            raise BadInput(
+                f"agent.act was given an observation of shape {batch.shape[1:]} after "
+                f"observations of shape {self._history.shape[2:]}"
+            )
         self._history = _widened(self._history, batch)
         self._history[:, :-1] = self._history[:, 1:]
         self._history[:, -1] = batch
@@ -191,21 +205,37 @@ class Agent:
                 self.actor.act(self._history[lanes], lanes=lanes.tolist())
             )
         self.decision_seconds.append(time.perf_counter() - began)
-        expected = (int(asking.sum()), length)
-        if chunk.ndim != 3 or chunk.shape[:2] != expected:
-            raise BadInput(
-                f"{type(self.actor).__name__}.act must return actions (B, Ta, Da) with "
-                f"(B, Ta) = {expected}, and returned {chunk.shape}"
-            )
-        if not np.isfinite(chunk).all():
-            raise BadInput(
-                f"{type(self.actor).__name__}.act returned an action that is not finite"
-            )
+        self._check_chunk(chunk, (int(asking.sum()), length))
         if self._chunk is None:
             self._chunk = np.empty((self._lanes, *chunk.shape[1:]), chunk.dtype)
         self._chunk = _widened(self._chunk, chunk)
         self._chunk[asking] = chunk
         self._used[asking] = 0
+
+    def _check_chunk(self, chunk: np.ndarray, expected: tuple[int, int]) -> None:
+        """Refuses what the actor returned, unless it is finite actions `(B, Ta, Da)`.
+
+        Args:
+            chunk: Returned by the actor.
+            expected: `(B, Ta)`.
+        """
+        name = type(self.actor).__name__
+        if chunk.ndim != 3 or chunk.shape[:2] != expected:
+            raise BadInput(
+                f"{name}.act must return actions (B, Ta, Da) with "
+                f"(B, Ta) = {expected}, and returned {chunk.shape}"
+            )
+        if chunk.dtype.kind not in "fiub":
+            raise BadInput(f"{name}.act must return numbers, and returned {chunk!r}")
+        if not np.isfinite(chunk).all():
+            raise BadInput(f"{name}.act returned an action that is not finite")
+        if self._chunk is not None and chunk.shape[2] != self._chunk.shape[2]:
+            raise BadInput(
+                f"{name}.act returned actions of {chunk.shape[2]} numbers after "
+                f"actions of {self._chunk.shape[2]}"
+            )
+        if self._spaces is not None:
+            self._spaces.check_actions(chunk, name)
 
 
 def _widened(buffer: np.ndarray, values: np.ndarray) -> np.ndarray:

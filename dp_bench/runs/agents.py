@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.policies.actor import Actor
 from dp_bench.policies.agent import Agent
+from dp_bench.policies.autoreset import Played
+from dp_bench.policies.spaces import Spaces
 from dp_bench.runs.folder import RunFolder
 from dp_bench.runs.info import RunInfo
 
@@ -53,12 +57,86 @@ class RunAgent(Agent):
                     f"agent.make_env takes no {name!r}: the run decides "
                     f"({self.info.obs_kind} observations, {self.info.control} control)"
                 )
-        return registry.task(self.info.task).make_env(
+        env = registry.task(self.info.task).make_env(
             obs_kind=self.info.obs_kind,
             control=self.info.control,
             source=self.info.demos_source,
             **kwargs,  # type: ignore[arg-type]  # `variant` is among them
         )
+        self._own_spaces = Spaces.of(env)
+        return env
+
+    def reset(self, env_seed: int | Sequence[int], env: Played | None = None) -> None:
+        """Begins an episode, or one in each lane of a vector environment.
+
+        Args:
+            env_seed: See `Agent.reset`.
+            env: See `Agent.reset`; an environment that `make_env` made need not be
+                passed.
+
+        Raises:
+            BadInput: When the environment has another task, observation or control
+                than the run, or when the agent neither made nor was given one.
+        """
+        if env is not None:
+            self._check_env(env)
+        elif self._own_spaces is None:
+            raise BadInput(
+                f"{self!r} does not know its environment, so nothing would tell you "
+                "that it is the wrong one; make it with agent.make_env(), or call "
+                "agent.reset(env_seed, env); without an environment, on a robot say, "
+                "play dp_bench.Agent(agent.actor)"
+            )
+        super().reset(env_seed, env)
+
+    def _check_env(self, env: Played) -> None:
+        """Refuses an environment of another task, observation or control mode."""
+        info = self.info
+        task = registry.task(info.task)
+        other_ids = {other.env_id for other in registry.tasks().values()}
+        other_ids.discard(task.env_id)
+        for facts in _facts_of(env):
+            if facts.get("id") in other_ids:
+                raise BadInput(
+                    f"{self!r} was given {facts['id']}; its task has {task.env_id}: "
+                    "make the environment with agent.make_env()"
+                )
+            if facts.get("id") == task.env_id:
+                defaults = {"obs": task.obs_kinds[0], "control": task.controls[0]}
+                facts = defaults | facts
+            for name, wanted in (("obs", info.obs_kind), ("control", info.control)):
+                if facts.get(name, wanted) != wanted:
+                    raise BadInput(
+                        f"{self!r} was given an environment with {name}="
+                        f"{facts[name]!r}; its run has {name}={wanted!r}: make the "
+                        "environment with agent.make_env()"
+                    )
+
+
+def _facts_of(env: Played) -> Iterator[dict[str, object]]:
+    """Yields what each lane's environment says of its `id`, `obs` and `control`."""
+    if isinstance(env, gym.vector.VectorEnv):
+        base = env.unwrapped
+        if isinstance(base, gym.vector.SyncVectorEnv):
+            env = base.envs
+        elif isinstance(base, gym.vector.AsyncVectorEnv):
+            for spec in base.get_attr("spec"):
+                yield _facts_of_spec(spec)
+            return
+        else:
+            yield _facts_of_spec(base.spec)
+            return
+    for one in env if isinstance(env, Sequence) else [env]:
+        facts = _facts_of_spec(getattr(one, "spec", None))
+        inner = getattr(one, "unwrapped", one)
+        for name, attribute in (("obs", "obs_kind"), ("control", "control")):
+            if isinstance(getattr(inner, attribute, None), str):
+                facts[name] = getattr(inner, attribute)
+        yield facts
+
+
+def _facts_of_spec(spec: EnvSpec | None) -> dict[str, object]:
+    return {} if spec is None else {**spec.kwargs, "id": spec.id}
 
 
 def load_agent(
@@ -74,7 +152,7 @@ def load_agent(
 
     Returns:
         The agent. `agent.make_env()` makes its environment; call `reset(env_seed)`
-        before `act(obs)`.
+        before `act(obs)`, with the environment if another made it.
 
     Raises:
         BadInput: When the folder is no run folder, or the weights are missing.

@@ -47,7 +47,7 @@ class Spy(gym.Wrapper):
 def in_a_plain_loop(agent, seed):
     env, actions = make(), []
     obs, _ = env.reset(seed=seed)
-    agent.reset(seed)
+    agent.reset(seed, env)
     ended = False
     while not ended:
         actions.append(agent.act(obs))
@@ -74,7 +74,7 @@ def test_a_vector_environment_gives_each_lane_its_own_episode(run_folder):
     alone = np.stack([in_a_plain_loop(agent, seed) for seed in seeds], axis=1)
     envs = gym.vector.SyncVectorEnv([make] * 3)
     obs, _ = envs.reset(seed=seeds)
-    agent.reset(seeds)
+    agent.reset(seeds, envs)
     for step in range(STEPS):
         actions = agent.act(obs)
         np.testing.assert_allclose(actions, alone[step], atol=1e-2)  # of 512

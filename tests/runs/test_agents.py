@@ -3,11 +3,14 @@
 import subprocess
 import sys
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 import dp_bench
 from dp_bench import registry
+from dp_bench.envs.push_t.env import PushT
 from dp_bench.errors import BadInput
 from made_up import written_run
 
@@ -72,6 +75,90 @@ def test_an_agent_without_a_run_makes_no_environment():
         BadInput, match=r"Still that belongs to no run.*gymnasium\.make"
     ):
         agent.make_env()
+
+
+def made(**kwargs):
+    return gym.make(
+        "dp_bench/PushT-v0", **{"obs": "state", "control": "velocity"} | kwargs
+    )
+
+
+WRONG = {
+    "default control": (lambda: gym.make("dp_bench/PushT-v0", obs="state"), "position"),
+    "position control": (lambda: made(control="position"), "control='position'"),
+    "keypoints": (lambda: made(obs="keypoints"), "obs='keypoints'"),
+    "another task": (lambda: gym.make("dp_bench/BlockPush-v0"), "BlockPush-v0"),
+    "class": (lambda: PushT(obs="state"), "control='position'"),
+    "wrapped": (
+        lambda: gym.wrappers.TimeLimit(made(control="position"), 5), "position",
+    ),
+}  # fmt: skip
+
+
+def in_a_sync_vector(make):
+    return SyncVectorEnv([make, make])
+
+
+def in_an_async_vector(make):
+    return AsyncVectorEnv([make, make])
+
+
+def in_a_wrapped_vector(make):
+    return gym.wrappers.vector.RecordEpisodeStatistics(in_a_sync_vector(make))
+
+
+def in_a_list(make):
+    return [made(), make()]
+
+
+@pytest.mark.parametrize(("make", "message"), WRONG.values(), ids=WRONG)
+def test_an_environment_that_is_not_the_run_s_is_refused(run_folder, make, message):
+    agent = dp_bench.load_agent(run_folder)
+    with pytest.raises(BadInput, match=rf"{message}.*agent\.make_env\(\)"):
+        agent.reset(7, make())
+
+
+@pytest.mark.parametrize(
+    "several", [in_a_sync_vector, in_an_async_vector, in_a_wrapped_vector, in_a_list]
+)
+def test_lanes_that_are_not_the_run_s_are_refused(run_folder, several):
+    agent = dp_bench.load_agent(run_folder)
+    wrong, right = several(WRONG["default control"][0]), several(made)
+    with pytest.raises(BadInput, match="control='position'"):
+        agent.reset([7, 8], wrong)
+    agent.reset([7, 8], right)
+    for envs in (wrong, right):
+        if not isinstance(envs, list):
+            envs.close()
+
+
+def test_a_vector_environment_made_by_gymnasium_is_checked_too(run_folder):
+    agent = dp_bench.load_agent(run_folder)
+    for kind in ("sync", "async"):
+        envs = gym.make_vec(
+            "dp_bench/PushT-v0", num_envs=2, vectorization_mode=kind, obs="state"
+        )
+        with pytest.raises(BadInput, match="control='position'"):
+            agent.reset([7, 8], envs)
+        envs.close()
+
+
+def test_an_agent_that_knows_no_environment_says_so(run_folder):
+    agent = dp_bench.load_agent(run_folder)
+    with pytest.raises(BadInput, match=r"does not know its environment.*make_env"):
+        agent.reset(7)
+    dp_bench.Agent(agent.actor).reset(7)  # on a robot
+    agent.make_env()
+    agent.reset(7)
+
+
+def test_an_action_far_outside_the_space_is_refused_in_the_loop(run_folder):
+    agent = dp_bench.load_agent(run_folder)
+    obs, _ = agent.make_env().reset(seed=7)
+    agent.actor.action_normalizer.offset.fill_(-1e6)
+    agent.reset(7)
+    with pytest.raises(BadInput, match="far outside the environment's action space"):
+        agent.act(obs)
 
 
 def test_importing_the_loader_does_not_load_torch():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dp_bench.errors import BadInput
+from dp_bench.policies.agent import Agent
 from dp_bench.runs.agents import load_agent
 from dp_bench.runs.folder import RunFolder, build_policy
 from dp_bench.util import settings
@@ -86,7 +87,7 @@ def test_weights_of_another_size_are_refused_in_one_sentence(run):
 
 
 def test_observations_of_another_task_are_refused_with_the_expected_shape(run):
-    agent = load_agent(run.path)
+    agent = Agent(load_agent(run.path).actor)
     agent.reset(0)
     with pytest.raises(BadInput, match=r"\(1, 2, 20\), got \(1, 2, 7\)"):
         agent.act(np.zeros(7, np.float32))
