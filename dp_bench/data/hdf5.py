@@ -15,6 +15,7 @@ from dp_bench import references, registry
 from dp_bench.data import signatures
 from dp_bench.data.deferred_errors import DeferredErrorFile
 from dp_bench.data.demos import ACTIONS_AS, Demos
+from dp_bench.data.hdf5_files import Unusable, opened
 from dp_bench.data.images import LazyImages, is_images, lazy_images
 from dp_bench.errors import BadInput
 from dp_bench.task import Layout, Task
@@ -61,8 +62,6 @@ def load(path: str | Path) -> Demos:
         BadInput: When the file is missing, truncated or damaged, or when another
             program or another version wrote it.
     """
-    import h5py
-
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"{path} is not a file: `dp-bench demos get TASK` makes one")
@@ -72,10 +71,12 @@ def load(path: str | Path) -> Demos:
             f"with `dp-bench demos get TASK --from PATH`"
         )
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             demos = _read(file["data"], path)
             expected = str(file["data"].attrs["checksum"])
         intact = demos.checksum() == expected
+    except Unusable:
+        raise
     except BadInput as error:
         raise BadInput(f"{path} cannot be used, {error}: {REMEDY}") from error
     except Exception as error:
@@ -93,12 +94,10 @@ def is_ours(path: Path) -> bool:
 
     A damaged HDF5 file counts as ours, so that `load` explains the damage.
     """
-    import h5py
-
     if not signatures.starts_with(path, signatures.HDF5):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             return "data" in file and file["data"].attrs.get("format") == FORMAT
     except (OSError, RuntimeError, KeyError):
         return True

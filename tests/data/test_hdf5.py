@@ -44,6 +44,54 @@ def test_a_saved_file_has_the_layout_of_robomimic(tmp_path):
         np.testing.assert_array_equal(demo["actions"][:], demos.actions[3:8])
 
 
+def linked(path, other):
+    with h5py.File(path, "r+") as file:
+        file.move("data/demo_1", "data/demo_9")
+        file["data/demo_1"] = h5py.ExternalLink(other.name, "/data/demo_1")
+
+
+def stored_elsewhere(path, other):
+    with h5py.File(path, "r+") as file:
+        rows = file["data/demo_1/rewards"][:].astype("f4")
+        del file["data/demo_1/rewards"]
+        other.with_suffix(".raw").write_bytes(rows.tobytes())
+        file["data/demo_1"].create_dataset(
+            "rewards",
+            shape=rows.shape,
+            dtype="f4",
+            external=[(str(other.with_suffix(".raw")), 0, rows.nbytes)],
+        )
+
+
+def virtual(path, other):
+    with h5py.File(path, "r+") as file:
+        shape = file["data/demo_1/rewards"].shape
+        del file["data/demo_1/rewards"]
+        layout = h5py.VirtualLayout(shape, "f4")
+        layout[:] = h5py.VirtualSource(other.name, "data/demo_1/rewards", shape)
+        file["data/demo_1"].create_virtual_dataset("rewards", layout)
+
+
+@pytest.mark.parametrize("change", [linked, stored_elsewhere, virtual])
+def test_a_file_whose_rows_lie_in_another_file_is_refused(tmp_path, change):
+    for name in ("a.hdf5", "b.hdf5"):
+        save(pusht_demos(), tmp_path / name)
+    change(tmp_path / "a.hdf5", tmp_path / "b.hdf5")
+    with pytest.raises(
+        BadInput, match=r"a\.hdf5 cannot be used: /data/demo_1.* b\.|raw"
+    ):
+        load(tmp_path / "a.hdf5")
+
+
+def test_links_inside_a_file_are_followed(tmp_path):
+    save(pusht_demos(), tmp_path / "a.hdf5")
+    with h5py.File(tmp_path / "a.hdf5", "r+") as file:
+        file.move("data", "archive")
+        file["data"] = h5py.SoftLink("/archive")
+        file["archive/demo_0/itself"] = file["archive/demo_0"]  # a circle
+    assert_same_demos(load(tmp_path / "a.hdf5"), pusht_demos())
+
+
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.9, 0.999])
 def test_a_damaged_file_is_refused_wherever_it_ends(tmp_path, share):
     path = tmp_path / "a.hdf5"

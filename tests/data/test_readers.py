@@ -217,6 +217,18 @@ def test_the_published_file_has_all_episodes_and_the_published_digest(shared):
     assert demos.digest == registry.task("pusht").sources["human"].digest
 
 
+def test_links_to_other_files_are_refused_in_every_hdf5_format(tmp_path):
+    for name in ("minari", "robomimic"):
+        episode = "episode_0" if name == "minari" else "data/demo_0"
+        with h5py.File(tmp_path / f"{name}_part.hdf5", "w") as file:
+            file["episode/actions"] = np.zeros((3, 7))
+        with h5py.File(tmp_path / f"{name}.hdf5", "w") as file:
+            file.create_group("data").attrs["env_args"] = "{}"
+            file[episode] = h5py.ExternalLink(f"{name}_part.hdf5", "/episode")
+        with pytest.raises(BadInput, match=rf"{episode} is a link to {name}_part"):
+            readers.read(tmp_path / f"{name}.hdf5", registry.task("pusht"))
+
+
 @pytest.fixture
 def saved(tmp_path):
     """The same two episodes as one file of numpy."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_bench.data import signatures
+from dp_bench.data.hdf5_files import Unusable, opened
 from dp_bench.data.readers.rows import damaged
 from dp_bench.errors import BadInput
 
@@ -32,12 +33,10 @@ def matches(path: Path) -> bool:
         return False
     if file.name == MAIN_FILE:
         return True
-    import h5py
-
     try:
-        with h5py.File(file) as data:
+        with opened(file) as data:
             return "episode_0/actions" in data
-    except OSError:
+    except (OSError, RuntimeError, KeyError):
         return False
 
 
@@ -57,9 +56,10 @@ def read_arrays(
     Raises:
         BadInput: When the file is truncated or damaged, or an array is missing.
     """
-    import h5py
-
     path = Path(path)
+    file = _file(path)
+    if file is None:
+        raise BadInput(f"{path} holds no {MAIN_FILE}: name the folder of a data set")
     for name in names:
         if name not in NAMES:
             raise BadInput(
@@ -69,7 +69,7 @@ def read_arrays(
     columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
     lengths = []
     try:
-        with h5py.File(_file(path)) as data:
+        with opened(file) as data:
             numbers = sorted(
                 int(match[1]) for key in data if (match := EPISODE.fullmatch(key))
             )
@@ -78,6 +78,8 @@ def read_arrays(
                 lengths.append(len(episode["actions"]))
                 for name, rows in columns.items():
                     rows.append(_rows(episode, NAMES[name], lengths[-1]))
+    except Unusable:
+        raise
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     except Exception as error:  # h5py raises errors of many types

@@ -15,6 +15,7 @@ import numpy as np
 
 from dp_bench.data import signatures
 from dp_bench.data.hdf5 import DEMO_NAME, demo_number
+from dp_bench.data.hdf5_files import Unusable, opened
 from dp_bench.data.images import LazyImages, lazy_images, row_shape
 from dp_bench.data.readers.rows import damaged
 from dp_bench.errors import BadInput
@@ -30,10 +31,8 @@ def matches(path: Path) -> bool:
     """Tells whether `path` is HDF5 that describes the environment of its episodes."""
     if not signatures.starts_with(path, signatures.HDF5):
         return False
-    import h5py
-
     try:
-        with h5py.File(path) as file:
+        with opened(path) as file:
             return "data" in file and ENV_ARGS in file["data"].attrs
     except (OSError, RuntimeError, KeyError):
         return False
@@ -64,11 +63,9 @@ def read_arrays(
         BadInput: When the file is truncated or damaged, or when an array or the mask is
             missing.
     """
-    import h5py
-
     path = Path(path)
     try:
-        with h5py.File(path) as file:
+        with opened(path) as file:
             episodes = [file["data"][name] for name in _chosen(file, mask)]
             present = [n for n in images if any(n in e for e in episodes)]
             lengths = [_length(episode, (*names, *present)) for episode in episodes]
@@ -76,6 +73,8 @@ def read_arrays(
                 name: _read(file["data"], episodes, name) for name in names
             }
             arrays |= {name: lazy_images(path, episodes, name) for name in present}
+    except Unusable:
+        raise
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     except Exception as error:  # h5py raises errors of many types

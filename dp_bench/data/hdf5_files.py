@@ -1,0 +1,76 @@
+"""Opening HDF5 files without following their links to other files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dp_bench.errors import BadInput
+
+if TYPE_CHECKING:
+    import h5py
+
+
+class Unusable(BadInput):
+    """The error about a file that must not be read; it names the file."""
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Opens a file for reading; links inside the file are followed, others refused.
+
+    Raises:
+        Unusable: When something in the file lies in another file, with its name.
+        OSError: When HDF5 cannot open the file.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        _refuse_other_files(path, file)
+        yield file
+
+
+def _refuse_other_files(path: Path, file: h5py.File) -> None:
+    """Walks through all groups, each once: links may form a circle."""
+    import h5py
+
+    groups, seen = [file["/"]], set()
+    while groups:
+        group = groups.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        for name in group:
+            link = group.get(name, getlink=True)
+            where = f"{group.name.rstrip('/')}/{name}"
+            if isinstance(link, h5py.ExternalLink):
+                raise _elsewhere(path, where, f"a link to {link.filename}")
+            if isinstance(link, h5py.SoftLink):
+                continue  # its target has a hard link, or lies behind an external one
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+            elif isinstance(item, h5py.Dataset):
+                for other in _files_of(item):
+                    raise _elsewhere(path, where, f"stored in {other}")
+
+
+def _files_of(dataset: h5py.Dataset) -> Iterator[str]:
+    """Yields the names of the other files that hold the rows of a dataset."""
+    for name, *_ in dataset.external or ():
+        yield name
+    if dataset.is_virtual:
+        for source in dataset.virtual_sources():
+            if source.file_name != ".":
+                yield source.file_name
+
+
+def _elsewhere(path: Path, where: str, fault: str) -> Unusable:
+    return Unusable(
+        f"{path} cannot be used: {where} is {fault}, and files of demonstrations must "
+        f"hold everything themselves; copy it into one file, with "
+        f"`h5repack --merge` or h5py's `copy(..., expand_external=True)`"
+    )
