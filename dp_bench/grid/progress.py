@@ -33,6 +33,8 @@ class GridProgress:
 
     def show(self, title: str, message: JsonObject) -> None:
         """Shows one message of a cell; ignores JSON that is no progress."""
+        if isinstance(message.get("note"), str):
+            self._print(message["note"])
         if not message.keys() >= {"what", "done", "total", "text"}:
             return
         key = f"{title} {message['what']}"
@@ -45,17 +47,20 @@ class GridProgress:
         """Counts a finished cell, and says how it ended."""
         self._done += 1
         state = f"failed: {error}" if error else "done"
-        text = f"[{self._done}/{self._total}] {title}: {state}"
         if self._rich:
             self._rich.update(self._all, completed=self._done)
-            self._rich.console.print(text, markup=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        self._print(f"[{self._done}/{self._total}] {title}: {state}")
 
     def close(self) -> None:
         """Removes the bars from the terminal."""
         if self._rich:
             self._rich.stop()
+
+    def _print(self, text: str) -> None:
+        if self._rich:
+            self._rich.console.print(text, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def _show_bar(self, rich: Progress, key: str, message: JsonObject) -> None:
         what, done, total = message["what"], message["done"], message["total"]

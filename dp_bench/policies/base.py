@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policies.layers import ParameterGroup
-from dp_bench.policies.observations import Normalizer, ObsConfig
+from dp_bench.policies.observations import ActionNormalizer, Normalizer, ObsConfig
 from dp_bench.seeds import Purpose, derive
 
 FEW_LANES = 4  # up to this many, a second thread costs more time than it saves
@@ -58,7 +58,7 @@ class Policy(nn.Module):
         self.obs_dim, self.action_dim = obs_dim, action_dim
         # Weight files and resume states know the two normalisers by these names.
         self.add_module("obs_units", Normalizer(obs_dim))
-        self.add_module("action_units", Normalizer(action_dim))
+        self.add_module("action_units", ActionNormalizer(action_dim))
         self.train_dtype = torch.float32
         self._generators: list[torch.Generator] = []
         self._memory: list[object] = []
@@ -71,15 +71,16 @@ class Policy(nn.Module):
         return cast(Normalizer, self.obs_units)
 
     @property
-    def action_normalizer(self) -> Normalizer:
+    def action_normalizer(self) -> ActionNormalizer:
         """Converts actions to normalised units and back."""
-        return cast(Normalizer, self.action_units)
+        return cast(ActionNormalizer, self.action_units)
 
     def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
         """Sets what gradients do not learn: here the two normalisers.
 
         Args:
-            obs: Training rows, `(N, Do)`, in units of the environment.
+            obs: Training rows, `(N, Do)`, in units of the environment, float32 or
+                float64.
             actions: Training rows, `(N, Da)`, in units of the environment.
             generator: Source of randomness for methods that need some here.
         """
@@ -184,7 +185,7 @@ class Policy(nn.Module):
         if not np.isfinite(obs).all():
             raise BadInput("an observation holds a value that is not finite")
         device = self.obs_normalizer.scale.device
-        given = torch.as_tensor(obs, dtype=torch.float32, device=device)
+        given = self.obs_normalizer.from_numpy(obs, device)
         generators = [self._generators[lane] for lane in lanes]
         memory = [self._memory[lane] for lane in lanes]
         with threads_for(len(lanes), device):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -43,11 +44,28 @@ class ObsConfig:
             raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
 
 
+# A dimension whose range is below this share of its values is centred in float64: in
+# float32 it would lose more than a thousandth of its range.
+FAR_FROM_ZERO = 1e-3
+ROUNDING = 8  # a range of so many rounding errors of the largest value is none
+
+
+def as_rows(rows: np.ndarray) -> Tensor:
+    """Copies rows `(N, D)` to a tensor, in float64 only if a dimension needs it."""
+    low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
+    largest = np.maximum(np.abs(low), np.abs(high))
+    far = (high > low) & (high - low < FAR_FROM_ZERO * largest)
+    dtype = torch.float64 if rows.dtype != np.float32 and far.any() else torch.float32
+    return torch.as_tensor(rows, dtype=dtype)
+
+
 class Normalizer(nn.Module):
     """Scales each dimension of the training data to [-1, 1].
 
     A dimension that never changes in the data is only shifted to 0: dividing by its
-    range would turn rounding error into signal.
+    range would turn rounding error into signal. A dimension that changes little and
+    lies far from 0 (a time stamp, say) is first centred in float64. `state_dict` holds
+    the centres only if there is such a dimension.
 
     Args:
         dim: Number of dimensions.
@@ -57,28 +75,109 @@ class Normalizer(nn.Module):
         super().__init__()
         self.register_buffer("scale", torch.ones(dim))
         self.register_buffer("offset", torch.zeros(dim))
+        centre = torch.zeros(dim, dtype=torch.float64)
+        self.register_buffer("centre", centre, persistent=False)
         self.scale: Tensor
         self.offset: Tensor
+        self.centre: Tensor
+        self.constant = torch.zeros(dim, dtype=torch.bool)  # known after `fit`
+        self._is_centred = False
 
     def fit(self, data: Tensor, min_range: float = 1e-4, reach: float = 1.0) -> None:
         """Measures the range of every dimension.
 
         Args:
-            data: All rows of the training data, `(N, D)`.
-            min_range: A dimension with a smaller range counts as constant.
+            data: All rows of the training data, `(N, D)`, float32 or float64.
+            min_range: A dimension with a smaller range counts as constant. So does one
+                whose range is within rounding errors.
             reach: Scales to [-reach, reach] instead of [-1, 1].
         """
-        low, high = data.amin(0).double(), data.amax(0).double()
-        constant = high - low < min_range
+        low, high = data.amin(0), data.amax(0)
+        far, constant = self._far_and_constant(low, high, min_range)
+        # Rounding keeps the order of numbers: these are the extremes of rounded data.
+        rounded_low, rounded_high = (x.float().double() for x in (low, high))
+        low = torch.where(far, low.double(), rounded_low)
+        high = torch.where(far, high.double(), rounded_high)
         size = torch.where(constant, 1.0, high - low)
         scale = torch.where(constant, 1.0, 2.0 * reach / size)
+        middle = (low + high) / 2
         self.scale.copy_(scale)
-        self.offset.copy_(-scale * (low + high) / 2)
+        self.offset.copy_(torch.where(far, 0.0, -scale * middle))
+        self.centre.copy_(torch.where(far, middle, 0.0))
+        self._is_centred = bool(far.any())
+        self.constant = constant.cpu()
+
+    @staticmethod
+    def _far_and_constant(
+        low: Tensor, high: Tensor, min_range: float
+    ) -> tuple[Tensor, Tensor]:
+        """Tells which dimensions lie far from 0 and which are constant, `(D,)` each."""
+        size = high.double() - low.double()
+        largest = torch.maximum(low.abs(), high.abs()).double()
+        smallest = torch.finfo(torch.float32).tiny  # its inverse is finite in float32
+        noise = (ROUNDING * torch.finfo(low.dtype).eps * largest).clamp(min=smallest)
+        constant = (size < min_range) | (size <= noise)
+        return ~constant & (size < FAR_FROM_ZERO * largest), constant
+
+    def from_numpy(self, rows: np.ndarray, device: torch.device) -> Tensor:
+        """Moves rows `(..., D)` in units of the environment to a device.
+
+        They are rounded to float32 where nothing is lost by that.
+        """
+        wanted = torch.float64 if self._is_centred else torch.float32
+        return torch.as_tensor(rows, dtype=wanted, device=device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Converts `(..., D)` from units of the environment to normalised units."""
+        if self._is_centred:
+            x = (x.double() - self.centre).float()
         return x * self.scale + self.offset
 
     def inverse(self, x: Tensor) -> Tensor:
         """Converts `(..., D)` from normalised units to units of the environment."""
-        return (x - self.offset) / self.scale
+        x = (x - self.offset) / self.scale
+        return (x.double() + self.centre).float() if self._is_centred else x
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Tensor], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._is_centred:
+            destination[f"{prefix}centre"] = self.centre.detach()
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *rest: object
+    ) -> None:
+        centre = state_dict.get(f"{prefix}centre")
+        if centre is not None and centre.shape == self.centre.shape:
+            state_dict.pop(f"{prefix}centre")
+        self._is_centred = centre is not None
+        self.centre.copy_(torch.zeros_like(self.centre) if centre is None else centre)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class ActionNormalizer(Normalizer):
+    """Scales actions to [-1, 1], and keeps decisions near the demonstrated actions.
+
+    A dimension is constant when its range is within rounding errors, however small its
+    unit. Its `scale` is 0: it is 0 in normalised units, and the constant in units of
+    the environment.
+    """
+
+    # Decisions may leave the demonstrated range by half of it, on each side.
+    MARGIN = 1.0  # normalised, where the range is 2 wide
+
+    def fit(self, data: Tensor, min_range: float = 0.0, reach: float = 1.0) -> None:
+        """Measures the range of every dimension; see `Normalizer`."""
+        super().fit(data, min_range, reach)
+        constant = self.constant.to(self.scale.device)
+        self.scale.masked_fill_(constant, 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Converts actions `(..., Da)` to normalised units."""
+        return torch.where(self.scale == 0, 0.0, super().forward(x))
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Converts decisions `(..., Da)` to units of the environment, within margin."""
+        x = x.clamp(-1 - self.MARGIN, 1 + self.MARGIN)
+        return torch.where(self.scale == 0, -self.offset, super().inverse(x))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from dp_bench.data.windows import row_order, window_index
 from dp_bench.errors import BadInput
 from dp_bench.policies.base import Policy
+from dp_bench.policies.observations import Normalizer
 from dp_bench.training.obs_noise import AddObsNoise
 
 # Observations `(N, Do)`, actions `(N, Da)`, both in units of the environment, and
@@ -57,11 +58,11 @@ class Batches:
                 f"the longest has {np.diff(episode_ends, prepend=0).max()} steps"
             )
 
-        def on_device(rows: np.ndarray) -> Tensor:
-            return torch.as_tensor(rows, dtype=torch.float32).to(device)
+        def normalized(normalizer: Normalizer, rows: np.ndarray) -> Tensor:
+            return cast(Tensor, normalizer(normalizer.from_numpy(rows, device)))
 
-        self.obs = policy.obs_normalizer(on_device(obs))
-        self.actions = policy.action_normalizer(on_device(actions))
+        self.obs = normalized(policy.obs_normalizer, obs)
+        self.actions = normalized(policy.action_normalizer, actions)
         self.index = torch.as_tensor(index, device=device)
         self.size = min(batch_size, len(index))
         self.per_epoch = len(index) // self.size

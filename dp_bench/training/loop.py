@@ -10,11 +10,13 @@ import torch
 
 from dp_bench.errors import BadInput
 from dp_bench.policies.base import Policy
+from dp_bench.policies.observations import as_rows
 from dp_bench.runs.folder import RunFolder
 from dp_bench.seeds import Purpose, derive
 from dp_bench.task import ObsNoise
 from dp_bench.training.batches import Batches, Rows
 from dp_bench.training.config import Training, lr_factor
+from dp_bench.training.constants import constant_dimensions
 from dp_bench.training.device import resolve_precision
 from dp_bench.training.log import Log, LogLine
 from dp_bench.training.obs_noise import AddObsNoise
@@ -72,6 +74,8 @@ def train(
         device=device,
         obs_noise=obs_noise,
     )
+    for text in constant_dimensions(policy):
+        progress.note(f"{title}: {text}")
     state = updater.state
     held_back = None
     if validation_data is not None:
@@ -147,7 +151,8 @@ def prepare(
     place = torch.device(device)
     policy = policy.to(place)
     policy.train_dtype = resolve_precision(training.precision, place)
-    obs, actions = (torch.as_tensor(a, dtype=torch.float32) for a in train_data[:2])
+    obs = as_rows(train_data[0])
+    actions = torch.as_tensor(train_data[1], dtype=torch.float32)
     fit_generator = torch.Generator().manual_seed(derive(Purpose.FIT, train_seed))
     policy.fit(obs.to(place), actions.to(place), fit_generator)
     batches = Batches(

@@ -165,6 +165,14 @@ def bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
         shown.close()
 
 
+def note(text: str) -> None:
+    """Prints a sentence about the work; a child process sends it to its parent."""
+    if os.environ.get("DP_BENCH_PROGRESS") == "json":
+        print(json.dumps({"note": text}), flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
 def duration(seconds: float) -> str:
     """Writes a duration for people: 75 is "1 min 15 s"."""
     whole = round(seconds)

@@ -1,5 +1,6 @@
 """The training loop: a function of data, settings and seed."""
 
+import dataclasses
 import random
 
 import numpy as np
@@ -131,3 +132,16 @@ def test_the_time_of_an_update_is_measured_on_the_prepared_policy():
     measured = policy.dropout_calls - 3  # the first three do not count
     assert measured >= 1
     assert 0.05 <= seconds * measured < 5
+
+
+def test_training_says_which_dimensions_are_constant(tmp_path, capsys):
+    obs, actions, ends = walks()
+    obs[:, 2], actions[:, 1] = 7.0, 0.125
+    settings = dataclasses.replace(TRAINING, updates=2)
+    folder = RunFolder(tmp_path)
+    train(fresh(), (obs, actions, ends), None, settings, train_seed=0, folder=folder)
+    error = capsys.readouterr().err
+    assert "action dimensions that are constant" in error
+    assert "1 = 0.125" in error
+    assert "observation dimensions that count as constant" in error
+    assert error.rstrip().endswith(": 2")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dp_bench.grid.progress import GridProgress
 from dp_bench.util import progress
 
 
@@ -34,6 +35,14 @@ def test_short_work_prints_nothing(capsys):
     bar.advance(2)
     bar.close()
     assert capsys.readouterr().err == ""
+
+
+def test_a_note_reaches_people_through_the_parent_process(monkeypatch, capsys):
+    monkeypatch.setenv("DP_BENCH_PROGRESS", "json")
+    progress.note("one [dimension] is constant")
+    message = json.loads(capsys.readouterr().out)
+    GridProgress(2).show("pusht bet seed 0", message)
+    assert capsys.readouterr().err == "one [dimension] is constant\n"
 
 
 def test_a_child_process_writes_messages(monkeypatch, capsys):
