@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from numcodecs import BZ2, LZ4, LZMA, Blosc, Delta, GZip, Zlib, Zstd
 
 from dp_bench import registry
 from dp_bench.data import hdf5, readers
@@ -113,11 +114,73 @@ def test_chunks_in_nested_folders_are_read(folder):
     np.testing.assert_array_equal(arrays["action"], array)
 
 
-def test_a_missing_chunk_is_not_read_as_zeros(folder, tmp_path):
-    (folder / "data" / "state" / "2.0").unlink()
+def test_chunks_of_zeros_that_zarr_left_out_are_read_with_a_warning(folder, tmp_path):
+    arrays = arrays_of()
+    arrays["action"][3:6] = 0
+    group = zarr.open_group(str(folder), mode="a")
+    del group["data/action"]
+    group.create_dataset(
+        "data/action", data=arrays["action"], chunks=(3, 2), write_empty_chunks=False
+    )
+    assert not (folder / "data" / "action" / "1.0").exists()
     for path in (folder, zipped(folder, tmp_path / "a.zip", "x/")):
-        with pytest.raises(BadInput, match=r"chunk 2\.0 of array 'data/state'"):
-            read_arrays(path, NAMES)
+        with pytest.warns(UserWarning, match="1 of 4 chunks of array 'data/action'"):
+            read, _ = read_arrays(path, NAMES)
+        np.testing.assert_array_equal(read["action"], arrays["action"])
+
+
+def test_ends_and_whole_arrays_are_never_made_up(folder):
+    (folder / "meta" / "episode_ends" / "0").unlink()
+    with pytest.raises(BadInput, match=r"episode_ends.*no chunk at all"):
+        read_arrays(folder, NAMES)
+
+
+def test_a_missing_chunk_of_an_array_without_zeros_is_refused(folder):
+    about = folder / "data" / "state" / ".zarray"
+    described = json.loads(about.read_text()) | {"fill_value": None}
+    about.write_text(json.dumps(described))
+    (folder / "data" / "state" / "2.0").unlink()
+    with pytest.raises(BadInput, match="'data/state' lacks 1 of its 4 chunks"):
+        read_arrays(folder, NAMES)
+
+
+def test_a_buffer_of_zarr_format_3_is_refused_with_the_way_out(tmp_path):
+    about = tmp_path / "replay.zarr" / "meta" / "episode_ends" / "zarr.json"
+    about.parent.mkdir(parents=True)
+    about.write_text('{"zarr_format": 3, "node_type": "array"}')
+    zip_file = zipped(tmp_path / "replay.zarr", tmp_path / "a.zip")
+    for path in (tmp_path / "replay.zarr", zip_file):
+        with pytest.raises(BadInput, match=r"format 3.*`zarr_format=2`"):
+            readers.read(path, registry.task("pusht"))
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [Zstd(3), GZip(5), Zlib(5), LZ4(), LZMA(), BZ2(), None, Blosc("zstd")],
+    ids=str,
+)
+def test_known_codecs_are_unpacked_and_their_size_is_checked(folder, codec):
+    group, array = zarr.open_group(str(folder), mode="a"), arrays_of()["action"]
+    del group["data/action"]
+    group.create_dataset("data/action", data=array, chunks=(3, 2), compressor=codec)
+    read, _ = read_arrays(folder, ("action",))
+    np.testing.assert_array_equal(read["action"], array)
+    if codec is not None:
+        large = codec.encode(np.zeros(1_000_000, np.float32))
+        (folder / "data" / "action" / "1.0").write_bytes(bytes(large))
+        with pytest.raises(BadInput, match=r"chunk 1\.0 .*must"):
+            read_arrays(folder, ("action",))
+
+
+def test_filters_that_run_no_code_are_undone(folder):
+    group = zarr.open_group(str(folder), mode="a")
+    array = np.arange(20, dtype=np.int64).reshape(10, 2)
+    del group["data/action"]
+    group.create_dataset(
+        "data/action", data=array, chunks=(3, 2), filters=[Delta("i8", "i2")]
+    )
+    read, _ = read_arrays(folder, ("action",))
+    np.testing.assert_array_equal(read["action"], array)
 
 
 @pytest.mark.parametrize("size", [0, 10, 20, -1])
@@ -160,13 +223,20 @@ def test_arrays_of_unequal_length_are_refused(folder):
 
 
 @pytest.mark.parametrize("place", ["compressor", "filters", "dtype"])
-def test_nothing_is_unpickled(folder, place):
+@pytest.mark.parametrize("consolidated", [False, True])
+@pytest.mark.parametrize("name", ["pickle", "json2", "vlen-utf8", "of_a_plug_in"])
+def test_nothing_is_unpickled(folder, place, consolidated, name):
     about = folder / "data" / "action" / ".zarray"
     described = json.loads(about.read_text())
-    codec = {"id": "pickle", "protocol": 5}
+    codec = {"id": name}
     described[place] = {"compressor": codec, "filters": [codec], "dtype": "|O"}[place]
-    about.write_text(json.dumps(described))
-    with pytest.raises(BadInput, match="pickled"):
+    if consolidated:
+        metadata = {"data/action/.zarray": described}
+        (folder / ".zmetadata").write_text(json.dumps({"metadata": metadata}))
+    else:
+        about.write_text(json.dumps(described))
+    message = "pickled" if place == "dtype" else f"packed with '{name}'"
+    with pytest.raises(BadInput, match=message):
         read_arrays(folder, NAMES)
 
 

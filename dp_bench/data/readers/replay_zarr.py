@@ -7,12 +7,10 @@ a zip of one.
 
 from __future__ import annotations
 
-import itertools
-import json
 import math
-import struct
+import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,17 +18,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_bench.data import signatures
-from dp_bench.data.readers.rows import check_rows, damaged
+from dp_bench.data.readers.rows import check_rows, check_size, damaged
+from dp_bench.data.readers.zarr_arrays import (
+    MOST_METADATA,
+    ArrayAbout,
+    check_consolidated,
+    check_count,
+    checked_about,
+    unpacks_to,
+)
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
     import zarr
 
-    from dp_bench.util.types import JsonObject
-
 ENDS = "meta/episode_ends"
 DEPTH = 3  # levels of folders that may contain the buffer
 MOST_NAMES = 5  # in an error
+MOST_FILTERED = 16  # times the size of a chunk that filters may get
+NEXT_VERSION = "3"  # of zarr, which reads more descriptions than are checked here
 
 
 def matches(path: Path) -> bool:
@@ -45,8 +51,9 @@ def read_arrays(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Reads named arrays of a replay buffer, and no others (images, say).
 
-    Zarr silently fills missing chunks with zeros and decodes truncated chunks to noise.
-    So the reader checks every chunk before it decodes an array.
+    Zarr silently fills missing chunks with zeros, decodes truncated chunks to noise and
+    runs whatever codec a file names. So the reader checks the description and every
+    chunk before it decodes an array.
 
     Args:
         path: A folder or a zip file, with the buffer at its top or in subfolders.
@@ -83,47 +90,86 @@ class _Buffer:
         file = self.path / self.root / name
         return file.stat().st_size if file.is_file() else None
 
-    def head(self, name: str, count: int) -> bytes:
-        """Reads the first `count` bytes of a file."""
-        with (self.path / self.root / name).open("rb") as file:
-            return file.read(count)
+    def content(self, name: str) -> bytes:
+        """Reads a file."""
+        return (self.path / self.root / name).read_bytes()
+
+    def files(self, name: str) -> dict[str, int]:
+        """Returns the sizes of the files below a folder [bytes], by relative name."""
+        folder = self.path / self.root / name
+        return {
+            file.relative_to(folder).as_posix(): file.stat().st_size
+            for file in folder.rglob("*")
+            if file.is_file()
+        }
 
     def decode(self, name: str) -> np.ndarray:
-        """Decodes one array after checking all of its chunks.
+        """Decodes one array after checking its description and all of its chunks.
+
+        Zarr leaves chunks out that hold zeros only. Such chunks are named in a warning.
 
         Raises:
-            BadInput: When the array or a chunk is missing or truncated, or when the
-                array holds pickled objects.
+            BadInput: When the array is missing, when a chunk is truncated, or when the
+                description names an unknown codec or an implausible size.
         """
-        size = self.size(f"{name}/.zarray")
-        if size is None:
+        if self.size(f"{name}/.zarray") is None:
             raise BadInput(f"{self.path} has no array {name!r}")
-        about = json.loads(self.head(f"{name}/.zarray", size))
-        codecs = [about["compressor"], *(about["filters"] or [])]
-        if about["dtype"] == "|O" or any(c and c["id"] == "pickle" for c in codecs):
+        try:
+            about = self._about(name)
+            chunks = {k: n for k, n in self.files(name).items() if about.is_chunk(k)}
+            check_count(about, chunks)
+            check_size(about.nbytes, sum(chunks.values()))
+            if about.compressor:
+                self._check_unpacked(name, about, chunks)
+        except BadInput as error:
+            raise BadInput(f"{self.path}: array {name!r} {error}") from error
+        missing = math.prod(about.counts) - len(chunks)
+        if missing and (name == ENDS or not about.fill_is_zero):
             raise BadInput(
-                f"{self.path}: array {name!r} holds pickled objects, and dp-bench "
-                f"unpickles nothing"
+                f"{self.path}: array {name!r} lacks {missing} of its "
+                f"{math.prod(about.counts)} chunks: get the file again"
             )
-        is_blosc = bool(codecs[0]) and codecs[0]["id"] == "blosc"
-        for chunk in _chunk_names(about):
-            self._check_chunk(name, chunk, is_blosc)
+        if missing:
+            warnings.warn(
+                f"{self.path}: {missing} of {math.prod(about.counts)} chunks of array "
+                f"{name!r} are missing and read as zeros; zarr leaves out chunks of "
+                f"zeros, but if the copy is incomplete, get the file again",
+                stacklevel=2,
+            )
         return np.asarray(self.group[name][:])
 
-    def _check_chunk(self, name: str, chunk: str, is_blosc: bool) -> None:
-        size, fault = self.size(f"{name}/{chunk}"), ""
-        if size is None:
-            fault = "missing"
-        elif is_blosc:
-            head = self.head(f"{name}/{chunk}", 16)
-            # a blosc chunk holds its own length at byte 12
-            if len(head) < 16 or struct.unpack("<I", head[12:])[0] != size:
-                fault = "truncated"
-        if fault:
-            raise BadInput(
-                f"{self.path}: chunk {chunk} of array {name!r} is {fault}: get the "
-                f"file again"
-            )
+    def _about(self, name: str) -> ArrayAbout:
+        """Reads the description of an array, in all places where zarr reads it."""
+        texts = {}
+        for file in (f"{name}/.zarray", ".zmetadata"):
+            size = self.size(file)
+            if size is not None and size > MOST_METADATA:
+                raise BadInput(
+                    f"has a description {file} of {size} bytes, which may have "
+                    f"{MOST_METADATA}: get the file again"
+                )
+            texts[file] = b"" if size is None else self.content(file)
+        about, consolidated = texts.values()
+        if consolidated:
+            check_consolidated(consolidated, name)
+        return checked_about(about)
+
+    def _check_unpacked(
+        self, name: str, about: ArrayAbout, chunks: Mapping[str, int]
+    ) -> None:
+        """Refuses chunks that do not unpack to the size of a chunk."""
+        largest = about.chunk_nbytes * (MOST_FILTERED if about.has_filters else 1)
+        for chunk in chunks:
+            packed, fault = self.content(f"{name}/{chunk}"), ""
+            try:
+                size = unpacks_to(about.compressor, packed, largest)
+            except Exception as error:  # codecs raise errors of many types
+                fault = f"is truncated or damaged ({error})"
+            else:
+                if size > largest or (0 < size < largest and not about.has_filters):
+                    fault = f"unpacks to {size} bytes, and must to {largest}"
+            if fault:
+                raise BadInput(f"has a chunk {chunk} that {fault}: get the file again")
 
 
 class _ZipBuffer(_Buffer):
@@ -139,15 +185,27 @@ class _ZipBuffer(_Buffer):
     def size(self, name: str) -> int | None:
         return self.sizes.get(self.root + name)
 
-    def head(self, name: str, count: int) -> bytes:
-        with self.archive.open(self.root + name) as file:
-            return file.read(count)
+    def content(self, name: str) -> bytes:
+        return self.archive.read(self.root + name)
+
+    def files(self, name: str) -> dict[str, int]:
+        folder = f"{self.root}{name}/"
+        return {
+            file.removeprefix(folder): size
+            for file, size in self.sizes.items()
+            if file.startswith(folder)
+        }
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[_Buffer]:
     import zarr
 
+    if zarr.__version__.split(".")[0] >= NEXT_VERSION:
+        raise BadInput(
+            f"{path} cannot be read with zarr {zarr.__version__}: "
+            f"pip install 'zarr<{NEXT_VERSION}'"
+        )
     if path.is_dir():
         root = _the_root(path, _roots_of_folder(path))
         yield _Buffer(path, root, zarr.open_group(str(path / root), mode="r"))
@@ -155,6 +213,10 @@ def _open(path: Path) -> Iterator[_Buffer]:
     with zipfile.ZipFile(path) as archive:
         ending = f"{ENDS}/.zarray"
         names = {n for n in archive.namelist() if f"/{n}".endswith(f"/{ending}")}
+        if not names and any(
+            n.endswith(f"{ENDS}/zarr.json") for n in archive.namelist()
+        ):
+            raise _new_format(path)
         root = _the_root(path, [name.removesuffix(ending) for name in names])
         store = zarr.storage.ZipStore(str(path), mode="r")
         try:
@@ -165,12 +227,22 @@ def _open(path: Path) -> Iterator[_Buffer]:
 
 
 def _roots_of_folder(path: Path) -> list[str]:
-    """Paths of the buffers relative to a folder, each with a slash at the end."""
-    return [
-        f"{file.parents[2].relative_to(path).as_posix()}/"
-        for depth in range(DEPTH)
-        for file in path.glob("*/" * depth + f"{ENDS}/.zarray")
-    ]
+    """Paths of the buffers relative to a folder, each with a slash at the end.
+
+    Raises:
+        BadInput: When there are buffers in zarr format 3 only.
+    """
+    roots = {
+        ending: [
+            f"{file.parents[2].relative_to(path).as_posix()}/"
+            for depth in range(DEPTH)
+            for file in path.glob("*/" * depth + f"{ENDS}/{ending}")
+        ]
+        for ending in (".zarray", "zarr.json")
+    }
+    if roots["zarr.json"] and not roots[".zarray"]:
+        raise _new_format(path)
+    return roots[".zarray"]
 
 
 def _the_root(path: Path, roots: Sequence[str]) -> str:
@@ -191,16 +263,12 @@ def _the_root(path: Path, roots: Sequence[str]) -> str:
     return roots[0]
 
 
+def _new_format(path: Path) -> BadInput:
+    return BadInput(
+        f"{path} is a replay buffer in zarr format 3, and dp-bench reads format 2: "
+        f"save it again with `zarr_format=2`"
+    )
+
+
 def _no_buffer(path: Path) -> BadInput:
     return BadInput(f"{path} holds no replay buffer: it has no array {ENDS} in zarr v2")
-
-
-def _chunk_names(about: JsonObject) -> Iterator[str]:
-    """Yields the names of all chunks that an array should have."""
-    counts = [
-        math.ceil(length / chunk)
-        for length, chunk in zip(about["shape"], about["chunks"], strict=True)
-    ]
-    separator = about.get("dimension_separator", ".")
-    for index in itertools.product(*(range(count) for count in counts)):
-        yield separator.join(map(str, index))
