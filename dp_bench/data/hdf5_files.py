@@ -1,4 +1,4 @@
-"""Opening HDF5 files without following their links to other files."""
+"""Opening HDF5 files: links to other files, and files that somebody else writes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dp_bench.errors import BadInput
 if TYPE_CHECKING:
     import h5py
 
+OPEN_FLAG = "already open for write"  # in HDF5's error about its flag in a file
+
 
 class Unusable(BadInput):
     """The error about a file that must not be read; it names the file."""
@@ -22,13 +24,40 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """Opens a file for reading; links inside the file are followed, others refused.
 
     Raises:
-        Unusable: When something in the file lies in another file, with its name.
+        Unusable: When something in the file lies in another file, with its name, or
+            when another program has the file open for writing.
+        OSError: When HDF5 cannot open the file.
+    """
+    with opened_unchecked(path) as file:
+        _refuse_other_files(path, file)
+        yield file
+
+
+@contextlib.contextmanager
+def opened_unchecked(path: Path) -> Iterator[h5py.File]:
+    """Opens a file that `opened` has checked before.
+
+    Raises:
+        Unusable: When another program has the file open for writing.
         OSError: When HDF5 cannot open the file.
     """
     import h5py
 
-    with h5py.File(path, "r") as file:
-        _refuse_other_files(path, file)
+    try:
+        file = h5py.File(path, "r")
+    except BlockingIOError as error:
+        raise Unusable(
+            f"{path} is open in another program, perhaps the recorder that still "
+            f"writes it: close it there, and try again"
+        ) from error
+    except OSError as error:
+        if OPEN_FLAG not in str(error):
+            raise
+        raise Unusable(
+            f"{path} is being written by another program, or was not closed by it: "
+            f"close it there or, after a crash, run `h5clear -s {path}` on a copy"
+        ) from error
+    with file:
         yield file
 
 

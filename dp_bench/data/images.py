@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from dp_bench.data.hdf5_files import opened_unchecked
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -96,15 +97,13 @@ class LazyImages:
     @contextlib.contextmanager
     def _open(self) -> Iterator[h5py.File]:
         """Opens the file, unless it was changed after loading."""
-        import h5py
-
         subject = f"the images of these demonstrations are in {self.path}, which"
         try:
             if _stamp(self.path) != self.stamp:
                 raise BadInput(
                     f"{subject} was changed meanwhile: load the demonstrations again"
                 )
-            with h5py.File(self.path, "r") as file:
+            with opened_unchecked(self.path) as file:
                 yield file
         except BadInput:
             raise

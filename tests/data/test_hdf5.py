@@ -2,11 +2,15 @@
 
 import resource
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
 
+from dp_bench import registry
+from dp_bench.data import readers
 from dp_bench.data.hdf5 import load, save
 from dp_bench.errors import BadInput
 from made_up import assert_same_demos, pusht_demos
@@ -42,6 +46,64 @@ def test_a_saved_file_has_the_layout_of_robomimic(tmp_path):
         assert demo["dones"][:].tolist() == [0, 0, 0, 0, 1]
         assert demo["obs/image"].compression == "gzip"
         np.testing.assert_array_equal(demo["actions"][:], demos.actions[3:8])
+
+
+WRITER = """
+import sys, h5py
+file = h5py.File(sys.argv[1], "a", libver=sys.argv[2])
+file.attrs["x"] = 1
+file.flush()
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path, is_ours, libver):
+    path = tmp_path / "a.hdf5"
+    save(pusht_demos(), path)
+    if not is_ours:
+        with h5py.File(path, "r+") as file:
+            del file["data"].attrs["format"]
+    command = [sys.executable, "-c", WRITER, str(path), libver]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as writer:
+        assert writer.stdout.readline() == b"open\n"
+        with pytest.raises(BadInput, match=r"open in another program.*close it"):
+            readers.read(path, registry.task("pusht"), "scripted")
+        writer.stdin.close()
+        writer.wait()
+
+
+def test_a_file_that_a_killed_program_left_open_is_explained(tmp_path):
+    path = tmp_path / "a.hdf5"
+    code = """
+import os, sys, h5py
+file = h5py.File(sys.argv[1], "w", libver="latest")
+file["data/demo_0/actions"] = [1.0]
+file.flush()
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    with pytest.raises(BadInput, match=r"was not closed by it.*h5clear -s"):
+        readers.read(path, registry.task("pusht"), "human")
+
+
+def test_images_in_a_file_that_is_being_written_are_not_called_damaged(tmp_path):
+    path = tmp_path / "a.hdf5"
+    save(pusht_demos(), path)
+    images = load(path).obs["image"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    command = [sys.executable, "-c", WRITER, str(path), "earliest"]
+    with subprocess.Popen(command, **pipes) as writer:
+        assert writer.stdout.readline() == b"open\n"
+        with pytest.raises(
+            BadInput, match=r"changed meanwhile|open in another program"
+        ):
+            images[:1]
+        writer.stdin.close()
+        writer.wait()
 
 
 def linked(path, other):
