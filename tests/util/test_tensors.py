@@ -66,3 +66,48 @@ def test_a_file_of_another_program_is_refused(tmp_path):
     save_file({"a": torch.ones(2)}, tmp_path / "weights.safetensors")
     with pytest.raises(BadInput, match="not written by dp-bench"):
         load_tensors(tmp_path / "weights.safetensors")
+
+
+def test_every_flipped_bit_is_refused(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    tensors = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(True)}
+    save_tensors(file, tensors, {"update": 3, "seconds": 1.5})
+    content = file.read_bytes()
+    accepted = []
+    for place in range(len(content)):
+        for bit in range(8):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << bit
+            file.write_bytes(flipped)
+            try:
+                load_tensors(file)
+            except BadInput:
+                continue
+            accepted.append((place, bit))
+    assert not accepted
+    file.write_bytes(content)
+    assert torch.equal(load_tensors(file)[0]["a"], tensors["a"])
+
+
+def test_other_weights_under_the_same_checksum_are_refused(tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    file = tmp_path / "weights.safetensors"
+    save_tensors(file, {"a": torch.zeros(2)}, {"update": 3})
+    with safe_open(file, "pt") as saved:
+        metadata = saved.metadata()
+    save_file({"a": torch.ones(2)}, file, metadata)
+    with pytest.raises(BadInput, match="checksum") as caught:
+        load_tensors(file)
+    assert "train again" in str(caught.value)
+
+
+def test_a_file_from_before_checksums_loads(tmp_path):
+    from safetensors.torch import save_file
+
+    file = tmp_path / "weights.safetensors"
+    save_file({"a": torch.ones(2)}, file, {"facts": '{"update": 3}'})
+    tensors, facts = load_tensors(file)
+    assert torch.equal(tensors["a"], torch.ones(2))
+    assert facts == {"update": 3}
