@@ -23,6 +23,7 @@ from dp_bench.cli.report import Report
 from dp_bench.cli.train import Train
 from dp_bench.errors import BadInput
 from dp_bench.registry import LeftOut
+from dp_bench.util.processes import signals_stop
 
 ABOUT = """\
 Compare robot policies that learn from demonstrations. Every method learns
@@ -70,7 +71,7 @@ def main(args: Sequence[str] | None = None) -> None:
             print(f"dp-bench {version('dp-bench')}")
             return
         refuse_old_spelling(words)
-        with _packages_left_out_are_said():
+        with signals_stop(), _packages_left_out_are_said():
             parse(words).run()
     except BadInput as error:
         print(f"dp-bench: {error}", file=sys.stderr)

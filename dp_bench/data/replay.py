@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Sequence
@@ -170,14 +171,16 @@ def replay(
     ]
     replayed: list[_Replayed] = []
     with progress.bar(f"replay {task.name}", len(numbers)) as bar:
-        for results in workers.in_order(
+        results = workers.in_order(
             functools.partial(_Replayer, task, env_kwargs),
             _Replayer.replay,
             jobs,
             processes=num_processes,
             on_progress=bar.advance,
-        ):
-            replayed += results
+        )
+        with contextlib.closing(results):
+            for played in results:
+                replayed += played
     return _report(demos, task, numbers, replayed, tolerance, control)
 
 

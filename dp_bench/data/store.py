@@ -12,7 +12,7 @@ from dp_bench.data import hdf5, readers
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
-from dp_bench.util.files import is_plain, locked
+from dp_bench.util.files import is_plain, locked, remove_stale_parts
 
 
 def data_folder() -> Path:
@@ -122,6 +122,7 @@ def obtain(
             digest differs from the published one.
     """
     task = _task(task)
+    remove_stale_parts(data_folder())
     if from_path is not None:
         return _import_file(task, source, from_path, mask)
     name = _source_name(task, source)

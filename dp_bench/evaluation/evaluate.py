@@ -18,7 +18,7 @@ from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, versions
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Task
 from dp_bench.util import settings
-from dp_bench.util.files import locked
+from dp_bench.util.files import locked, remove_stale_parts
 from dp_bench.util.tensors import load_tensors
 from dp_bench.util.types import JsonObject
 
@@ -68,6 +68,7 @@ def evaluate(
     groups = rollout.groups_of(env_seeds, task.lanes)
     evaluated: list[Record] = []
     with locked(folder.path / ".records.lock"):
+        remove_stale_parts(folder.path)
         earlier = records.read(folder.records) if folder.records.is_file() else []
         for variant in chosen:
             evaluation = _Evaluation(weights, task, starts, variant, device)

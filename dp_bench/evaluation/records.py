@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dp_bench.errors import BadInput
 from dp_bench.runs.info import RunIdentity, check_identity
 from dp_bench.util import jsonl
+from dp_bench.util.files import whole_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ def read(path: str | Path) -> list[Record]:
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(path.rglob("*.jsonl"))
+        files = whole_files(path.rglob("*.jsonl"))
         if not files:
             raise BadInput(f"{path} has no records: no file in it ends in .jsonl")
     elif path.is_file():

@@ -90,13 +90,15 @@ def play(
             bar.advance(newly_ended, f"score {np.mean(scores):.3f}" if scores else None)
 
         make_player = functools.partial(_Player, spec)
-        for group in workers.in_order(
+        results = workers.in_order(
             make_player, _Player.play, groups, processes=processes, on_progress=show
-        ):
-            episodes.extend(group)
-            if on_group is not None:
-                on_group(group)
-            show(0)
+        )
+        with contextlib.closing(results):  # ends the workers when a signal stops this
+            for group in results:
+                episodes.extend(group)
+                if on_group is not None:
+                    on_group(group)
+                show(0)
     return episodes
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +11,7 @@ from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell
 from dp_bench.grid.local import child_environment
 from dp_bench.util import progress
+from dp_bench.util.processes import start_child
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,7 @@ def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
         BadInput: When the probe fails, with its last line of output.
     """
     words = json.dumps([cell.to_json() for cell in cells])
-    child = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "dp_bench.grid.probe", words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=child_environment(jobs),
-    )
+    child = start_child("dp_bench.grid.probe", words, child_environment(jobs))
     forecasts: list[CellForecast] = []
     demonstrations = 0.0
     with progress.bar("Timing this machine", len(cells)) as bar:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from dp_bench.grid.cell import Cell
 from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.run import PROCESSES
 from dp_bench.util.files import atomic_write
+from dp_bench.util.processes import start_child
 from dp_bench.util.types import JsonObject
 
 GRACE = 60.0  # time that a cell has to save its state before it is killed [s]
@@ -116,14 +116,7 @@ class _Children:
 
     def run(self, cell: Cell, progress: GridProgress) -> Finished:
         """Runs one cell, and passes its progress on."""
-        words = [sys.executable, "-W", "ignore", "-m", "dp_bench.grid.run"]
-        child = subprocess.Popen(
-            [*words, cell.to_json()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self._environment,
-        )
+        child = start_child("dp_bench.grid.run", cell.to_json(), self._environment)
         self._processes.append(child)
         assert child.stdout is not None
         assert child.stderr is not None

@@ -21,6 +21,7 @@ from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.forecast import CellForecast
 from dp_bench.grid.run import PROCESSES, prepare
 from dp_bench.task import TEST_STARTS
+from dp_bench.util.processes import end_with_parent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,6 +223,7 @@ def _main() -> int:
     def write(message: dict[str, float] | dict[str, object]) -> None:
         print(json.dumps(message), flush=True)
 
+    end_with_parent()
     try:
         cells = resolve([Cell.from_json(text) for text in json.loads(sys.argv[1])])
         write({"demonstrations": _time_demonstrations(cells[0])})

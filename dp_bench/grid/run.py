@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
+from dp_bench.util.processes import end_with_parent, signals_stop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -226,10 +226,11 @@ def _train(prepared: Prepared) -> None:
 
 def _main() -> int:
     """Runs one cell as a child process; writes progress and the folder as JSON."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # acts like Ctrl-C
+    end_with_parent()
     try:
-        (cell,) = resolve([Cell.from_json(sys.argv[1])])
-        folder = run(cell)
+        with signals_stop():
+            (cell,) = resolve([Cell.from_json(sys.argv[1])])
+            folder = run(cell)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
@@ -237,8 +238,8 @@ def _main() -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; the same command resumes here", file=sys.stderr)
-        return 130
+        print("stopped; the same command resumes here", file=sys.stderr, flush=True)
+        os._exit(130)  # at once: torch takes seconds to unload on a busy machine
     print(json.dumps({"folder": str(folder)}), flush=True)
     return 0
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.runs.folder import RunFolder
-from dp_bench.util.files import atomic_write, is_plain
+from dp_bench.util.files import atomic_write, is_plain, remove_stale_parts
 
 OWN = ("records", "logs", "runs")  # folders that a folder of results has itself
 
@@ -55,6 +55,7 @@ def collect(runs: Sequence[Path], results: Path) -> None:
     Raises:
         BadInput: When a run does not belong in the folder.
     """
+    remove_stale_parts(results)
     for run in map(RunFolder, runs):
         folder = _folder_for(run, results)
         name = run.path.name

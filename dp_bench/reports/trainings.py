@@ -12,6 +12,7 @@ from dp_bench.evaluation.records import Record
 from dp_bench.runs.folder import read_info
 from dp_bench.runs.info import RunInfo
 from dp_bench.training.log import LogLine, read_log
+from dp_bench.util.files import whole_files
 
 
 class Training(NamedTuple):
@@ -46,7 +47,7 @@ def read(folder: Path) -> list[Training]:
             damaged.
     """
     trainings = []
-    for log in sorted((folder / "logs").glob("*.jsonl")):
+    for log in whole_files((folder / "logs").glob("*.jsonl")):
         run = folder / "runs" / f"{log.stem}.json"
         if not run.is_file():
             raise BadInput(

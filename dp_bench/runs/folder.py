@@ -94,7 +94,8 @@ class RunFolder:
 
     def steps(self) -> list[int]:
         """Lists the updates after which training kept weights, in increasing order."""
-        return sorted(int(f.stem) for f in (self.path / "kept").glob("*.safetensors"))
+        files = (self.path / "kept").glob("*.safetensors")  # temporary ones, too
+        return sorted(int(f.stem) for f in files if f.stem.isdecimal())
 
     def last_step(self) -> int:
         """Reads the number of updates of the finished training."""

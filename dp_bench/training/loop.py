@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import torch
 
@@ -45,8 +46,8 @@ def train(
     however often training was killed and resumed. The global generators keep their
     states.
 
-    After a first SIGINT (Ctrl-C) or SIGTERM, training goes on to the next line of its
-    log, saves its state and stops. A second SIGINT stops it at once.
+    After a first SIGINT (Ctrl-C), SIGTERM or SIGHUP, training finishes its update,
+    saves its state and stops. A second SIGINT stops it at once.
 
     Args:
         policy: With its initial weights, not yet fitted.
@@ -211,7 +212,8 @@ class _Run:
     def to_the_end(self, title: str) -> None:
         """Makes all updates that are left."""
         state, training = self.state, self.training
-        total, count, text = torch.zeros((), device=state.device), 0, ""
+        total, text = torch.full((), state.loss_sum, device=state.device), ""
+        count = state.loss_count
         with progress.bar(title, training.updates, state.update) as bar:
             while state.update < training.updates:
                 total += self.updater.step()
@@ -219,6 +221,8 @@ class _Run:
                 if state.update % training.log_every == 0 or self._is_last:
                     text = self._checkpoint(float(total) / count)
                     total, count = torch.zeros_like(total), 0
+                elif self.stop_requested():
+                    self._stop(float(total), count)
                 bar.advance(1, text)
 
     def _checkpoint(self, loss: float) -> str:
@@ -230,6 +234,34 @@ class _Run:
         state, training = self.state, self.training
         now = time.monotonic()
         state.seconds = now - self._start
+        self._refuse_divergence(loss)
+        line = self._line(loss)
+        self.log.append(line)
+        if training.keep_every and state.update % training.keep_every == 0:
+            state.save_weights(self.folder.kept(state.update))
+        if not self._is_last:
+            if self.stop_requested():
+                self._stop()
+            if now - self._saved > training.save_seconds:
+                state.loss_sum, state.loss_count = 0.0, 0
+                state.save(self.folder.resume)
+                self._saved = now
+        if line.val_loss is None:
+            return f"loss {loss:.4f}"
+        return f"loss {loss:.4f}, validation {line.val_loss:.4f}"
+
+    def _stop(self, loss_sum: float = 0.0, loss_count: int = 0) -> NoReturn:
+        """Saves the state, with the losses that no line of the log has, and stops."""
+        if loss_count:
+            self._refuse_divergence(loss_sum)
+        self.state.loss_sum, self.state.loss_count = loss_sum, loss_count
+        self.state.seconds = time.monotonic() - self._start
+        self.state.save(self.folder.resume)
+        raise KeyboardInterrupt
+
+    def _refuse_divergence(self, loss: float) -> None:
+        """Stops a training whose loss or weights are not finite."""
+        state = self.state
         if not (math.isfinite(loss) and state.is_finite()):
             raise BadInput(
                 f"training diverged around update {state.update} (loss {loss:.3g}, "
@@ -237,20 +269,6 @@ class _Run:
                 "the last good state, if one was saved; a lower learning rate "
                 "(training.lr) or float32 (training.precision) usually helps"
             )
-        line = self._line(loss)
-        self.log.append(line)
-        if training.keep_every and state.update % training.keep_every == 0:
-            state.save_weights(self.folder.kept(state.update))
-        if not self._is_last:
-            stop = self.stop_requested()
-            if stop or now - self._saved > training.save_seconds:
-                state.save(self.folder.resume)
-                self._saved = now
-            if stop:
-                raise KeyboardInterrupt
-        if line.val_loss is None:
-            return f"loss {loss:.4f}"
-        return f"loss {loss:.4f}, validation {line.val_loss:.4f}"
 
     def _line(self, loss: float) -> LogLine:
         """Makes a line of the log, with validation when it is due."""

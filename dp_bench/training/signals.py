@@ -7,10 +7,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+from dp_bench.util.processes import STOPPING
+
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[Callable[[], bool]]:
-    """Defers SIGINT and SIGTERM until the next checkpoint.
+    """Defers SIGINT, SIGTERM and SIGHUP until the end of an update.
 
     A second SIGINT raises `KeyboardInterrupt` at once. Signals that the process ignores
     stay ignored. Outside the main thread Python handles no signals, and none is
@@ -28,7 +30,7 @@ def deferred_signals() -> Iterator[Callable[[], bool]]:
 
     handlers = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             handler = signal.getsignal(number)
             if handler not in (signal.SIG_IGN, None):
                 handlers[number] = signal.signal(number, receive)

@@ -30,6 +30,8 @@ class TrainingState:
         average: The moving average of each of `values`; empty without one.
         update: Updates made so far.
         seconds: Wall-clock time of the training so far [s].
+        loss_sum: Sum of the losses of the last `loss_count` updates, which no line of
+            the log has yet; set where training stops between two lines.
         lr: Learning rate of the next update.
         average_weight: Weight of the new values in the moving average.
     """
@@ -65,6 +67,7 @@ class TrainingState:
         )
         self.update = 0
         self.seconds = 0.0
+        self.loss_sum, self.loss_count = 0.0, 0
 
     def set_rates(self, lr: float, average_weight: float) -> None:
         """Sets the learning rate and the weight of the moving average."""
@@ -113,7 +116,8 @@ class TrainingState:
             pieces = self._by_parameter([state[name] for state in states])
             tensors |= {f"optimizer.{i}.{name}": t for i, t in enumerate(pieces)}
         tensors["optimizer.step"] = states[0]["step"]  # the same for all
-        save_tensors(file, tensors, self._facts())
+        losses = {"loss_sum": self.loss_sum, "loss_count": self.loss_count}
+        save_tensors(file, tensors, self._facts() | losses)
 
     def save_weights(self, file: Path) -> None:
         """Writes the weights to evaluate at this point of the training."""
@@ -129,6 +133,8 @@ class TrainingState:
         try:
             self._restore(tensors)
             self.update, self.seconds = int(facts["update"]), float(facts["seconds"])
+            self.loss_sum = float(facts.get("loss_sum", 0))
+            self.loss_count = int(facts.get("loss_count", 0))
         except (RuntimeError, KeyError, TypeError) as error:
             raise BadInput(
                 f"{file} is not a state of this training "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dp_bench.errors import BadInput
@@ -88,7 +89,8 @@ def refuse_unwritable(folder: Path, option: str) -> None:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary file to write, which replaces `path` when the block ends.
 
-    When the block fails, the temporary file is removed and `path` stays as it was. Both
+    When the block fails, the temporary file is removed and `path` stays as it was; what
+    a killed process left is removed by `remove_stale_parts`. Both
     lie in the same folder, which is made if necessary, and have the same suffix.
 
     Yields:
@@ -97,7 +99,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         BadInput: When the disk is full or the folder cannot be written.
     """
-    part = path.with_name(f"{PART}{os.getpid()}.{path.name}")
+    part = path.with_name(f"{PART}{_host()}-{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)  # a stranger's link of this name, say
@@ -124,6 +126,39 @@ def remove_parts(folder: Path) -> None:
     """
     for part in folder.rglob(f"{PART}*"):
         part.unlink(missing_ok=True)
+
+
+def remove_stale_parts(folder: Path) -> None:
+    """Removes the temporary files of processes of this machine that run no more.
+
+    Other processes may write in the folder meanwhile.
+    """
+    for part in folder.rglob(f"{PART}*"):
+        match = re.match(re.escape(PART) + r"(.*)-(\d+)\.", part.name)
+        if match and match[1] == _host() and not _is_running(int(match[2])):
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def whole_files(files: Iterable[Path]) -> list[Path]:
+    """Sorts files, and leaves out those that are being written."""
+    return sorted(file for file in files if not file.name.startswith(PART))
+
+
+def _host() -> str:
+    return re.sub(r"[^\w-]", "_", platform.node())
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where signal 0 would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 @contextlib.contextmanager

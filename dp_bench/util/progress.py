@@ -100,7 +100,8 @@ class _Json(Bar):
                 "done": self.done,
                 "text": self.text,
             }
-            print(json.dumps(message), flush=True)
+            with contextlib.suppress(BrokenPipeError):  # the parent died
+                print(json.dumps(message), flush=True)
 
     def close(self) -> None:
         self._written_at = 0.0

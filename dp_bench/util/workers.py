@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -13,6 +14,7 @@ from multiprocessing.sharedctypes import Synchronized
 from typing import TypeVar, cast
 
 from dp_bench.errors import BadInput
+from dp_bench.util.processes import STOPPING
 
 S = TypeVar("S")
 I = TypeVar("I")  # noqa: E741
@@ -80,10 +82,13 @@ def _elsewhere(
     on_progress: Callable[[int], None],
 ) -> Generator[R, None, None]:
     context = multiprocessing.get_context("spawn")
+    # Pickled by itself, because reading it back can import torch: by then the worker
+    # already watches its parent.
+    packed = pickle.dumps(make)
     ticks: Synchronized[int] = context.Value("i", 0)
     reported = 0
     with ProcessPoolExecutor(
-        processes, context, initializer=_begin, initargs=(make, ticks)
+        processes, context, initializer=_begin, initargs=(packed, ticks)
     ) as pool:
         futures: list[Future[R]] = [pool.submit(_work, work, item) for item in items]
         waiting = set(futures)
@@ -109,11 +114,13 @@ def _elsewhere(
             raise
 
 
-def _begin(make: Callable[[], object], ticks: Synchronized[int]) -> None:
+def _begin(packed: bytes, ticks: Synchronized[int]) -> None:
     global _prepared, _ticks
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    for number in STOPPING:  # the parent handles them, and ends its workers by SIGTERM
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _prepared, _ticks = make(), ticks
+    _prepared, _ticks = pickle.loads(packed)(), ticks
 
 
 def _end_with_parent() -> None:

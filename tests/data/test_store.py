@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -234,3 +235,19 @@ def test_an_error_of_the_hub_becomes_one_line_with_a_remedy(tmp_path, monkeypatc
     assert "`dp-bench demos get TASK --source mh --from PATH`" in message
     assert "\n" not in message
     assert not list(tmp_path.glob("*.hdf5"))
+
+
+def test_what_a_killed_command_left_in_the_cache_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path))
+    killed = (
+        "import os, signal, sys; from pathlib import Path; "
+        "from dp_bench.util.files import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as part:\n"
+        "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    target = tmp_path / "pusht-human.hdf5"
+    subprocess.run([sys.executable, "-c", killed, str(target)])
+    assert len(list(tmp_path.iterdir())) == 1
+    target.write_text("imported by another process")
+    assert store.obtain("pusht", "human") == target
+    assert list(tmp_path.iterdir()) == [target]

@@ -1,5 +1,6 @@
 """The grid: each cell in a process of its own, whatever happens to the others."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -46,9 +47,9 @@ def test_a_cell_that_fails_does_not_stop_the_others(cell):
     assert all((one[name] == other[name]).all() for name in one)
 
 
-@pytest.mark.slow
-def test_ctrl_c_lets_every_cell_save_its_state(cell, tmp_path):
-    """A signal to the parent alone, as an editor sends it, ends the children too."""
+@pytest.fixture
+def endless(cell, tmp_path):
+    """A comparison of two trainings that both run, in a process group of its own."""
     words = [f"{name}={value}" for name, value in cell.changes]
     command = [
         *(sys.executable, "-m", "dp_bench", "compare", "--task", "pusht"),
@@ -66,13 +67,48 @@ def test_ctrl_c_lets_every_cell_save_its_state(cell, tmp_path):
         time.sleep(0.2)
         found = (tmp_path / "runs").rglob("log.jsonl")
         logs = [log for log in found if log.stat().st_size]
-    parent.send_signal(signal.SIGINT)
-    said = parent.communicate(timeout=60)[1]
-    assert parent.returncode == 130
+    yield parent
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(parent.pid, signal.SIGKILL)
+    parent.wait()
+
+
+def group_runs(group):
+    """Whether any process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def states(folder):
+    """The update of every saved state."""
+    return [load_tensors(f)[1]["update"] for f in folder.rglob("resume.safetensors")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_lets_every_cell_save_its_state(endless, tmp_path, number):
+    """A signal to the parent alone, as an editor sends it, ends the children too."""
+    sent = time.monotonic()
+    endless.send_signal(number)
+    said = endless.communicate(timeout=60)[1]
+    assert time.monotonic() - sent < 5
+    assert endless.returncode == 130
     assert "the same command resumes" in said
     assert "Traceback" not in said
-    with pytest.raises(ProcessLookupError):  # nobody of the family is left
-        os.killpg(parent.pid, 0)
-    states = list((tmp_path / "runs").rglob("resume.safetensors"))
-    assert len(states) == 2
-    assert all(load_tensors(state)[1]["update"] > 0 for state in states)
+    assert not group_runs(endless.pid)
+    assert len(states(tmp_path / "runs")) == 2
+    assert all(update > 0 for update in states(tmp_path / "runs"))
+
+
+@pytest.mark.slow
+def test_cells_save_their_state_and_end_when_their_parent_is_killed(endless, tmp_path):
+    endless.kill()
+    killed = time.monotonic()
+    endless.wait()
+    while group_runs(endless.pid) and time.monotonic() - killed < 5:
+        time.sleep(0.05)
+    assert not group_runs(endless.pid)
+    assert len(states(tmp_path / "runs")) == 2

@@ -12,6 +12,7 @@ from dp_bench.policies.agent import Agent
 from dp_bench.runs.agents import load_agent
 from dp_bench.runs.folder import RunFolder, build_policy
 from dp_bench.util import settings
+from dp_bench.util.files import PART
 from dp_bench.util.tensors import save_tensors
 from made_up import run_info
 
@@ -91,3 +92,11 @@ def test_observations_of_another_task_are_refused_with_the_expected_shape(run):
     agent.reset(0)
     with pytest.raises(BadInput, match=r"\(1, 2, 20\), got \(1, 2, 7\)"):
         agent.act(np.zeros(7, np.float32))
+
+
+def test_a_file_that_a_killed_training_left_is_no_checkpoint(run):
+    run.kept(1).parent.mkdir()
+    run.kept(1).write_bytes(run.weights.read_bytes())
+    left = run.kept(2).with_name(f"{PART}here-1.{run.kept(2).name}")
+    left.write_bytes(b"half")
+    assert run.steps() == [1]

@@ -1,4 +1,4 @@
-"""Signals: training stops at a checkpoint, and resumes as if it never had."""
+"""Signals: training stops after an update, and resumes as if it never had."""
 
 import signal
 import threading
@@ -7,26 +7,26 @@ import pytest
 
 from dp_bench.runs.folder import RunFolder
 from dp_bench.training.signals import deferred_signals
+from dp_bench.util.processes import STOPPING
 from dp_bench.util.tensors import load_tensors
 from made_up_training import Dropping, Interrupted, fresh, same, trained
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_training_at_the_next_line_of_the_log(tmp_path, number):
-    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_training_between_two_lines_of_the_log(tmp_path, number):
+    handlers = [signal.getsignal(number) for number in STOPPING]
     policy = fresh(Interrupted)
     policy.signals = (number,)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "a", policy, save_seconds=1e9)
-    assert policy.dropout_calls == 12
-    assert load_tensors(RunFolder(tmp_path / "a").resume)[1]["update"] == 12
-    after = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    assert after == handlers
+    assert policy.dropout_calls == 10
+    assert load_tensors(RunFolder(tmp_path / "a").resume)[1]["update"] == 10
+    assert [signal.getsignal(number) for number in STOPPING] == handlers
 
     resumed, uninterrupted = fresh(Dropping), fresh(Dropping)
     weights, log = trained(tmp_path / "a", resumed)
     expected, expected_log = trained(tmp_path / "b", uninterrupted)
-    assert (resumed.dropout_calls, uninterrupted.dropout_calls) == (12, 24)
+    assert (resumed.dropout_calls, uninterrupted.dropout_calls) == (14, 24)
     assert same(weights, expected)
     assert log == expected_log
 
@@ -40,9 +40,9 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
     assert load_tensors(RunFolder(tmp_path).resume)[1]["update"] == 8
 
 
-def test_a_signal_during_the_last_updates_lets_training_finish(tmp_path):
+def test_a_signal_during_the_last_update_lets_training_finish(tmp_path):
     policy = fresh(Interrupted)
-    policy.at = 23
+    policy.at = 24
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, policy)
     folder = RunFolder(tmp_path)

@@ -17,6 +17,7 @@ from dp_bench.util.files import (
     locked,
     refuse_unwritable,
     remove_parts,
+    remove_stale_parts,
 )
 
 
@@ -55,6 +56,29 @@ def test_parts_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / "kept" / "weights.safetensors").write_bytes(b"whole")
     remove_parts(tmp_path)
     assert os.listdir(left.parent) == ["weights.safetensors"]
+
+
+def ended_process():
+    """The number of a process that runs no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_only_parts_of_processes_that_run_no_more_are_stale(tmp_path):
+    with atomic_write(tmp_path / "deep" / "run.json") as mine:
+        mine.write_text("half")
+        dead = mine.name.replace(f"-{os.getpid()}.", f"-{ended_process()}.")
+        assert dead != mine.name
+        host = mine.name.removeprefix(PART).partition("-")[0]
+        elsewhere = dead.replace(f"{PART}{host}-", f"{PART}another-machine-")
+        for name in (dead, elsewhere, "run.json.part.old"):
+            (mine.parent / name).write_text("half")
+        remove_stale_parts(tmp_path)
+        assert mine.exists()
+        assert not (mine.parent / dead).exists()
+    left = {"run.json", "run.json.part.old", elsewhere}
+    assert set(os.listdir(tmp_path / "deep")) == left
 
 
 HOLD = """
