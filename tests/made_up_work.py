@@ -15,5 +15,13 @@ def square(pid, item, tick):
     return item**2, pid
 
 
+def cannot_prepare():
+    raise ValueError("no simulator here")
+
+
+def die(pid, item, tick):
+    os._exit(9)
+
+
 def fail(pid, item, tick):
     raise ValueError(f"item {item}")

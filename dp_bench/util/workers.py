@@ -69,8 +69,10 @@ def _here(
         getattr(prepared, "close", lambda: None)()
 
 
-# In a worker process: the result of `make`, and the counter that all workers share.
+# In a worker process: the result of `make` or its error, and the counters that all
+# workers share, of ticks and of workers that have begun.
 _prepared: object = None
+_error: Exception | None = None
 _ticks: Synchronized[int]
 
 
@@ -81,14 +83,17 @@ def _elsewhere(
     processes: int,
     on_progress: Callable[[int], None],
 ) -> Generator[R, None, None]:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)  # a worker imports a script without a guard; see _died
     context = multiprocessing.get_context("spawn")
+    begun: Synchronized[int] = context.Value("i", 0)
     # Pickled by itself, because reading it back can import torch: by then the worker
     # already watches its parent.
     packed = pickle.dumps(make)
     ticks: Synchronized[int] = context.Value("i", 0)
     reported = 0
     with ProcessPoolExecutor(
-        processes, context, initializer=_begin, initargs=(packed, ticks)
+        processes, context, initializer=_begin, initargs=(packed, ticks, begun)
     ) as pool:
         futures: list[Future[R]] = [pool.submit(_work, work, item) for item in items]
         waiting = set(futures)
@@ -103,10 +108,7 @@ def _elsewhere(
                     yield futures[next_result].result()
                     next_result += 1
         except BrokenProcessPool:
-            raise BadInput(
-                f"one of {processes} worker processes died, perhaps for want of "
-                "memory; try fewer (--processes)"
-            ) from None
+            raise _died(processes, begun.value) from None
         except BaseException:
             for worker in list((pool._processes or {}).values()):
                 worker.terminate()  # an item can take minutes
@@ -114,13 +116,33 @@ def _elsewhere(
             raise
 
 
-def _begin(packed: bytes, ticks: Synchronized[int]) -> None:
-    global _prepared, _ticks
+def _died(processes: int, begun: int) -> BadInput:
+    """Returns the error about a worker that died."""
+    if begun:
+        return BadInput(
+            f"one of {processes} worker processes died, perhaps for want of memory; "
+            "use fewer processes"
+        )
+    return BadInput(
+        f"none of {processes} worker processes could begin. A script of your own needs "
+        "`if __name__ == '__main__':` before the lines that do the work, because every "
+        "worker imports the script; or use one process"
+    )
+
+
+def _begin(packed: bytes, ticks: Synchronized[int], begun: Synchronized[int]) -> None:
+    global _prepared, _error, _ticks
     for number in STOPPING:  # the parent handles them, and ends its workers by SIGTERM
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _prepared, _ticks = pickle.loads(packed)(), ticks
+    _ticks = ticks
+    with begun.get_lock():
+        begun.value += 1
+    try:
+        _prepared = pickle.loads(packed)()
+    except Exception as error:  # of any kind: the caller gets it with the first item
+        _error = error
 
 
 def _end_with_parent() -> None:
@@ -132,6 +154,9 @@ def _end_with_parent() -> None:
 
 
 def _work(work: Callable[[S, I, Callable[[], None]], R], item: I) -> R:
+    if _error is not None:
+        raise _error
+
     def tick() -> None:
         with _ticks.get_lock():
             _ticks.value += 1
