@@ -6,10 +6,16 @@ import contextlib
 import os
 import platform
 import re
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dp_bench.errors import BadInput
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 PART = ".part."  # a file whose name begins with this is being written
 
@@ -166,7 +172,9 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Keeps every other process out of a folder while the block runs.
 
     The operating system releases the lock of a process that dies, so a lock file that
-    was left behind does no harm.
+    was left behind does no harm. Where the file system knows no such locks, a file
+    names the process that works in the folder; it does no harm either once that
+    process has ended, if it ran on this machine.
 
     Args:
         path: The lock file, in the folder; it is made if necessary.
@@ -182,7 +190,11 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=-1 if wait else 0)
+        native = _knows_locks(path.parent)
+        if native:
+            lock.acquire(timeout=-1 if wait else 0)
+        else:
+            _hold(_holder(path), wait)
     except Timeout:
         raise BadInput(
             f"another process is working in {path.parent}; wait for it, or stop it"
@@ -193,7 +205,53 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        if native:
+            lock.release()
+        else:
+            _holder(path).unlink(missing_ok=True)
+
+
+def _knows_locks(folder: Path) -> bool:
+    """Whether the file system of a folder has locks; some network disks have none."""
+    if fcntl is None:  # Windows has locks of its own
+        return True
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(place)
+    return True
+
+
+def _holder(lock: Path) -> Path:
+    """The file that names who works in a folder without locks."""
+    return lock.with_name(f"{lock.name}.holder")
+
+
+def _hold(holder: Path, wait: bool) -> None:
+    """Makes the file that names this process, unless another process works there."""
+    while True:
+        with contextlib.suppress(FileExistsError):
+            file = open_without_links(holder, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            os.write(file, f"{_host()}-{os.getpid()}".encode())
+            os.close(file)
+            return
+        name = read_without_links(holder)[:300].decode("ascii", "replace")
+        match = re.fullmatch(r"([\w-]*)-(\d{1,9})", name)
+        if match and match[1] == _host() and not _is_running(int(match[2])):
+            holder.unlink(missing_ok=True)
+        elif not wait:
+            owner = f"process {match[2]} on {match[1]}" if match else "another process"
+            raise BadInput(
+                f"{owner} is working in {holder.parent}, whose file system has no "
+                f"locks; wait for it, or delete {holder} if it has ended"
+            )
+        else:
+            time.sleep(0.2)
 
 
 def _refuse_shared(lock: Path) -> None:

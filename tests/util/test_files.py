@@ -1,6 +1,7 @@
 """Atomic writes and locks: whole files, and one process in a folder."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -144,6 +145,47 @@ def test_a_lock_is_released_when_the_block_fails(tmp_path):
         raise RuntimeError
     with locked(tmp_path / ".lock"):
         pass
+
+
+@pytest.fixture(params=[errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def lock_on_a_disk_without_locks(request, tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    return tmp_path / "run" / ".lock"
+
+
+def test_a_disk_without_locks_is_worked_on_by_one_process_at_a_time(
+    lock_on_a_disk_without_locks,
+):
+    lock = lock_on_a_disk_without_locks
+    with (
+        locked(lock),
+        pytest.raises(BadInput, match=f"process {os.getpid()} on .* has no locks"),
+        locked(lock),
+    ):
+        pytest.fail("two at a time")
+    with locked(lock, wait=True):  # and it is free again
+        pass
+
+
+def test_a_process_that_was_killed_on_a_disk_without_locks_does_no_harm(
+    lock_on_a_disk_without_locks,
+):
+    lock = lock_on_a_disk_without_locks
+    with locked(lock):
+        (holder,) = lock.parent.iterdir()
+        name = holder.read_text()
+    holder.write_text(name.replace(str(os.getpid()), str(ended_process())))
+    with locked(lock):
+        assert holder.read_text() == name
+    holder.write_text("another-machine-12")
+    with (
+        pytest.raises(BadInput, match=f"12 on another-machine .* delete {holder} if"),
+        locked(lock),
+    ):
+        pytest.fail("perhaps two at a time")
 
 
 def test_a_folder_that_cannot_be_made_is_refused():
