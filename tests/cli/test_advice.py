@@ -54,9 +54,13 @@ def messages(source):
             yield "".join(
                 p.value if isinstance(p, ast.Constant) else "X" for p in node.values
             )
-        elif isinstance(node, ast.Constant) and id(node) not in inside | docstrings:
-            if isinstance(node.value, str) and " " in node.value:
-                yield node.value
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and " " in node.value
+            and id(node) not in inside | docstrings
+        ):
+            yield node.value
 
 
 def wrong_advice(text, options=EVERY_OPTION):
