@@ -12,6 +12,8 @@ from dp_bench.errors import BadInput
 if TYPE_CHECKING:
     import h5py
 
+FREE = 1 << 26  # data sets may claim so much more than the file holds [bytes]
+MOST_PACKED = 100  # times its stored bytes that a data set may have
 OPEN_FLAG = "already open for write"  # in HDF5's error about its flag in a file
 
 
@@ -25,11 +27,12 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
     Raises:
         Unusable: When something in the file lies in another file, with its name, or
-            when another program has the file open for writing.
+            when it claims far more data than it holds, or when another program has the
+            file open for writing.
         OSError: When HDF5 cannot open the file.
     """
     with opened_unchecked(path) as file:
-        _refuse_other_files(path, file)
+        _check_datasets(path, file)
         yield file
 
 
@@ -61,11 +64,15 @@ def opened_unchecked(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def _refuse_other_files(path: Path, file: h5py.File) -> None:
-    """Walks through all groups, each once: links may form a circle."""
+def _check_datasets(path: Path, file: h5py.File) -> None:
+    """Walks through all groups, each once: links may form a circle.
+
+    Refuses data sets that claim far more bytes than the file holds, too.
+    """
     import h5py
 
     groups, seen = [file["/"]], set()
+    claimed = 0
     while groups:
         group = groups.pop()
         address = h5py.h5o.get_info(group.id).addr
@@ -85,6 +92,13 @@ def _refuse_other_files(path: Path, file: h5py.File) -> None:
             elif isinstance(item, h5py.Dataset):
                 for other in _files_of(item):
                     raise _elsewhere(path, where, f"stored in {other}")
+                if item.nbytes > MOST_PACKED * item.id.get_storage_size():
+                    claimed += item.nbytes
+                if claimed > FREE:
+                    raise Unusable(
+                        f"{path} cannot be used: {where} of shape {item.shape} claims "
+                        f"far more bytes than the file holds: get the file again"
+                    )
 
 
 def _files_of(dataset: h5py.Dataset) -> Iterator[str]:

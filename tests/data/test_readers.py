@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+import time
+import tracemalloc
 import zipfile
 
 import h5py
@@ -40,8 +42,8 @@ def folder(tmp_path):
     return root
 
 
-def zipped(folder, path, inside=""):
-    with zipfile.ZipFile(path, "w") as archive:
+def zipped(folder, path, inside="", compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 archive.write(file, inside + file.relative_to(folder).as_posix())
@@ -297,6 +299,86 @@ def test_links_to_other_files_are_refused_in_every_hdf5_format(tmp_path):
             file[episode] = h5py.ExternalLink(f"{name}_part.hdf5", "/episode")
         with pytest.raises(BadInput, match=rf"{episode} is a link to {name}_part"):
             readers.read(tmp_path / f"{name}.hdf5", registry.task("pusht"))
+
+
+def many_chunks(root):
+    about = root / "data" / "action" / ".zarray"
+    changes = {"shape": [10**8, 2], "chunks": [1, 2]}
+    about.write_text(json.dumps(json.loads(about.read_text()) | changes))
+
+
+def large_chunk(root):
+    about = root / "data" / "action" / ".zarray"
+    changes = {"shape": [10**9, 2], "chunks": [10**9, 2], "compressor": None}
+    about.write_text(json.dumps(json.loads(about.read_text()) | changes))
+
+
+def spaces(root):
+    about = root / "data" / "action" / ".zarray"
+    about.write_bytes(about.read_bytes() + b" " * (200 << 20))
+
+
+def deep(root):
+    (root / "data" / "action" / ".zarray").write_text("[" * 100_000)
+
+
+def small_store(folder):
+    return zipped(folder, folder.parent / "small.zip", compression=zipfile.ZIP_DEFLATED)
+
+
+@pytest.mark.parametrize("change", [many_chunks, large_chunk, spaces, deep])
+def test_zarr_that_claims_too_much_is_refused_at_once(folder, change):
+    change(folder)
+    for path in (folder, small_store(folder)):
+        refused_cheaply(path)
+
+
+def refused_cheaply(path, source=None, message=""):
+    """Checks that a file is refused without much memory or time."""
+    tracemalloc.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(BadInput, match=rf"{path.name}.*{message}"):
+            readers.read(path, registry.task("pusht"), source)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20  # of Python and numpy
+        assert time.monotonic() - started < 10
+    finally:
+        tracemalloc.stop()
+
+
+def test_hdf5_that_claims_too_much_is_refused_at_once(folder, tmp_path):
+    path = tmp_path / "ours.hdf5"
+    hdf5.save(readers.read(folder, registry.task("pusht")), path)
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_0/rewards"]
+        file["data/demo_0"].create_dataset("rewards", (10**9,), "f4", chunks=True)
+    refused_cheaply(path)
+    many = tmp_path / "many.hdf5"
+    with h5py.File(many, "w") as file:  # each alone would pass
+        file.create_group("data").attrs["env_args"] = "{}"
+        for k in range(100):
+            name = f"data/demo_{k}/actions"
+            file.create_dataset(name, (10**6, 7), "f4", chunks=True)
+    refused_cheaply(many, "human")
+
+
+def test_npz_that_claims_too_much_is_refused_at_once(saved):
+    for head in (b"9" * 10, b"0" * 10):
+        path = saved.with_name("large.npz")
+        with (
+            zipfile.ZipFile(saved) as old,
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new,
+        ):
+            for name in old.namelist():
+                content = old.read(name)
+                if name == "action.npy" and head[0] == ord("9"):
+                    shape = b"(10, 2), }        "
+                    assert shape in content
+                    content = content.replace(shape, b"(9999999999,2),}  ")
+                elif name == "action.npy":
+                    content += bytes(200 << 20)
+                new.writestr(name, content)
+        refused_cheaply(path, message="'action' claims")
 
 
 @pytest.fixture

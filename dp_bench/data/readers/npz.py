@@ -6,13 +6,16 @@ one past the last row of each episode.
 
 from __future__ import annotations
 
+import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from dp_bench.data import signatures
-from dp_bench.data.readers.rows import check_rows, damaged
+from dp_bench.data.readers.rows import check_rows, check_size, damaged
 from dp_bench.errors import BadInput
 
 ENDS = "episode_ends"
@@ -50,8 +53,11 @@ def read_arrays(
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in (*names, ENDS) if name not in file.files]
             if not missing:
+                _check_sizes(path, (*names, ENDS))
                 ends = file[ENDS]
                 arrays = {name: file[name] for name in names}
+    except BadInput:
+        raise
     except Exception as error:  # numpy, zipfile and zlib share no base class
         raise damaged(path, error) from error
     if missing:
@@ -61,3 +67,38 @@ def read_arrays(
         )
     check_rows(path, ENDS, ends, arrays)
     return arrays, ends
+
+
+def _check_sizes(path: Path, names: Sequence[str]) -> None:
+    """Refuses arrays that claim far more bytes than the file holds.
+
+    Raises:
+        BadInput: With the name of the array.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for name in names:
+            info = archive.getinfo(f"{name}.npy")
+            try:
+                check_size(info.file_size, info.compress_size)
+                with archive.open(info) as file:
+                    claimed = _claimed_bytes(file)
+                if claimed > info.file_size:
+                    raise BadInput(
+                        f"claims {claimed} bytes and has {info.file_size}: get the "
+                        f"file again"
+                    )
+            except BadInput as error:
+                raise BadInput(f"{path}: array {name!r} {error}") from error
+
+
+def _claimed_bytes(file: IO[bytes]) -> int:
+    """Reads from the head of an array how large it is [bytes]."""
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in read:
+        raise BadInput(f"has format {version} of numpy: save it with `numpy.savez`")
+    shape, _, dtype = read[version](file)
+    return math.prod(shape) * int(dtype.itemsize)
