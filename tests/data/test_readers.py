@@ -276,6 +276,23 @@ def test_the_error_about_an_unknown_format_lists_the_known_ones(tmp_path):
             readers.read(tmp_path / name, registry.task("pusht"))
 
 
+@pytest.mark.parametrize(
+    ("task", "source"),
+    [("can", None), ("can", "ph"), ("blockpush", None), ("blockpush", "published")],
+)
+def test_a_file_of_another_task_names_that_task(folder, task, source):
+    with pytest.raises(BadInput, match=rf"of task 'pusht', not of '{task}'"):
+        readers.read(folder, registry.task(task), source)
+
+
+def test_a_robomimic_file_without_arrays_is_not_said_to_be_of_another(tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["data/demo_0/actions"] = np.zeros((3, 7))
+        file["data"].attrs["env_args"] = "{}"
+    with pytest.raises(BadInput, match="demo_0 has no 'states'"):
+        readers.read(tmp_path / "a.hdf5", registry.task("lift"), "ph")
+
+
 def test_a_task_without_a_converter_is_refused(folder):
     task = dataclasses.replace(registry.task("pusht"), sources={})
     with pytest.raises(BadInput, match="no converter"):

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dp_bench import references
+from dp_bench import references, registry
 from dp_bench.data import hdf5, signatures
 from dp_bench.data.demos import Demos
 from dp_bench.data.images import LazyImages
 from dp_bench.data.readers import minari, npz, replay_zarr, robomimic
 from dp_bench.errors import BadInput
-from dp_bench.task import Task
+from dp_bench.task import DemoSource, Task
 
 
 class Reader(NamedTuple):
@@ -115,6 +115,7 @@ def _read_foreign(
     source = source or task.default_source
     convert = task.sources[source].convert if source else None
     if convert is None:
+        _refuse_file_of_another(reader, path, task)
         others = [name for name, known in task.sources.items() if known.convert]
         remedy = (
             f"name their source, as with `--source {others[0]}`"
@@ -130,12 +131,48 @@ def _read_foreign(
         options = {"mask": mask, "images": task.sources[source].images}
     elif mask is not None:
         raise _no_masks(path, reader.about)
-    arrays, ends = reader.read_arrays(path, task.sources[source].arrays, **options)
+    try:
+        arrays, ends = reader.read_arrays(path, task.sources[source].arrays, **options)
+    except BadInput:
+        _refuse_file_of_another(reader, path, task)
+        raise
     try:
         demos = references.load(convert)(arrays, ends)
         return dataclasses.replace(demos, task=task.name, source=source)
     except BadInput as error:
         raise BadInput(f"{path} cannot be used, {error}") from error
+
+
+def _refuse_file_of_another(reader: Reader, path: Path, task: Task) -> None:
+    """Refuses a file with all arrays that another task needs.
+
+    Raises:
+        BadInput: With the names of the tasks that the file fits.
+    """
+    fitting = {
+        name
+        for name, other in registry.tasks().items()
+        for source in other.sources.values()
+        if other.name != task.name and source.convert and _fits(reader, path, source)
+    }
+    if fitting:
+        names = sorted(fitting)
+        raise BadInput(
+            f"{path} is {reader.about} with the arrays of task "
+            f"{' or '.join(map(repr, names))}, not of {task.name!r}: name that task, "
+            f"as with `--task {names[0]}`, or another file"
+        )
+
+
+def _fits(reader: Reader, path: Path, source: DemoSource) -> bool:
+    """Tells whether a file has the arrays of a source, and they can be converted."""
+    if not source.arrays or source.convert is None:
+        return False
+    try:
+        references.load(source.convert)(*reader.read_arrays(path, source.arrays))
+    except BadInput:
+        return False
+    return True
 
 
 def _no_masks(path: Path, about: str) -> BadInput:
