@@ -27,7 +27,7 @@ def write(comparison: DemosComparison, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / "demos.md") as aside:
-        aside.write_text(to_markdown(comparison))
+        aside.write_text(to_markdown(comparison), encoding="utf-8")
     save(demos_comparison(comparison), folder / "demos.png")
 
 

@@ -115,7 +115,7 @@ def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
     text = "\n".join([f"**{folder.name}**", "", *lines, "", *foot, ""])
     for name, content in (("table.md", text), ("table.csv", csv_text(to_frame(rows)))):
         with atomic_write(folder / name) as aside:
-            aside.write_text(content)
+            aside.write_text(content, encoding="utf-8")
     style.save(scores.side_by_side(tables), folder / "success.png")
     return _to_terminal(folder.name, rows, list(tables), notes)
 

@@ -48,7 +48,7 @@ def remake(folder: Path) -> str:
     text = to_markdown(by_run)
     for name, content in (("modes.md", text), ("modes.csv", to_csv(by_run))):
         with atomic_write(folder / name) as aside:
-            aside.write_text(content)
+            aside.write_text(content, encoding="utf-8")
     fork = fork_of(registry.task(rollouts[0].task))
     scene = references.load(fork.scene)(rollouts[0].start)
     axes = rollouts_from_fork(by_run, fork, scene)

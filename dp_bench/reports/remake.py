@@ -80,7 +80,7 @@ def remake_task(folder: Path) -> Table:
     }
     for name, text in texts.items():
         with atomic_write(folder / name) as aside:
-            aside.write_text(text)
+            aside.write_text(text, encoding="utf-8")
     _draw_scores(folder, table)
     _draw_training(folder, everything)
     if (folder / "modes.jsonl").is_file():

@@ -76,7 +76,7 @@ class RunFolder:
         facts = {"commit": commit(), "versions": versions(), "machine": machine()}
         data = {"format": FORMAT, **dataclasses.asdict(info), **facts}
         with atomic_write(self.path / "run.json") as part:
-            part.write_text(json.dumps(data, indent=2) + "\n")
+            part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
     def info(self) -> RunInfo:
         """Reads `run.json`.

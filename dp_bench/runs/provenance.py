@@ -40,7 +40,7 @@ def commit() -> str:
         process = subprocess.run(
             ["git", "-C", str(root), *arguments],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         )
         return process.stdout.strip()
@@ -69,7 +69,7 @@ def machine() -> JsonObject:
 
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
                 break
