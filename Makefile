@@ -28,7 +28,8 @@ setup: $(READY)  ## Make .venv (TORCH=... names a build of torch to install inst
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "dp-bench needs Python 3.10 to 3.13, and $(PYTHON) is %d.%d; name another with make PYTHON=..." % v)'
 	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@echo "Installing (some minutes the first time)"
+	@echo "Installing dp-bench and what it needs into $(VENV): some minutes and 3 GB of disk"
+	@echo "(more with a GPU build of torch). 1 of 3: torch $(TORCH_VERSION)"
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
 	  if [ -n "$(TORCH)" ]; then $(BIN)/pip install -q $(TORCH); \
 	  elif nvidia-smi >/dev/null 2>&1; then $(BIN)/pip install -q torch==$(TORCH_VERSION); \
@@ -36,8 +37,11 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	    || { $(BIN)/pip install -q uv && $(BIN)/uv pip install -q --python $(BIN)/python \
 	           --torch-backend cpu torch==$(TORCH_VERSION) 2>/dev/null; } \
 	    || $(BIN)/pip install -q torch==$(TORCH_VERSION); fi; }
+	@echo "2 of 3: dp-bench with its simulators and tools"
 	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@echo "3 of 3: robosuite"
 	@$(BIN)/pip install -q -c constraints.txt --no-deps robosuite
+	@echo "Installed: $$(du -sh $(VENV) | cut -f1) in $(VENV)"
 	@touch $@
 
 bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= SOURCE= DEMOS=

@@ -67,6 +67,8 @@ def _receive(
         with part.open("r+b" if start else "wb") as file:
             file.truncate(start)
             file.seek(start)
+            if start:
+                progress.note(f"{title}: the download resumes after {start:,} bytes")
             with progress.bar(f"{title} [bytes]", total, done=start) as bar:
                 while block := _read_block(response, url):
                     file.write(block)

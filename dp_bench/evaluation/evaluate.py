@@ -17,7 +17,7 @@ from dp_bench.runs.folder import RunFolder, build_policy
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, versions
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Task
-from dp_bench.util import settings
+from dp_bench.util import progress, settings
 from dp_bench.util.files import locked, remove_stale_parts
 from dp_bench.util.tensors import load_tensors
 from dp_bench.util.types import JsonObject
@@ -170,12 +170,15 @@ class _Evaluation:
             known.update({record.env_seed: record for record in new})
 
         info = self.weights.info
+        title = f"{info.method} seed {info.train_seed}, {self.variant} {self.starts}"
+        title += " starts"
+        if known:
+            progress.note(f"{title}: {len(known)} were played before, the rest follows")
         rollout.play(
             self.spec(),
             groups,
             processes=processes,
-            title=f"{info.method} seed {info.train_seed}, "
-            f"{self.variant} {self.starts} starts",
+            title=title,
             on_group=keep,
         )
 

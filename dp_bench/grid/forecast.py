@@ -66,6 +66,9 @@ def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
     Raises:
         BadInput: When the probe fails, with its last line of output.
     """
+    methods = len({cell.method for cell in cells})
+    word = "method" if methods == 1 else "methods"
+    progress.note(f"Timing {methods} {word} on this machine, some seconds each")
     words = json.dumps([cell.to_json() for cell in cells])
     child = start_child("dp_bench.grid.probe", words, child_environment(jobs))
     forecasts: list[CellForecast] = []

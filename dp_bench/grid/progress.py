@@ -65,7 +65,9 @@ class GridProgress:
     def _show_bar(self, rich: Progress, key: str, message: JsonObject) -> None:
         what, done, total = message["what"], message["done"], message["total"]
         if key not in self._bars:
-            self._bars[key] = rich.add_task(what, total=total, completed=done, text="")
+            self._bars[key] = rich.add_task(
+                what, total=total, completed=done, text="", first=done
+            )
         rich.update(self._bars[key], completed=done, text=message["text"])
         if done >= total:
             rich.remove_task(self._bars.pop(key))

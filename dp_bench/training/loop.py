@@ -91,6 +91,9 @@ def train(
     with deferred_signals() as stop_requested, torch.random.fork_rng(devices=devices):
         if folder.resume.is_file():
             state.restore(folder.resume)
+            progress.note(
+                f"{title} resumes after update {state.update:,} of {training.updates:,}"
+            )
         _Run(updater, held_back, folder, stop_requested).to_the_end(title)
         state.finish(folder.weights)
         folder.resume.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 LINE_EVERY = 10.0  # between lines where there is no terminal [s]
+ENOUGH = 0.05  # share of the work after which the time left is shown
 JSON_EVERY = 0.5  # between messages to a parent process [s]
 
 
@@ -50,7 +51,7 @@ class Bar:
 
     def _seconds_left(self) -> float | None:
         steps = self.done - self._first
-        if steps < 1:
+        if steps < max(1, ENOUGH * (self.total - self._first)):
             return None
         elapsed = time.monotonic() - self._start
         return elapsed / steps * max(self.total - self.done, 0)
@@ -115,7 +116,9 @@ class _Rich(Bar):
         super().__init__(title, total, done)
         self._progress = rich_progress()
         self._progress.start()
-        self._row = self._progress.add_task(title, total=total, completed=done, text="")
+        self._row = self._progress.add_task(
+            title, total=total, completed=done, text="", first=done
+        )
 
     def _show(self) -> None:
         self._progress.update(self._row, completed=self.done, text=self.text)
@@ -132,10 +135,19 @@ def rich_progress() -> Progress:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            first = task.fields.get("first", 0)
+            if task.completed - first < ENOUGH * ((task.total or 0) - first):
+                return Text("-:--:--", style="progress.remaining")
+            return super().render(task)
 
     return Progress(
         TextColumn("{task.description}"),
@@ -143,7 +155,7 @@ def rich_progress() -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        Left(),
         TextColumn("{task.fields[text]}"),
         console=Console(stderr=True),
     )

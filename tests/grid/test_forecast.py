@@ -122,8 +122,9 @@ def test_an_interrupted_training_has_the_rest_left(cell, monkeypatch):
     assert ahead.updates == 20
 
 
-def test_probes_run_in_a_process_of_their_own(cell):
+def test_probes_run_in_a_process_of_their_own(cell, capsys):
     ahead = forecast.forecast([cell])
+    assert capsys.readouterr().err.startswith("Timing 1 method on this machine")
     assert ahead.demonstrations == 0
     assert [(made.method, made.updates) for made in ahead.cells] == [("bet", 40)]
 

@@ -13,7 +13,7 @@ from made_up_training import Dropping, Interrupted, fresh, same, trained
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_training_between_two_lines_of_the_log(tmp_path, number):
+def test_a_signal_stops_training_between_two_lines_of_the_log(tmp_path, number, capsys):
     handlers = [signal.getsignal(number) for number in STOPPING]
     policy = fresh(Interrupted)
     policy.signals = (number,)
@@ -25,6 +25,7 @@ def test_a_signal_stops_training_between_two_lines_of_the_log(tmp_path, number):
 
     resumed, uninterrupted = fresh(Dropping), fresh(Dropping)
     weights, log = trained(tmp_path / "a", resumed)
+    assert "resumes after update 10 of 24" in capsys.readouterr().err
     expected, expected_log = trained(tmp_path / "b", uninterrupted)
     assert (resumed.dropout_calls, uninterrupted.dropout_calls) == (14, 24)
     assert same(weights, expected)

@@ -56,3 +56,19 @@ def test_a_child_process_writes_messages(monkeypatch, capsys):
         "done": 4,
         "text": "loss 0.5",
     }
+
+
+@pytest.mark.parametrize("first", [0, 500])
+def test_no_time_is_left_before_a_twentieth_of_the_work_is_done(first, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    bar = progress.Lines("Training", first + 1000, done=first)
+    bar.done, clock[0] = first + 49, 49.0
+    assert bar._seconds_left() is None
+    bar.done, clock[0] = first + 50, 50.0
+    assert bar._seconds_left() == 950
+    rich = progress.rich_progress()
+    row = rich.add_task("", total=first + 1000, completed=first, text="", first=first)
+    left = next(c for c in rich.columns if hasattr(c, "elapsed_when_finished"))
+    rich.update(row, completed=first + 49)
+    assert str(left.render(rich.tasks[0])) == "-:--:--"
