@@ -268,7 +268,7 @@ def test_a_bad_number_in_a_foreign_file_is_located(folder):
 
 def test_the_error_about_an_unknown_format_lists_the_known_ones(tmp_path):
     with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
-        file["data/demo_0/actions"] = np.zeros((3, 2))
+        file["rollouts/demo_0/actions"] = np.zeros((3, 2))
     (tmp_path / "text").write_text("hello")
     (tmp_path / "empty").mkdir()
     for name in ("foreign.hdf5", "text", "empty"):

@@ -225,9 +225,45 @@ def test_invalid_images_are_refused(file_with_images, change, message):
         readers.read(file_with_images, registry.task("lift"), "ph")
 
 
+def with_nan(file):
+    file["data/demo_1/actions"][4, 2] = np.nan
+
+
+def with_an_empty_episode(file):
+    file.copy("data/demo_0", "data/demo_3")
+    for name in ("actions", "states", "rewards"):
+        replaced(name, lambda x: x[:0], [3])(file)
+    for name in file["data/demo_0/obs"]:
+        replaced(f"obs/{name}", lambda x: x[:0], [3])(file)
+
+
+def with_another_name(file):
+    file.move("data/demo_2", "data/demo_2_bad")
+
+
+def with_other_names(file):
+    for k in range(3):
+        file.move(f"data/demo_{k}", f"data/ep_{k}")
+
+
+def without_env_args(file):
+    del file["data"].attrs["env_args"]
+
+
+def as_robosuite_records(file):
+    without_env_args(file)
+    file["data"].attrs["env_info"] = "{}"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (with_nan, "actions must be finite, and row 4 of demo_1 is not"),
+        (with_an_empty_episode, "demo_3 has no steps: delete the group"),
+        (with_another_name, "episode 'demo_2_bad' of data is not called demo_<number>"),
+        (with_other_names, "episode 'ep_0' of data is not called demo_<number>"),
+        (without_env_args, "data has no attribute 'env_args'.* write it as JSON"),
+        (as_robosuite_records, "recording of robosuite itself.*dataset_states_to_obs"),
         (replaced("states", lambda x: x[:-1]), "states of demo_0 have 5 rows, and its"),
         (replaced("obs/object", lambda x: x[:, :9]), "obs/object must be numbers"),
         (replaced("actions", lambda x: x[:, :6], [1]), "rows of actions must have one"),

@@ -28,12 +28,17 @@ MODEL = "model_file"  # attribute of an episode: MuJoCo XML
 
 
 def matches(path: Path) -> bool:
-    """Tells whether `path` is HDF5 that describes the environment of its episodes."""
+    """Tells whether `path` is HDF5 with an environment or episodes of robomimic."""
     if not signatures.starts_with(path, signatures.HDF5):
         return False
+    import h5py
+
     try:
         with opened(path) as file:
-            return "data" in file and ENV_ARGS in file["data"].attrs
+            data = file.get("data")
+            if not isinstance(data, h5py.Group):
+                return False
+            return ENV_ARGS in data.attrs or any(map(_is_episode, data.values()))
     except (OSError, RuntimeError, KeyError):
         return False
 
@@ -85,7 +90,14 @@ def read_arrays(
 def _chosen(file: h5py.File, mask: str | None) -> list[str]:
     """Names of the groups of the episodes to read, ordered by number."""
     if mask is None:
-        names = [name for name in file["data"] if DEMO_NAME.fullmatch(name)]
+        names = [name for name, item in file["data"].items() if _is_episode(item)]
+        for name in names:
+            if not DEMO_NAME.fullmatch(name):
+                raise BadInput(
+                    f"episode {name!r} of data is not called demo_<number>, so that it "
+                    f"would be left out: rename the group, or list the episodes that "
+                    f"you want in a mask"
+                )
     else:
         masks = sorted(file["mask"]) if "mask" in file else []
         if mask not in masks:
@@ -114,22 +126,63 @@ def _length(episode: h5py.Group, names: Sequence[str]) -> int:
                 f"{group} has no {name!r}; it has {', '.join(present) or 'nothing'}"
             )
         lengths[name] = len(episode[name])
+    if not lengths["actions"]:
+        raise BadInput(
+            f"{group} has no steps: delete the group, or list the other episodes in a "
+            f"mask"
+        )
     for name, length in lengths.items():
-        if length != lengths["actions"] or not length:
+        if length != lengths["actions"]:
             raise BadInput(
                 f"{name} of {group} have {length} rows, and its actions "
-                f"{lengths['actions']}: all must have the same number, at least 1"
+                f"{lengths['actions']}: all must have the same number"
             )
     return lengths["actions"]
 
 
 def _read(data: h5py.Group, episodes: Sequence[h5py.Group], name: str) -> np.ndarray:
     if name == ENV_ARGS:
-        return np.array(_text(data, ENV_ARGS, "{}"))
+        if ENV_ARGS not in data.attrs:
+            raise _without_env_args(data)
+        return np.array(_text(data, ENV_ARGS, ""))
     if name == MODEL:
         return np.array([_text(e, MODEL, "") for e in episodes], dtype=object)
     row_shape(episodes, name)  # refuses more than one
-    return np.concatenate([episode[name][:] for episode in episodes])
+    return np.concatenate([_finite(episode, name) for episode in episodes])
+
+
+def _finite(episode: h5py.Group, name: str) -> np.ndarray:
+    """Reads an array of one episode, and names the row that is not finite."""
+    rows = np.asarray(episode[name][:])
+    if rows.dtype.kind == "f":
+        bad = ~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
+        if bad.any():
+            group = episode.name.split("/")[-1]
+            raise BadInput(
+                f"{name} must be finite, and row {int(bad.argmax())} of {group} is "
+                f"not: repair the row, or list the other episodes in a mask"
+            )
+    return rows
+
+
+def _is_episode(item: object) -> bool:
+    """Tells whether an item of `data` is a group with actions."""
+    import h5py
+
+    return isinstance(item, h5py.Group) and "actions" in item
+
+
+def _without_env_args(data: h5py.Group) -> BadInput:
+    """Returns the error for a file that does not describe its environment."""
+    if "env_info" in data.attrs:
+        return BadInput(
+            "this is a recording of robosuite itself, without observations: convert it "
+            "with robomimic's convert_robosuite.py and dataset_states_to_obs.py"
+        )
+    return BadInput(
+        f"data has no attribute {ENV_ARGS!r}, which says what the actions mean: write "
+        f"it as JSON with the env_name and env_kwargs of the recorded environment"
+    )
 
 
 def _text(group: h5py.Group, name: str, missing: str) -> str:
