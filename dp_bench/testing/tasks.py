@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
+import pickle
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from dp_bench import references, registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.rollout import play_group
 from dp_bench.horizons import Horizons
+from dp_bench.util.types import Env
 
 
 def task_is_a_gymnasium_environment(name: str) -> None:
@@ -86,6 +89,46 @@ def task_is_reproducible(name: str) -> None:
             f"after the same seed and actions, rewards differ at step {i}"
         )
     env.close()
+
+
+def task_copies_continue_identically(name: str) -> None:
+    """Deep and pickled copies continue as the original does, in the next episode too.
+
+    They are made within an episode, where the physics has moved.
+    """
+    env = registry.task(name).make_env()
+    env.reset(seed=3)
+    env.action_space.seed(0)
+    for _ in range(4):
+        env.step(env.action_space.sample())
+    copies = {
+        "deep copy": copy.deepcopy(env),
+        "pickled copy": pickle.loads(pickle.dumps(env)),
+    }
+    actions = [env.action_space.sample() for _ in range(6)]
+    originals = _continued(env, actions)
+    env.close()
+    for kind, other in copies.items():
+        steps = zip(originals, _continued(other, actions), strict=True)
+        differences = [
+            i for i, (one, same) in enumerate(steps) if not np.array_equal(one, same)
+        ]
+        assert not differences, (
+            f"a {kind} of the environment differs from the original at step "
+            f"{differences[0]} after it was made"
+        )
+        other.close()
+
+
+def _continued(env: Env, actions: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Plays on, then begins an episode without a seed; lists all that was seen."""
+    seen = []
+    for action in actions:
+        obs, reward, terminated, truncated, _ = env.step(action)
+        seen.append(np.append(obs, [reward, terminated, truncated]))
+        if terminated or truncated:
+            break
+    return [*seen, np.asarray(env.reset()[0])]
 
 
 def task_starts_differ(name: str) -> None:
@@ -223,6 +266,7 @@ TASK_CHECKS = (
     task_is_a_gymnasium_environment,
     task_references_load,
     task_is_reproducible,
+    task_copies_continue_identically,
     task_starts_differ,
     task_observations_change,
     task_observations_are_not_overwritten,

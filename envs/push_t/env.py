@@ -12,7 +12,8 @@ from gymnasium import spaces
 
 from dp_bench.errors import BadInput
 
-from ..base import RENDER_MODES, Observation, TaskEnv, finite_vector
+from ..base import RENDER_MODES, Observation, finite_vector
+from ..copies import ReplayedCopies
 from .drawing import IMAGE_SIZE, image_of, picture_of
 from .geometry import (
     BAR,
@@ -47,7 +48,7 @@ OBS_KINDS = ("state", "keypoints", "image")
 CONTROLS = ("position", "velocity")
 
 
-class PushT(TaskEnv[Observation]):
+class PushT(ReplayedCopies[Observation]):
     """A round finger pushes a T over a table until it covers a fixed outline.
 
     ## Action

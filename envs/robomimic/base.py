@@ -11,7 +11,8 @@ from gymnasium import spaces
 
 from dp_bench.errors import BadInput
 
-from ..base import RENDER_MODES, Observation, TaskEnv
+from ..base import RENDER_MODES, Observation
+from ..copies import ReplayedCopies
 from .camera import Cameras
 from .controllers import (
     ACTION_SIZES,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 480, 480  # of rendered images [px]
 
 
-class Robomimic(TaskEnv[Any]):  # an observation is an array, or a dictionary of them
+class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of them
     """Panda arms at a table. The five tasks are in `env.py`.
 
     Scenes, robots, controllers and success criteria are robosuite's, set up as in the
