@@ -136,11 +136,12 @@ def _print_columns(
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading, width in headings.items():
         table.add_column(heading, max_width=width, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     console.print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dp_bench.reports.escaping import for_csv
 from dp_bench.reports.table import CIRCUMSTANCES, Row, Table
 from dp_bench.reports.wording import ranges
 from dp_bench.statistics.estimates import Estimate
@@ -18,7 +19,9 @@ def to_csv(table: Table) -> str:
 
 def csv_text(frame: pd.DataFrame) -> str:
     """Writes a data frame to ten digits, without its index."""
-    return frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    return frame.map(for_csv).to_csv(
+        index=False, lineterminator="\n", float_format="%.10g"
+    )
 
 
 def to_frame(table: Table) -> pd.DataFrame:

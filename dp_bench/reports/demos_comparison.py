@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dp_bench.data.compare import DemosComparison
+from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.plots.demos import demos_comparison
 from dp_bench.reports.plots.style import save
@@ -39,6 +40,7 @@ def to_markdown(comparison: DemosComparison) -> str:
         if pair.one.choices:
             title += f": {', '.join(pair.one.choices)}"
         summaries = pair.one.summary(), pair.other.summary()
-        rows.append([title, *summaries, f"{pair.distance:.2f}"])
-    headings = ["", *comparison.names, "distance"]
+        cells = [title, *summaries, f"{pair.distance:.2f}"]
+        rows.append(list(map(for_markdown, cells)))
+    headings = ["", *map(for_markdown, comparison.names), "distance"]
     return "\n".join([*markdown_table(headings, rows, "lllr", padded=False), NOTES])

@@ -17,6 +17,7 @@ import pandas as pd
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.reports.csv_file import csv_text, estimate_columns
+from dp_bench.reports.escaping import for_markdown, one_line
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row, Table, differing
 from dp_bench.reports.wording import with_interval
@@ -110,9 +111,13 @@ def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
     rows = combine(tables)
     notes = _notes(rows, tables)
     headings, cells = _cells(rows, list(tables))
+    headings = [for_markdown(heading, names=True) for heading in headings]
+    cells = [list(map(for_markdown, line)) for line in cells]
     lines = markdown_table(headings, cells, "l" * len(headings))
-    foot = [f"- {note}" for note in notes]
-    text = "\n".join([f"**{folder.name}**", "", *lines, "", *foot, ""])
+    foot = [f"- {for_markdown(note, names=True)}" for note in notes]
+    text = "\n".join(
+        [f"**{for_markdown(folder.name, names=True)}**", "", *lines, "", *foot, ""]
+    )
     for name, content in (("table.md", text), ("table.csv", csv_text(to_frame(rows)))):
         with atomic_write(folder / name) as aside:
             aside.write_text(content, encoding="utf-8")
@@ -181,6 +186,8 @@ def _to_terminal(
     name: str, rows: Sequence[GroupRow], tasks: Sequence[str], notes: Sequence[str]
 ) -> RichTable:
     """Makes the narrower table: short names, intervals under their values."""
+    from rich.text import Text
+
     from dp_bench.reports.terminal import empty_table
 
     headings, cells = _cells(rows, tasks)
@@ -188,9 +195,11 @@ def _to_terminal(
     for heading in headings:
         number = heading in (*tasks, "mean")
         table.add_column(
-            heading, justify="right" if number else "left", no_wrap=not number
+            Text(one_line(heading)),
+            justify="right" if number else "left",
+            no_wrap=not number,
         )
     for row, texts in zip(rows, cells, strict=True):
         short = [row.first.method, *texts[1:]]
-        table.add_row(*(text.replace(" [", "\n[") for text in short))
+        table.add_row(*(Text(one_line(text).replace(" [", "\n[")) for text in short))
     return table

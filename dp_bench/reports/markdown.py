@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from dp_bench.reports.columns import Cell, shown
+from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.table import Table
 
 
@@ -50,18 +50,14 @@ def _filled(row: Sequence[str], widths: Sequence[int], align: str) -> list[str]:
 def to_markdown(table: Table) -> str:
     """Writes a Markdown document: title, table, footer."""
     columns, constant = shown(table)
-    headings = [_escaped(column.heading.replace("\n", " ")) for column in columns]
+    headings = [for_markdown(column.heading.replace("\n", " ")) for column in columns]
     cells = [[_cell(cell) for cell in column.cells] for column in columns]
     align = "".join("l" if column.text else "r" for column in columns)
-    head = [f"**{_escaped(table.title)}**  ", _escaped(constant)]
+    head = [f"**{for_markdown(table.title)}**  ", for_markdown(constant)]
     lines = markdown_table(headings, list(zip(*cells, strict=True)), align)
-    foot = [f"- {_escaped(line)}" for line in table.footer]
+    foot = [f"- {for_markdown(line)}" for line in table.footer]
     return "\n".join([*head, "", *lines, "", *foot, ""])
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r"([|*_<\\])", r"\\\1", text)
-
-
 def _cell(cell: Cell) -> str:
-    return _escaped(" ".join(part for part in cell if part))
+    return for_markdown(" ".join(part for part in cell if part))

@@ -11,6 +11,7 @@ import numpy as np
 
 from dp_bench import references, registry
 from dp_bench.evaluation.multimodality import Choice, choices, fork_of, read
+from dp_bench.reports.escaping import for_csv, for_markdown
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.plots.multimodality import rollouts_from_fork
 from dp_bench.reports.plots.style import figure_of, save
@@ -60,7 +61,7 @@ def to_markdown(by_run: Sequence[Choice]) -> str:
     """Writes the table for people; shares carry 95 % intervals (Wilson)."""
     rows = [
         [
-            choice.title,
+            for_markdown(choice.title),
             *map(str, _counts(choice)),
             *map(with_interval, (choice.left, choice.commits)),
         ]
@@ -85,7 +86,9 @@ def to_csv(by_run: Sequence[Choice]) -> str:
     )
     for choice in by_run:
         left = choice.left[:3] if choice.left else ("",) * 3
-        rows.writerow([choice.title, *_counts(choice), *left, *choice.commits[:3]])
+        rows.writerow(
+            [for_csv(choice.title), *_counts(choice), *left, *choice.commits[:3]]
+        )
     return text.getvalue()
 
 

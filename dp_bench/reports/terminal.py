@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from dp_bench.reports.columns import Cell, ShownColumn, shown
+from dp_bench.reports.escaping import for_terminal, one_line
 from dp_bench.reports.table import Table
 
 WIDTH = 100  # [characters]
@@ -35,7 +36,7 @@ def to_terminal(table: Table, width: int = WIDTH) -> RichTable:
     result = empty_table(f"{table.title}\n{constant}", [*table.footer, *notes])
     for column in columns:
         result.add_column(
-            Text(column.heading),
+            Text(for_terminal(column.heading)),
             justify="left" if column.text else "right",
             vertical="top",
             min_width=_width(column) - GAP,
@@ -43,7 +44,10 @@ def to_terminal(table: Table, width: int = WIDTH) -> RichTable:
         )
     for row in zip(*(column.cells for column in columns), strict=True):
         result.add_row(
-            *(Text.assemble(v, (f"\n{i}" if i else "", "dim")) for v, i in row)
+            *(
+                Text.assemble(one_line(v), (f"\n{i}" if i else "", "dim"))
+                for v, i in row
+            )
         )
     return result
 
@@ -51,8 +55,8 @@ def to_terminal(table: Table, width: int = WIDTH) -> RichTable:
 def empty_table(title: str, notes: Sequence[str]) -> RichTable:
     """Makes a `rich` table in the style of all our tables, without columns."""
     return RichTable(
-        title=Text(title),
-        caption=Text("\n".join(notes)),
+        title=Text(for_terminal(title)),
+        caption=Text("\n".join(map(one_line, notes))),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,

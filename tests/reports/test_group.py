@@ -75,7 +75,7 @@ def test_a_report_writes_the_table_of_a_group(tmp_path, capsys):
         folder.mkdir(parents=True)
         records.append(folder / "bet.jsonl", episodes(task, "bet", solved))
     (shown,) = remake_groups(tmp_path)
-    assert [column.header for column in shown.columns] == [
+    assert [str(column.header) for column in shown.columns] == [
         "method",
         "lift",
         "can",

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Literal, TypedDict, TypeVar
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
@@ -209,7 +212,21 @@ def save(figure: Figure, path: str | Path) -> None:
     if kind not in known:
         raise BadInput(f"figure {path} must end in one of {', '.join(sorted(known))}")
     no_dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    _without_mathematics(figure)
     with atomic_write(path) as aside:
         figure.savefig(
             aside, format=kind, dpi=DPI, facecolor="white", metadata=no_dates.get(kind)
         )
+
+
+def _without_mathematics(figure: Figure) -> None:
+    """Keeps matplotlib from reading dollar signs in names as mathematics."""
+    artists: list[Artist] = [figure]
+    while artists:
+        artist = artists.pop()
+        if isinstance(artist, Text):
+            artist.set_parse_math(False)
+        elif isinstance(artist, Axis) and artist.get_scale() != "linear":
+            artists.append(artist.label)  # its ticks are mathematics of matplotlib's
+        else:
+            artists += artist.get_children()
