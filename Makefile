@@ -44,7 +44,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@echo "Installed: $$(du -sh $(VENV) | cut -f1) in $(VENV)"
 	@touch $@
 
-bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= SOURCE= DEMOS=
+bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= JOBS= SOURCE= DEMOS=
 	@$(BIN)/dp-bench compare --task $(TASK) --seeds $(SEEDS) --preset $(PRESET) --jobs $(JOBS) \
 	  $(if $(METHODS),--methods $(METHODS)) $(if $(SOURCE),--source $(SOURCE)) \
 	  $(if $(DEMOS),--demos "$(DEMOS)")

@@ -41,5 +41,8 @@ recorded = recorded[recorded["step"] == recorded["step"].max()]
 theirs = scores_by_seed_and_start(recorded, "score")
 mine = np.array([[scores[env_seed] for env_seed in theirs.columns]])
 rng = np.random.default_rng(0)
-print("Follow:        ", bootstrap(mine, rng))
-print("minus DP-C:    ", paired_difference(mine, theirs.to_numpy(), rng))
+for name, estimate in (
+    ("Follow", bootstrap(mine, rng)),
+    ("Follow minus DP-C", paired_difference(mine, theirs.to_numpy(), rng)),
+):
+    print(f"{name}: {estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]")

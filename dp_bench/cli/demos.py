@@ -13,11 +13,9 @@ from tyro.conf import Positional, arg
 from dp_bench import registry
 from dp_bench.cli.options import (
     SourceName,
-    TaskName,
     controls,
     hint,
     one_of,
-    task_or_first,
 )
 from dp_bench.errors import BadInput
 from dp_bench.util.files import refuse_unwritable
@@ -86,7 +84,13 @@ class CheckDemos:
         Annotated[Path | None, arg(metavar="FILE", help_behavior_hint=hint("required"))]
     ] = None
     """File of demonstrations."""
-    task: TaskName = None
+    task: Annotated[
+        str | None,
+        arg(
+            metavar="TASK",
+            help_behavior_hint=one_of(registry.tasks, "the task that the file names"),
+        ),
+    ] = None
     """Task of the demonstrations, where the file does not name it."""
     source: SourceName = None
     """Source of the demonstrations, where the file does not name it."""
@@ -125,7 +129,14 @@ class CheckDemos:
         if self.task is None and not self.mask and hdf5.is_ours(file):
             demos = hdf5.load(file)
             return registry.task(demos.task), demos
-        task = task_or_first(self.task)
+        if not file.exists():
+            raise BadInput(f"{file} does not exist")
+        if self.task is None:
+            raise BadInput(
+                f"{file} does not name its task: add --task and one of "
+                f"{', '.join(registry.tasks())}"
+            )
+        task = registry.task(self.task)
         return task, readers.read(file, task, self.source, self.mask)
 
 

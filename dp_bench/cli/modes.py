@@ -23,7 +23,7 @@ class Modes:
 
     All rollouts begin in one state with two equally good ways; only the seed of
     the sampler differs. The table counts how often a policy takes each way, and
-    how often it switches between them.
+    how often it keeps to the side it chose.
 
     Example:
       dp-bench modes runs/pusht/dp_c-*-seed0 runs/pusht/bet-*-seed0

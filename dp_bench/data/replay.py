@@ -73,7 +73,7 @@ class ReplayReport:
         lines = [
             f"{self.task}/{self.source}{mode}: {len(self.episodes)} episodes replayed, "
             f"{int(self.reached.sum())} reach their recorded score "
-            f"(within {self.tolerance:g})",
+            f"(less {self.tolerance:g})",
             f"mean score {self.recorded.mean():.3f} recorded, "
             f"{self.replayed.mean():.3f} replayed",
             f"largest deviation of the state in the first {FIRST_STEPS} steps: "

@@ -332,3 +332,12 @@ def test_threads_do_not_wait_busily_unless_the_user_says_so(wish, monkeypatch, c
     main(["list"])
     assert int(os.environ["GOMP_SPINCOUNT"]) == int(wish or 10_000)
     capsys.readouterr()
+
+
+def test_a_foreign_file_is_checked_only_with_its_task(tmp_path, capsys):
+    file = tmp_path / "foreign.npz"
+    file.write_bytes(b"PK")
+    with pytest.raises(SystemExit) as caught:
+        main(["demos", "check", str(file)])
+    assert caught.value.code == 2
+    assert "does not name its task: add --task and one of" in capsys.readouterr().err
