@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dp_bench import registry
+from dp_bench.errors import BadInput
 from dp_bench.testing import tasks
 
 
@@ -74,5 +75,5 @@ def test_a_constant_observation_needs_a_meaning(task):
 @pytest.mark.parametrize("field", ["score", "features"])
 def test_a_reference_to_nothing_is_refused(task, field):
     tasks.task_references_load(task())
-    with pytest.raises((AttributeError, ModuleNotFoundError)):
+    with pytest.raises(BadInput, match="scores:nothing cannot be loaded"):
         tasks.task_references_load(task(**{field: "dp_bench.envs.scores:nothing"}))
