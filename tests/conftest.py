@@ -26,10 +26,12 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _ctrl_c_can_be_tested() -> None:
-    """A shell starts what it puts into the background with Ctrl-C ignored."""
+def _signals_can_be_tested() -> None:
+    """Shells start background jobs with Ctrl-C ignored, and nohup with SIGHUP."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import h5py
 
 FREE = 1 << 26  # data sets may claim so much more than the file holds [bytes]
-MOST_PACKED = 100  # times its stored bytes that a data set may have
+MOST_PACKED = 500  # times its stored bytes that a data set may have
 OPEN_FLAG = "already open for write"  # in HDF5's error about its flag in a file
 
 

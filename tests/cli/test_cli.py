@@ -111,7 +111,7 @@ WRONG = {
     "train --demos short.hdf5": "short.hdf5 is truncated or damaged",
     "train --demos nan.hdf5": "actions must be finite, got nan in episode 1 at st",
     "train --demos text.hdf5": "has an unknown format",
-    "train --demos foreign.hdf5": "has an unknown format",
+    "train --demos foreign.hdf5": "has no converter for its scripted demonstrations",
     "train --task pusht --demos other.zip": "holds no replay buffer",
     "train --task pusht --demos short.zip": "short.zip is truncated",
     "train --task pusht --demos tiny.hdf5 --source human": "holds 'made-up' demons",
@@ -299,7 +299,7 @@ def test_ctrl_c_is_one_sentence_and_the_same_command_goes_on(
     err = capsys.readouterr().err
     assert err.strip() == "dp-bench: stopped; the same command resumes here"
     (run,) = (tmp_path / "runs" / "pusht").iterdir()
-    assert load_tensors(RunFolder(run).resume)[1]["update"] == 4
+    assert load_tensors(RunFolder(run).resume)[1]["update"] == 3
 
     main(command)
     assert "run folder" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import numpy as np
 from dp_bench.errors import BadInput
 
 FREE = 1 << 26  # an array may have this size, however it is packed [bytes]
-MOST_PACKED = 100  # times the stored bytes to which a larger array may unpack
+MOST_PACKED = 500  # times the stored bytes to which a larger array may unpack
 
 
 def check_size(declared: int, stored: int) -> None:
