@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dp_bench.data.sizes import FREE, is_tightly_packed
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
     import h5py
 
-FREE = 1 << 26  # data sets may claim so much more than the file holds [bytes]
-MOST_PACKED = 500  # times its stored bytes that a data set may have
 OPEN_FLAG = "already open for write"  # in HDF5's error about its flag in a file
 
 
@@ -92,7 +91,7 @@ def _check_datasets(path: Path, file: h5py.File) -> None:
             elif isinstance(item, h5py.Dataset):
                 for other in _files_of(item):
                     raise _elsewhere(path, where, f"stored in {other}")
-                if item.nbytes > MOST_PACKED * item.id.get_storage_size():
+                if is_tightly_packed(item.nbytes, item.id.get_storage_size()):
                     claimed += item.nbytes
                 if claimed > FREE:
                     raise Unusable(

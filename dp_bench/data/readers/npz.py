@@ -15,7 +15,8 @@ from typing import IO
 import numpy as np
 
 from dp_bench.data import signatures
-from dp_bench.data.readers.rows import check_rows, check_size, damaged
+from dp_bench.data.readers.rows import check_rows, damaged
+from dp_bench.data.sizes import check_size
 from dp_bench.errors import BadInput
 
 ENDS = "episode_ends"

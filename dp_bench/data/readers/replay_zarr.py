@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_bench.data import signatures
-from dp_bench.data.readers.rows import check_rows, check_size, damaged
+from dp_bench.data.readers.rows import check_rows, damaged
 from dp_bench.data.readers.zarr_arrays import (
     MOST_METADATA,
     ArrayAbout,
@@ -27,6 +27,7 @@ from dp_bench.data.readers.zarr_arrays import (
     checked_about,
     unpacks_to,
 )
+from dp_bench.data.sizes import check_size
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:

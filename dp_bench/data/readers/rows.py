@@ -9,22 +9,6 @@ import numpy as np
 
 from dp_bench.errors import BadInput
 
-FREE = 1 << 26  # an array may have this size, however it is packed [bytes]
-MOST_PACKED = 500  # times the stored bytes to which a larger array may unpack
-
-
-def check_size(declared: int, stored: int) -> None:
-    """Refuses an array that claims far more bytes than its file holds.
-
-    Raises:
-        BadInput: Without a subject.
-    """
-    if declared > max(FREE, MOST_PACKED * stored):
-        raise BadInput(
-            f"claims {declared} bytes, of which the file holds {stored}: arrays above "
-            f"{FREE} bytes may be at most {MOST_PACKED} times as large as in the file"
-        )
-
 
 def damaged(path: Path, error: Exception) -> BadInput:
     """Returns the error for a file that a library failed to read."""
