@@ -1,8 +1,4 @@
-"""Actions, states and processes that several test files of Kitchen use."""
-
-import os
-import subprocess
-import sys
+"""Actions, and states that several test files of Kitchen use."""
 
 import numpy as np
 
@@ -30,17 +26,3 @@ def with_done(*names):
     for name in names:
         state[OBS_ELEMENT_INDICES[name]] = OBS_ELEMENT_GOALS[name]
     return state
-
-
-def run_python(code, folder, **environment):
-    """Runs code in a new interpreter, which has not chosen an OpenGL yet."""
-    inherited = {
-        k: v for k, v in os.environ.items() if k not in ("DISPLAY", "MUJOCO_GL")
-    }
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-    )

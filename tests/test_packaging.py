@@ -1,8 +1,7 @@
 """The package is complete without its checkout."""
 
 import configparser
-import os
-import subprocess
+import functools
 import sys
 import sysconfig
 import venv
@@ -11,6 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from commands import run as run_command
+
+# No folder of ours may lend its packages.
+run = functools.partial(run_command, without=("PYTHONPATH",), COLUMNS="200")
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"dp_bench": "dp_bench", "envs": "dp_bench.envs"}
@@ -42,19 +45,6 @@ def wheel(tmp_path_factory):
     )
     (path,) = folder.glob("*.whl")
     return path
-
-
-def run(*words, cwd):
-    done = subprocess.run(
-        [str(word) for word in words],
-        cwd=cwd,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_a_wheel_holds_scenes_published_values_and_the_type_marker(wheel):

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from commands import run
 
 from dp_bench import cli, registry, testing
 from dp_bench.envs import TASKS
@@ -41,31 +42,13 @@ def python(tmp_path_factory):
     shutil.copytree(PACKAGE, folder / "source")
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--no-cache-dir"]
     pip = [sys.executable, "-m", "pip", "install", "-q", *offline]
-    run([*pip, "--target", str(site), str(folder / "source")], folder)
+    run(*pip, "--target", site, folder / "source", cwd=folder)
 
     def python(*words, cwd=folder):
-        environment = {
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, [str(site), os.environ.get("PYTHONPATH")])
-            ),
-            "OMP_NUM_THREADS": "1",
-            "COLUMNS": "200",
-        }
-        return run([sys.executable, *map(str, words)], cwd, environment)
+        path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+        return run(*(sys.executable, *words), cwd=cwd, PYTHONPATH=path, COLUMNS="200")
 
     return python
-
-
-def run(words, folder, environment=None):
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env=os.environ | (environment or {}),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_an_installed_task_and_policy_are_listed(python):

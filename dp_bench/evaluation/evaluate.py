@@ -19,7 +19,6 @@ from dp_bench.runs.provenance import commit, versions
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Task
 from dp_bench.util import progress, settings
 from dp_bench.util.files import locked, remove_stale_parts
-from dp_bench.util.tensors import load_tensors
 from dp_bench.util.types import JsonObject
 
 STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}
@@ -116,8 +115,7 @@ class _Weights:
 
 def _weights_of(folder: RunFolder, info: RunInfo, step: int | None) -> _Weights:
     """Loads weights once in this process, so that bad ones are refused early."""
-    policy = folder.load_policy(step, info=info)
-    _, facts = load_tensors(folder.weights if step is None else folder.kept(step))
+    policy, facts = folder.load(step, info=info)
     return _Weights(
         folder,
         info,

@@ -22,6 +22,7 @@ from dp_bench.runs.provenance import commit, machine, versions
 from dp_bench.util import settings
 from dp_bench.util.files import atomic_write, read_without_links, refuse_links_in
 from dp_bench.util.tensors import load_tensors
+from dp_bench.util.types import JsonObject
 
 if TYPE_CHECKING:
     from dp_bench.policies.base import Policy
@@ -108,13 +109,22 @@ class RunFolder:
     def load_policy(
         self, step: int | None = None, device: str = "cpu", info: RunInfo | None = None
     ) -> Policy:
-        """Builds the policy and loads the weights of the run into it.
+        """Builds the policy and loads the weights of the run; see `load`."""
+        return self.load(step, device, info)[0]
+
+    def load(
+        self, step: int | None = None, device: str = "cpu", info: RunInfo | None = None
+    ) -> tuple[Policy, JsonObject]:
+        """Reads weights once, for the policy and for the facts beside them.
 
         Args:
             step: Number of updates after which the weights were kept; None for the
                 final weights.
             device: Device on which the policy computes.
             info: Settings to build it with; None for those in `run.json`.
+
+        Returns:
+            The policy, and "update" and "seconds" of the training until then.
 
         Raises:
             BadInput: When these weights are missing or do not fit the settings.
@@ -127,7 +137,7 @@ class RunFolder:
                 f"{self.path} has no {file.name} (weights were kept at updates: "
                 f"{kept}); training has not come that far"
             )
-        tensors, _ = load_tensors(file)
+        tensors, facts = load_tensors(file)
         try:
             policy.load_state_dict(tensors)
         except RuntimeError as error:
@@ -135,7 +145,7 @@ class RunFolder:
                 f"{file} does not fit the settings in run.json: "
                 f"{' '.join(str(error).split())[:200]}"
             ) from None
-        return policy.to(device).eval()
+        return policy.to(device).eval(), facts
 
 
 def build_policy(info: RunInfo) -> Policy:

@@ -95,9 +95,9 @@ def refuse_unwritable(folder: Path, option: str) -> None:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary file to write, which replaces `path` when the block ends.
 
-    When the block fails, the temporary file is removed and `path` stays as it was; what
-    a killed process left is removed by `remove_stale_parts`. Both
-    lie in the same folder, which is made if necessary, and have the same suffix.
+    When the block fails, the temporary file is removed and `path` stays as it was.
+    `remove_stale_parts` removes what a killed process left. Both files lie in the same
+    folder, which is made if necessary, and have the same suffix.
 
     Yields:
         Path of the temporary file; the block must create it.

@@ -14,10 +14,12 @@ from dp_bench.errors import BadInput
 pytest.importorskip(
     "gymnasium_robotics", reason="needs gymnasium-robotics: 'dp-bench[kitchen]'"
 )
+from commands import run_python
+
 from dp_bench.envs.kitchen import franka
 from dp_bench.envs.kitchen.env import CONTROLS, Kitchen
 from dp_bench.envs.kitchen.franka import NOISY_JOINTS, ORDER, Q
-from kitchen_states import run_python, states_along, velocities, with_done
+from kitchen_states import states_along, velocities, with_done
 
 ENV_ID = "dp_bench/Kitchen-v0"
 PLACES, GOALS = franka.OBS_ELEMENT_INDICES, franka.OBS_ELEMENT_GOALS

@@ -6,7 +6,9 @@ import pytest
 pytest.importorskip(
     "gymnasium_robotics", reason="needs gymnasium-robotics: 'dp-bench[kitchen]'"
 )
-from kitchen_states import run_python, with_done
+from commands import run_python
+
+from kitchen_states import with_done
 
 DRAWING = """
 import numpy as np

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_bench.data import signatures
-from dp_bench.data.hdf5_files import Unusable, opened
-from dp_bench.data.readers.rows import damaged
+from dp_bench.data.hdf5_files import opened
+from dp_bench.data.readers.rows import read_hdf5
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -68,22 +68,15 @@ def read_arrays(
             )
     columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
     lengths = []
-    try:
-        with opened(file) as data:
-            numbers = sorted(
-                int(match[1]) for key in data if (match := EPISODE.fullmatch(key))
-            )
-            for number in numbers:
-                episode = data[f"episode_{number}"]
-                lengths.append(len(episode["actions"]))
-                for name, rows in columns.items():
-                    rows.append(_rows(episode, NAMES[name], lengths[-1]))
-    except Unusable:
-        raise
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
-    except Exception as error:  # h5py raises errors of many types
-        raise damaged(path, error) from error
+    with read_hdf5(path, file) as data:
+        numbers = sorted(
+            int(match[1]) for key in data if (match := EPISODE.fullmatch(key))
+        )
+        for number in numbers:
+            episode = data[f"episode_{number}"]
+            lengths.append(len(episode["actions"]))
+            for name, rows in columns.items():
+                rows.append(_rows(episode, NAMES[name], lengths[-1]))
     if not lengths:
         raise BadInput(f"{path} has no episodes: it must hold 'episode_0' and so on")
     arrays = {name: np.concatenate(rows) for name, rows in columns.items()}

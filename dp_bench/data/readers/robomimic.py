@@ -15,9 +15,9 @@ import numpy as np
 
 from dp_bench.data import signatures
 from dp_bench.data.hdf5 import DEMO_NAME, demo_number
-from dp_bench.data.hdf5_files import Unusable, opened
+from dp_bench.data.hdf5_files import opened
 from dp_bench.data.images import LazyImages, lazy_images, row_shape
-from dp_bench.data.readers.rows import damaged
+from dp_bench.data.readers.rows import read_hdf5
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -69,21 +69,14 @@ def read_arrays(
             missing.
     """
     path = Path(path)
-    try:
-        with opened(path) as file:
-            episodes = [file["data"][name] for name in _chosen(file, mask)]
-            present = [n for n in images if any(n in e for e in episodes)]
-            lengths = [_length(episode, (*names, *present)) for episode in episodes]
-            arrays: dict[str, np.ndarray | LazyImages] = {
-                name: _read(file["data"], episodes, name) for name in names
-            }
-            arrays |= {name: lazy_images(path, episodes, name) for name in present}
-    except Unusable:
-        raise
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
-    except Exception as error:  # h5py raises errors of many types
-        raise damaged(path, error) from error
+    with read_hdf5(path, path) as file:
+        episodes = [file["data"][name] for name in _chosen(file, mask)]
+        present = [n for n in images if any(n in e for e in episodes)]
+        lengths = [_length(episode, (*names, *present)) for episode in episodes]
+        arrays: dict[str, np.ndarray | LazyImages] = {
+            name: _read(file["data"], episodes, name) for name in names
+        }
+        arrays |= {name: lazy_images(path, episodes, name) for name in present}
     return arrays, np.cumsum(lengths)
 
 

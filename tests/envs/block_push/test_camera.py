@@ -1,11 +1,8 @@
 """Pictures of BlockPush, and what happens without OpenGL."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from commands import run_python
 
 from dp_bench.envs.block_push.camera import HEIGHT, WIDTH, scene
 from dp_bench.envs.block_push.geometry import (
@@ -55,20 +52,6 @@ except BadInput as error:
 """
 
 
-def python(code, folder, **environment):
-    """Runs code in a fresh interpreter, where OpenGL has not been chosen yet."""
-    inherited = {
-        k: v for k, v in os.environ.items() if k not in ("DISPLAY", "MUJOCO_GL")
-    }
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """Two pictures of one episode, drawn by an OpenGL that needs no display."""
@@ -76,7 +59,7 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     np.save(folder / "start.npy", table((0.4, 0.0, 0.3), pusher=(0.4, -0.05)))
     for opengl in ("egl", "osmesa"):
-        python(DRAWING, folder, MUJOCO_GL=opengl, SDL_VIDEODRIVER="dummy")
+        run_python(DRAWING, folder, MUJOCO_GL=opengl, SDL_VIDEODRIVER="dummy")
         if (folder / "pictures.npz").exists():
             with np.load(folder / "pictures.npz") as file:
                 return file["before"], file["after"]
@@ -107,11 +90,11 @@ def test_a_picture_shows_blocks_targets_and_motion(pictures):
 
 
 def test_without_opengl_steps_work_and_rendering_names_the_remedy(tmp_path):
-    done = python(STEPPING, tmp_path)
+    done = run_python(STEPPING, tmp_path)
     loaded, message = done.stdout.splitlines()
     assert loaded == "False"
     assert "apt-get install libosmesa6" in message
-    broken = python("import dp_bench.envs.block_push", tmp_path, MUJOCO_GL="osmesa")
+    broken = run_python("import dp_bench.envs.block_push", tmp_path, MUJOCO_GL="osmesa")
     if broken.returncode:
         assert "apt-get install libosmesa6" in broken.stderr.splitlines()[-1]
 
