@@ -15,7 +15,7 @@ from dp_bench.reports.latex import to_latex
 from dp_bench.reports.markdown import to_markdown
 from dp_bench.reports.plots.style import figure_of, new_axes, save
 from dp_bench.reports.summary import summary
-from dp_bench.reports.terminal import to_terminal
+from dp_bench.reports.terminal import empty_table, to_terminal
 from made_up_records import episodes, table
 
 EVIL = "=1+1\n[red]x[/red] \x1b[2J`a` [c](http://d) <script> | $a_b$ \\input{e}"
@@ -75,6 +75,14 @@ def test_the_terminal_shows_markup_and_escape_sequences_as_text():
     text = printed(to_terminal(evil_table(), width=400))
     assert "\x1b" not in text
     assert "\\x1b[2J" in text.replace("\n", "")
+
+
+def test_the_title_of_a_terminal_table_is_text():
+    shown = empty_table(EVIL, [EVIL])
+    shown.add_column("a")
+    text = printed(shown)
+    assert "\x1b" not in text
+    assert "[red]x[/red] \\x1b[2J" in text
 
 
 def test_latex_commands_are_text():
