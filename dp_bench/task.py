@@ -85,6 +85,21 @@ class Layout(NamedTuple):
     keys: Mapping[str, Mapping[str, int]] = {}
 
 
+class Way(NamedTuple):
+    """The way that one path took from a fork.
+
+    Attributes:
+        side: -1 for left, 1 for right, 0 for neither.
+        committed: Whether it kept to that side.
+        is_round: Whether it got round the obstacle. A path that did not has neither
+            taken a side nor committed, whatever the other two say.
+    """
+
+    side: int
+    committed: bool
+    is_round: bool
+
+
 @dataclass(frozen=True)
 class Fork:
     """A start from which two ways are equally good, left and right of an obstacle.
@@ -92,11 +107,12 @@ class Fork:
     Attributes:
         start: State for the environment's `reset(options={"state": start})`, `(S,)`.
         steps: Steps of a rollout from there.
-        judge: `"module:function"`, `(positions (L, 2), start) -> (side, committed)`:
-            -1 for left, 1 for right, 0 for neither; and whether the rollout kept to
-            that side.
+        judge: `"module:function"`, `(positions (L, 2), start) -> Way`.
         scene: `"module:function"`, `start -> {"table": [...], "goal": [...], "block":
             [...]}`: closed outlines `(P, 2)` for the figure.
+        passages: `"module:function"`, `(states (L, S), start, steps) -> [(M, 2)]`:
+            positions of the passages of a demonstration that begin before the same
+            choice, moved to where the fork is; None for none.
         position: Indices of the two numbers of `info["state"]` that are the position.
         unit: Unit of positions.
         downwards: Whether the figure draws the second axis downwards.
@@ -106,6 +122,7 @@ class Fork:
     steps: int
     judge: str
     scene: str
+    passages: str | None = None
     position: tuple[int, int] = (0, 1)
     unit: str = "m"
     downwards: bool = False

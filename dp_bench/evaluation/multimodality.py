@@ -7,16 +7,14 @@ holds them, one per line.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
-from dp_bench import references, registry
+from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import rollout
 from dp_bench.evaluation.evaluate import load_actor
@@ -24,7 +22,6 @@ from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import RunFolder
 from dp_bench.runs.info import RunIdentity, RunInfo, check_identity
 from dp_bench.runs.provenance import commit, versions
-from dp_bench.statistics.estimates import Estimate, bootstrap
 from dp_bench.task import Fork, Task
 from dp_bench.util import jsonl
 from dp_bench.util.files import read_without_links
@@ -57,38 +54,6 @@ class Rollout(RunIdentity):
     path: tuple[tuple[float, ...], ...]
     commit: str
     versions: dict[str, str]
-
-
-# How a title states the fields in which runs of one method differ.
-RUN_LABELS = {
-    "preset": "{}",
-    "obs_kind": "{}",
-    "control": "{}",
-    "settings": "settings {}",
-    "demos_digest": "demonstrations {:.8}",
-    "step": "{} updates",
-    "train_seed": "seed {}",
-}
-
-
-class Choice(NamedTuple):
-    """The sides that the rollouts of one run chose.
-
-    Attributes:
-        title: The method, and whatever distinguishes this run from its others.
-        paths: Positions of each rollout, `(L, 2)`.
-        sides: -1 for left, 1 for right, 0 for neither, `(N,)`.
-        committed: Whether each rollout kept to its side, `(N,)`.
-        left: Share that went left, among those that chose a side; None if none did.
-        commits: Share that committed, among all rollouts.
-    """
-
-    title: str
-    paths: list[np.ndarray]
-    sides: np.ndarray
-    committed: np.ndarray
-    left: Estimate | None
-    commits: Estimate
 
 
 class _StartAtFork(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray]):
@@ -272,58 +237,3 @@ def read(path: Path) -> list[Rollout]:
     if not read_without_links(path).endswith(b"\n"):
         raise BadInput(f"{path} ends within a line; {again}")
     return rollouts
-
-
-def choices(rollouts: Sequence[Rollout]) -> list[Choice]:
-    """Judges the rollouts of each run.
-
-    Returns:
-        One entry per run, in the order of the runs.
-
-    Raises:
-        BadInput: When the rollouts are of several tasks.
-    """
-    tasks = sorted({r.task for r in rollouts})
-    if len(tasks) != 1:
-        raise BadInput(
-            f"a figure shows rollouts of one task, got those of {', '.join(tasks)}"
-        )
-    judge = references.load(fork_of(registry.task(tasks[0])).judge)
-    run_fields = [field.name for field in fields(RunIdentity)] + ["step"]
-
-    def run_of(r: Rollout) -> tuple[object, ...]:
-        return tuple(getattr(r, name) for name in run_fields)
-
-    runs = [list(run) for _, run in itertools.groupby(rollouts, run_of)]
-    judged = []
-    for run in runs:
-        paths = [np.array(r.path) for r in run]
-        verdicts = [judge(p, r.start) for p, r in zip(paths, run, strict=True)]
-        sides, committed = (np.array(column) for column in zip(*verdicts, strict=True))
-        judged.append(
-            Choice(
-                title=_title(run[0], [other[0] for other in runs]),
-                paths=paths,
-                sides=sides,
-                committed=committed,
-                left=_share(sides[sides != 0] < 0) if sides.any() else None,
-                commits=_share(committed),
-            )
-        )
-    return judged
-
-
-def _share(hits: np.ndarray) -> Estimate:
-    """Estimates the share of hits `(N,)` of one training, with Wilson's interval."""
-    return bootstrap(hits[None].astype(float), np.random.default_rng(0))
-
-
-def _title(run: Rollout, runs: Sequence[Rollout]) -> str:
-    """Names the method, and the fields in which its runs differ."""
-    same_method = [other for other in runs if other.method == run.method]
-    differences = [
-        label.format(getattr(run, name))
-        for name, label in RUN_LABELS.items()
-        if len({getattr(other, name) for other in same_method}) > 1
-    ]
-    return ", ".join([registry.title_of(run.method), *differences])

@@ -40,6 +40,7 @@ TASK = Task(
         steps=40,
         judge="dp_bench.envs.push_t.fork:way_round",
         scene="dp_bench.envs.push_t.fork:outlines",
+        passages="dp_bench.envs.push_t.fork:passages",
         unit="px",
         downwards=True,
     ),

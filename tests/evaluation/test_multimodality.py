@@ -6,11 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+from made_up_rollouts import AT, BEHIND, LEFT, RIGHT, rollouts
 
 from dp_bench import registry
 from dp_bench.cli import main
+from dp_bench.envs.push_t import fork
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import multimodality
+from dp_bench.evaluation.choices import choices
 from dp_bench.horizons import Horizons
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
 from pushing import on_table
@@ -22,7 +25,6 @@ TINY = [
     *("training.updates=2", "training.batch_size=8", "--preset", "smoke"),
     *("--episodes", "1", "--method", "dp_c", "--task", "pusht"),
 ]
-AT, LEFT, RIGHT = (0, 201), (-90, 60), (90, 60)  # in the frame of the block
 
 
 def test_seeds_differ_from_those_of_test_and_validation_starts():
@@ -50,33 +52,6 @@ class Walk:
         return np.repeat(corners, 20, axis=1)  # (B, 40, 2)
 
 
-def rollouts(paths, **changes):
-    return [
-        multimodality.Rollout(
-            **{
-                "task": "pusht",
-                "method": "bet",
-                "preset": "smoke",
-                "obs_kind": "keypoints",
-                "control": "position",
-                "settings": "5" * 8,
-                "demos_digest": "d" * 64,
-                "split_digest": "9" * 12,
-                "order_digest": "0" * 12,
-                "train_seed": 0,
-                "step": 7,
-                "env_seed": env_seed,
-                "start": FORK.start,
-                "path": tuple(map(tuple, np.asarray(path).tolist())),
-                "commit": "",
-                "versions": {},
-                **changes,
-            }
-        )
-        for env_seed, path in enumerate(paths)
-    ]
-
-
 def played(side_of, count=20, **env):
     return multimodality.play(TASK, Walk(side_of), range(count), **env)
 
@@ -87,20 +62,40 @@ def played(side_of, count=20, **env):
 )
 def test_shares_count_the_sides_that_rollouts_took(side_of, share):
     paths = played(side_of)
-    (choice,) = multimodality.choices(rollouts(paths))
+    (choice,) = choices(rollouts(paths))
     assert choice.left.value == share
     assert choice.commits.value == 1
     assert choice.left.low <= share <= choice.left.high
 
 
-def test_undecided_rollouts_have_no_side_and_no_commitment():
+def test_rollouts_that_never_go_round_have_no_side_and_no_commitment():
     """2 go left, 1 changes from left to right, 1 stays; Wilson's 2 of 3 by hand."""
-    ways = [[AT, LEFT], [AT, LEFT], [AT, LEFT, RIGHT], [AT]]
-    (choice,) = multimodality.choices(rollouts([on_table(*way) for way in ways]))
+    ways = [[AT, LEFT], [AT, LEFT], [AT, LEFT, RIGHT]]
+    paths = [on_table(*way, BEHIND) for way in ways] + [on_table(AT)]
+    (choice,) = choices(rollouts(paths))
     assert choice.left[:3] == pytest.approx((2 / 3, 0.2077, 0.9385), abs=1e-4)
     assert choice.commits.value == 0.5
-    (nowhere,) = multimodality.choices(rollouts([on_table(AT)]))
+    assert choice.is_round.tolist() == [True, True, True, False]
+    (nowhere,) = choices(rollouts([on_table(AT, LEFT), on_table(AT, RIGHT)]))
     assert nowhere.left is None
+    assert nowhere.commits.value == 0
+    assert not nowhere.is_round.any()
+    assert nowhere.sides.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("said", [(1, True, False), (-1, True, False), (0, True, True)])
+def test_the_rule_holds_whatever_the_judge_of_a_task_says(said, monkeypatch):
+    """Not round is no side; no side is no commitment."""
+    monkeypatch.setattr(fork, "way_round", lambda path, start: said)
+    (choice,) = choices(rollouts([on_table(AT, LEFT, BEHIND)]))
+    assert choice.sides.tolist() == [0]
+    assert choice.committed.tolist() == [False]
+
+
+def test_a_judge_that_says_no_more_than_the_side_is_refused(monkeypatch):
+    monkeypatch.setattr(fork, "way_round", lambda path, start: (1, True))
+    with pytest.raises(BadInput, match=r"way_round of task 'pusht' must return \(side"):
+        choices(rollouts([on_table(AT, LEFT, BEHIND)]))
 
 
 def test_rollouts_begin_at_the_fork_and_last_as_long_as_it_says():
@@ -144,7 +139,7 @@ def test_the_policy_sees_the_kind_of_observation_of_its_run():
 
 def test_titles_state_the_fields_in_which_runs_of_a_method_differ():
     paths = [on_table(AT, LEFT)] * 2
-    judged = multimodality.choices(
+    judged = choices(
         rollouts(paths)
         + rollouts(paths, train_seed=1)
         + rollouts(paths, method="a new one")
@@ -152,13 +147,13 @@ def test_titles_state_the_fields_in_which_runs_of_a_method_differ():
     titles = [choice.title for choice in judged]
     assert titles == ["BET, seed 0", "BET, seed 1", "a new one"]
     assert [len(choice.paths) for choice in judged] == [2, 2, 2]
-    two_steps = multimodality.choices(rollouts(paths) + rollouts(paths, step=8))
+    two_steps = choices(rollouts(paths) + rollouts(paths, step=8))
     assert [choice.title for choice in two_steps] == [
         "BET, 7 updates",
         "BET, 8 updates",
     ]
     with pytest.raises(BadInput, match="of one task"):
-        multimodality.choices(rollouts(paths) + rollouts(paths, task="reach"))
+        choices(rollouts(paths) + rollouts(paths, task="reach"))
 
 
 # -------------------------------------------------------------------- files, refusals

@@ -15,13 +15,14 @@ from dp_bench.reports.plots import style
 from dp_bench.reports.plots.style import DASHES, INK, PALETTE, SMALL
 
 if TYPE_CHECKING:
-    from dp_bench.evaluation.multimodality import Choice
+    from dp_bench.evaluation.choices import Choice
     from dp_bench.statistics.estimates import Estimate
     from dp_bench.task import Fork
 
 PANELS, PANEL = 5, 2.3  # in one row; their side [inch]
 TITLE_WIDTH = 38  # of a panel's title [characters]
 LEFT, RIGHT, NEITHER = PALETTE[0], PALETTE[1], "#888888"
+STUCK = DASHES[1]  # a rollout that never got round
 COLOURS = {-1: LEFT, 1: RIGHT, 0: NEITHER}  # by side
 BROKEN = DASHES[2]  # a rollout that visited both sides
 
@@ -34,7 +35,8 @@ def rollouts_from_fork(
 ) -> Sequence[Axes]:
     """Draws the rollouts of each run over the scene in which they began.
 
-    A path has the colour of its side, and is dashed if it visited both sides.
+    A path has the colour of its side. It is dotted if it visited both sides, and dashed
+    if it never got round.
 
     Args:
         choices: One panel each.
@@ -67,19 +69,21 @@ def _panels(choices: Sequence[Choice]) -> tuple[list[Axes], int]:
     lines = max(_panel_title(choice).count("\n") + 1 for choice in choices)
     height = PANEL + 0.5 + 0.16 * lines  # with ticks and title
     figure = Figure(
-        figsize=(PANEL * columns + 0.6, height * rows + 0.5), layout="constrained"
+        figsize=(PANEL * columns + 0.6, height * rows + (0.5 if columns > 2 else 0.8)),
+        layout="constrained",
     )
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(choices))]
     handles = [
         style.line_handle("went left", LEFT, "-", 1.6),
         style.line_handle("went right", RIGHT, "-", 1.6),
         style.line_handle("neither", NEITHER, "-", 1.6),
+        style.line_handle("not round", NEITHER, STUCK, 1.6),
         style.line_handle("visited both sides", INK, BROKEN, 1.6),
     ]
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=len(handles) if columns > 1 else 2,
+        ncols=len(handles) if columns > 2 else 2,
         frameon=False,
         fontsize=SMALL,
     )
@@ -94,6 +98,7 @@ def _panel_title(choice: Choice) -> str:
             f"left {np.sum(choice.sides < 0)} of {sided}{_bracket(choice.left)}",
             f"commits {np.sum(choice.committed)} of {rollouts}"
             f"{_bracket(choice.commits)}",
+            f"not round {np.sum(~choice.is_round)} of {rollouts}",
         ]
     )
 
@@ -103,19 +108,18 @@ def _bracket(share: Estimate | None) -> str:
 
 
 def _draw_paths(ax: Axes, choice: Choice) -> None:
-    for path, side, committed in zip(
-        choice.paths, choice.sides, choice.committed, strict=True
-    ):
-        colour = COLOURS[int(side)]
+    for k, path in enumerate(choice.paths):
+        side = int(choice.sides[k])
+        dash = "-" if choice.committed[k] or not side else BROKEN
         ax.plot(
             *path.T,
-            color=colour,
-            linestyle="-" if committed or not side else BROKEN,
+            color=COLOURS[side],
+            linestyle=dash if choice.is_round[k] else STUCK,
             linewidth=1.1,
             alpha=0.75,
             zorder=4,
         )
-        ax.plot(*path[-1], ".", color=colour, markersize=4, zorder=5)
+        ax.plot(*path[-1], ".", color=COLOURS[side], markersize=4, zorder=5)
 
 
 def _draw_scene(

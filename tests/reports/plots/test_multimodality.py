@@ -4,11 +4,13 @@ import itertools
 
 import numpy as np
 
-from dp_bench.evaluation.multimodality import Choice
+from dp_bench.evaluation.choices import Choice
 from dp_bench.reports.plots.multimodality import (
+    BROKEN,
     LEFT,
     NEITHER,
     RIGHT,
+    STUCK,
     rollouts_from_fork,
 )
 from dp_bench.statistics.estimates import Estimate
@@ -16,7 +18,10 @@ from dp_bench.task import Fork
 
 
 def rollouts(
-    title="a method", sides=(-1, 1, 1, 0), committed=(True, True, False, False)
+    title="a method",
+    sides=(-1, 1, 1, 0, 0),
+    committed=(True, True, False, False, False),
+    is_round=(True, True, True, True, False),
 ):
     rng = np.random.default_rng(0)
     return Choice(
@@ -24,6 +29,7 @@ def rollouts(
         paths=[rng.uniform(1, 9, size=(5, 2)) for _ in sides],
         sides=np.array(sides),
         committed=np.array(committed),
+        is_round=np.array(is_round),
         left=Estimate(1 / 3, 0.06, 0.79, 0.95, 1, 3),
         commits=Estimate(0.5, 0.15, 0.85, 0.95, 1, 4),
     )
@@ -40,12 +46,15 @@ def test_paths_are_coloured_by_their_side_and_broken_where_they_changed_it():
     paths = [line for line in ax.lines if len(line.get_xdata()) == 5]
     for line, path in zip(paths, choice.paths, strict=True):
         np.testing.assert_array_equal(line.get_xydata(), path)
-    assert [p.get_color() for p in paths] == [LEFT, RIGHT, RIGHT, NEITHER]
-    assert [p.get_linestyle() == "-" for p in paths] == [True, True, False, True]
+    assert [p.get_color() for p in paths] == [LEFT, RIGHT, RIGHT, NEITHER, NEITHER]
+    looks = [p._unscaled_dash_pattern for p in paths]
+    whole, dashed = (0, None), STUCK
+    assert looks == [whole, whole, BROKEN, whole, dashed]
     assert ax.get_title(loc="left").split("\n") == [
         "a method",
         "left 1 of 3 [0.06, 0.79]",
-        "commits 2 of 4 [0.15, 0.85]",
+        "commits 2 of 5 [0.15, 0.85]",
+        "not round 1 of 5",
     ]
     assert len(ax.patches) == 3
     assert ax.yaxis_inverted()
@@ -54,7 +63,7 @@ def test_paths_are_coloured_by_their_side_and_broken_where_they_changed_it():
 
 def test_the_picture_of_many_methods_is_not_cut_off():
     long = "a method with a very long name, settings 123456, demonstrations 12345678"
-    for number in (1, 5, 7):
+    for number in (1, 2, 3, 5, 7):
         axes = rollouts_from_fork([rollouts(long)] * number, FORK, SCENE)
         assert len(axes) == number
         figure = axes[0].figure
