@@ -45,6 +45,14 @@ class Horizons:
             )
 
     @property
+    def least_steps(self) -> int:
+        """Steps that an episode needs so that its first window overhangs by Ta - 1.
+
+        The window of a shorter episode hangs over the end of the episode further.
+        """
+        return self.prediction - self.executed.stop + 1
+
+    @property
     def executed(self) -> slice:
         """The steps of a prediction that are executed in the environment."""
         now = self.obs - 1

@@ -15,8 +15,9 @@ def window_index(episode_ends: np.ndarray, horizons: Horizons) -> np.ndarray:
 
     A window may hang over either end of its episode: by `To - 1` steps at the start,
     as the first observation is repeated when a rollout begins, and by `Ta - 1` at the
-    end. Steps that hang over point at the nearest row of the same episode. An episode
-    shorter than `Tp - Ta - To + 2` steps yields no window.
+    end. Steps that hang over point at the nearest row of the same episode. A shorter
+    episode gives one window: its present is the first row, and it hangs over the end
+    as far as it must.
 
     Args:
         episode_ends: One past the last row of each episode, `(E,)`, increasing.
@@ -30,10 +31,16 @@ def window_index(episode_ends: np.ndarray, horizons: Horizons) -> np.ndarray:
     windows = [np.empty((0, horizons.prediction), np.int64)]
     for start, end in zip(starts, episode_ends, strict=True):
         first = start - (horizons.obs - 1)
-        last = end - horizons.prediction + (horizons.action - 1)
+        last = max(first, end - horizons.prediction + (horizons.action - 1))
         rows = np.arange(first, last + 1)[:, None] + steps
         windows.append(np.clip(rows, start, end - 1))
     return np.concatenate(windows)
+
+
+def short_episodes(episode_ends: np.ndarray, horizons: Horizons) -> np.ndarray:
+    """Lists the episodes whose one window is padded beyond the usual, in order."""
+    lengths = np.diff(episode_ends, prepend=0)
+    return np.flatnonzero(lengths < horizons.least_steps)
 
 
 def row_order(train_seed: int, epoch: int, rows: int) -> np.ndarray:

@@ -142,11 +142,11 @@ def _split(cell: ResolvedCell) -> tuple[Data, Data | None, Split]:
 
 def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Data) -> RunInfo:
     """Describes the run of a cell."""
-    from dp_bench.data.windows import order_digest
+    from dp_bench.data.windows import order_digest, short_episodes
     from dp_bench.runs.info import RunInfo
     from dp_bench.util import settings as fields
 
-    demos, (obs, actions, _) = cell.demos.loaded, train
+    demos, (obs, actions, ends) = cell.demos.loaded, train
     return RunInfo(
         task=cell.task.name,
         obs_kind=cell.obs_kind,
@@ -160,6 +160,7 @@ def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Data) -> Ru
         split_digest=split.digest,
         order_digest=order_digest(cell.names.train_seed, len(actions)),
         train_episodes=len(split.train),
+        padded_episodes=len(short_episodes(ends, settings.policy.horizons)),
         train_seed=cell.names.train_seed,
         obs_dim=obs.shape[1],
         action_dim=actions.shape[1],

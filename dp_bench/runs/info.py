@@ -73,6 +73,8 @@ class RunInfo:
         train_episodes: Number of training episodes.
         obs_dim: Do.
         action_dim: Da.
+        padded_episodes: Number of training episodes that are shorter than the method's
+            window, and were padded to one. Older runs left such episodes out.
     """
 
     task: str
@@ -90,6 +92,7 @@ class RunInfo:
     obs_dim: int
     action_dim: int
     order_digest: str = ""
+    padded_episodes: int = 0
 
     @property
     def identity(self) -> RunIdentity:
@@ -104,6 +107,9 @@ class RunInfo:
         hashed["training"] = {
             k: v for k, v in self.training.items() if k not in SAME_NUMBERS
         }
+        # Older runs left such episodes out, so a run that has some needs another name.
+        if hashed.pop("padded_episodes"):
+            hashed["pads_episodes"] = True
         # Older runs say "auto" where newer ones name the type, and it was float32.
         if hashed["training"].get("precision") == "float32":
             hashed["training"]["precision"] = "auto"

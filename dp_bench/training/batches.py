@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from dp_bench.data.windows import row_order, window_index
-from dp_bench.errors import BadInput
 from dp_bench.policies.base import Policy
 from dp_bench.policies.observations import Normalizer
 from dp_bench.training.obs_noise import AddObsNoise
@@ -52,11 +51,6 @@ class Batches:
         noise: AddObsNoise | None = None,
     ) -> None:
         index = window_index(episode_ends, policy.horizons)
-        if not len(index):
-            raise BadInput(
-                f"no episode is long enough for a window of {policy.horizons}: "
-                f"the longest has {np.diff(episode_ends, prepend=0).max()} steps"
-            )
 
         def normalized(normalizer: Normalizer, rows: np.ndarray) -> Tensor:
             return cast(Tensor, normalizer(normalizer.from_numpy(rows, device)))

@@ -17,8 +17,8 @@ from dp_bench.seeds import Purpose, derive
 from dp_bench.task import ObsNoise
 from dp_bench.training.batches import Batches, Rows
 from dp_bench.training.config import Training, lr_factor
-from dp_bench.training.constants import constant_dimensions
 from dp_bench.training.device import resolve_precision
+from dp_bench.training.facts import constant_dimensions, padded_episodes
 from dp_bench.training.log import Log, LogLine
 from dp_bench.training.obs_noise import AddObsNoise
 from dp_bench.training.signals import deferred_signals
@@ -64,7 +64,7 @@ def train(
         The policy with the weights to evaluate, which are also saved.
 
     Raises:
-        BadInput: When the loss is no longer finite, or the data have no window.
+        BadInput: When the loss is no longer finite.
         KeyboardInterrupt: When a signal stopped the training; its state is saved.
     """
     updater = prepare(
@@ -75,7 +75,8 @@ def train(
         device=device,
         obs_noise=obs_noise,
     )
-    for text in constant_dimensions(policy):
+    padded = padded_episodes(train_data[2], policy.horizons)
+    for text in [*constant_dimensions(policy), *padded]:
         progress.note(f"{title}: {text}")
     state = updater.state
     held_back = None

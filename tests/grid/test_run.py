@@ -48,6 +48,14 @@ def test_a_finished_cell_is_not_made_again_and_another_setting_is(cell, monkeypa
     assert len(records.read(folder.records)) == 4
 
 
+def test_the_run_says_how_many_episodes_were_padded(cell):
+    assert RunFolder(run(cell)).info().padded_episodes == 0
+    # Four episodes of 20 to 26 steps, one of them held back.
+    longer = (*cell.changes, ("policy.horizons.prediction", "64"))
+    info = RunFolder(run(dataclasses.replace(cell, changes=longer))).info()
+    assert info.padded_episodes == info.train_episodes == 3
+
+
 def test_velocity_control_is_learned_from_displacements(cell, demos_file, monkeypatch):
     by_velocity = dataclasses.replace(cell, control="velocity")
     seen = []

@@ -25,6 +25,7 @@ INFO = run_info(
         {"policy": INFO.policy | {"obs_scale": 5.0}},
         {"control": "velocity"},
         {"demos_source": "other"},
+        {"padded_episodes": 3},  # an older run left these episodes out
     ],
 )
 def test_the_settings_hash_changes_with_what_can_move_a_number(change):
@@ -45,6 +46,12 @@ def test_the_settings_hash_changes_with_what_can_move_a_number(change):
 )
 def test_the_settings_hash_ignores_what_cannot_move_a_number(change):
     assert dataclasses.replace(INFO, **change).settings == INFO.settings
+
+
+def test_the_settings_hash_does_not_count_padded_episodes():
+    """Other data have another digest; settings that are the same have one hash."""
+    one, other = (dataclasses.replace(INFO, padded_episodes=n) for n in (1, 2))
+    assert one.settings == other.settings
 
 
 def test_seeds_and_data_have_folders_of_their_own():

@@ -3,10 +3,8 @@
 import dataclasses
 
 import numpy as np
-import pytest
 import torch
 
-from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.training.batches import Batches
@@ -56,7 +54,11 @@ def test_methods_with_other_horizons_meet_the_same_rows_in_the_same_order():
     assert [r for r in long if r in both] == [r for r in short if r in both]
 
 
-def test_data_without_a_window_are_refused():
+def test_a_batch_may_hold_one_short_episode_alone():
     obs, actions, _ = walks()
-    with pytest.raises(BadInput, match="the longest has 2 steps"):
-        batches_of(fresh(), (obs[:2], actions[:2], np.array([2])))
+    batches = batches_of(fresh(), (obs[:2], actions[:2], np.array([2])))
+    seen, done = batches.at(5)
+    assert seen.shape == (1, 8, 3)
+    rows = [0, 0, 1, 1, 1, 1, 1, 1]
+    assert torch.equal(seen[0], batches.obs[rows])
+    assert torch.equal(done[0], batches.actions[rows])

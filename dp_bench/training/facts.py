@@ -1,9 +1,12 @@
-"""Which dimensions of the demonstrations count as constant, for people."""
+"""What training does with unusual demonstrations, in sentences for people."""
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
+from dp_bench.data.windows import short_episodes
+from dp_bench.horizons import Horizons
 from dp_bench.policies.base import Policy
 
 
@@ -30,6 +33,18 @@ def constant_dimensions(policy: Policy) -> list[str]:
             f"(policy.obs_min_range): {numbers}"
         )
     return sentences
+
+
+def padded_episodes(episode_ends: np.ndarray, horizons: Horizons) -> list[str]:
+    """Says how many episodes are shorter than a window, in up to one sentence."""
+    short = len(short_episodes(episode_ends, horizons))
+    if not short:
+        return []
+    return [
+        f"{short} of {len(episode_ends)} training episodes have fewer than "
+        f"{horizons.least_steps} steps; each gives one window of {horizons.prediction} "
+        f"steps, which repeats its last step"
+    ]
 
 
 def _numbers(mask: Tensor) -> list[int]:
