@@ -25,3 +25,9 @@ def die(pid, item, tick):
 
 def fail(pid, item, tick):
     raise ValueError(f"item {item}")
+
+
+def write_late(pid, file, tick):
+    """Takes long, and shows in a file that it came to its end."""
+    time.sleep(15)
+    file.write_text("done")

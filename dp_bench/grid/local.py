@@ -16,11 +16,9 @@ from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell
 from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.run import PROCESSES
-from dp_bench.util.files import atomic_write
-from dp_bench.util.processes import start_child
+from dp_bench.util.files import atomic_write, remove_stale_parts
+from dp_bench.util.processes import LAST_WORDS, start_child
 from dp_bench.util.types import JsonObject
-
-GRACE = 60.0  # time that a cell has to save its state before it is killed [s]
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def run_cells(
     ends: dict[int, Finished] = {}
     todo = list(enumerate(cells))
     lock = threading.Lock()
-    children = _Children(jobs)
+    children = Children(jobs)
 
     def work(progress: GridProgress) -> None:
         while True:
@@ -75,14 +73,16 @@ def run_cells(
                 ends[k] = end
                 progress.cell_done(cell.title, end.error)
 
+    for folder in {_failed_log(cell).parent for cell in cells}:
+        remove_stale_parts(folder)
     with shown(len(cells)) as progress:
         threads = [
             threading.Thread(target=work, args=[progress], daemon=True)
             for _ in range(jobs)
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             while any(thread.is_alive() for thread in threads):
                 time.sleep(0.1)
         except KeyboardInterrupt:
@@ -103,7 +103,7 @@ def child_environment(jobs: int) -> dict[str, str]:
     }
 
 
-class _Children:
+class Children:
     """The processes of a grid.
 
     Args:
@@ -113,15 +113,20 @@ class _Children:
     def __init__(self, jobs: int) -> None:
         self._environment = child_environment(jobs)
         self._processes: list[subprocess.Popen[str]] = []
+        self._lock = threading.Lock()
+        self._ended = False
 
     def run(self, cell: Cell, progress: GridProgress) -> Finished:
-        """Runs one cell, and passes its progress on."""
-        child = start_child("dp_bench.grid.run", cell.to_json(), self._environment)
-        self._processes.append(child)
+        """Runs one cell, and passes its progress on; after `end` none begins."""
+        child = self._start(cell)
+        if child is None:
+            return Finished(cell, None, "stopped before it began")
         assert child.stdout is not None
         assert child.stderr is not None
         output: list[str] = []
-        listener = threading.Thread(target=lambda: output.extend(child.stderr or ()))
+        listener = threading.Thread(
+            target=lambda: output.extend(child.stderr or ()), daemon=True
+        )
         listener.start()
         folder = None
         for line in child.stdout:
@@ -133,14 +138,28 @@ class _Children:
         child.wait()
         listener.join()
         if child.returncode == 0 and folder is not None:
+            _remove_log(cell)
             return Finished(cell, folder)
         error = output[-1].strip() if output else f"exit code {child.returncode}"
         return Finished(cell, None, error + _kept_in_log(cell, output))
 
+    def _start(self, cell: Cell) -> subprocess.Popen[str] | None:
+        with self._lock:
+            if self._ended:
+                return None
+            child = start_child("dp_bench.grid.run", cell.to_json(), self._environment)
+            self._processes.append(child)
+            return child
+
     def end(self) -> None:
-        """Asks every process to save its state and end; kills those that do not."""
-        deadline = time.monotonic() + GRACE
+        """Asks every process to save its state and end; kills those that do not.
+
+        One that is killed keeps the state that it saved before.
+        """
+        deadline = time.monotonic() + LAST_WORDS
         try:
+            with self._lock:
+                self._ended = True
             for child in self._processes:
                 child.terminate()
             for child in self._processes:
@@ -160,9 +179,21 @@ def _message(line: str) -> JsonObject:
     return message if isinstance(message, dict) else {}
 
 
+def _failed_log(cell: Cell) -> Path:
+    return Path(cell.runs) / "failed" / f"{cell.title.replace(' ', '-')}.log"
+
+
+def _remove_log(cell: Cell) -> None:
+    """Removes what `_kept_in_log` kept of an earlier try, and the folder once empty."""
+    log = _failed_log(cell)
+    with contextlib.suppress(OSError):
+        log.unlink(missing_ok=True)
+        log.parent.rmdir()
+
+
 def _kept_in_log(cell: Cell, output: Sequence[str]) -> str:
     """Keeps the output of a failed cell; names the file, or "" if it has none."""
-    log = Path(cell.runs) / "failed" / f"{cell.title.replace(' ', '-')}.log"
+    log = _failed_log(cell)
     try:
         with atomic_write(log) as part:
             part.write_text("".join(output), encoding="utf-8")

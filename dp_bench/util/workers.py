@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.sharedctypes import Synchronized
 from typing import TypeVar, cast
 
@@ -85,6 +87,8 @@ def _elsewhere(
 ) -> Generator[R, None, None]:
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(1)  # a worker imports a script without a guard; see _died
+    with _signals_held():
+        resource_tracker.ensure_running()
     context = multiprocessing.get_context("spawn")
     begun: Synchronized[int] = context.Value("i", 0)
     # Pickled by itself, because reading it back can import torch: by then the worker
@@ -95,10 +99,11 @@ def _elsewhere(
     with ProcessPoolExecutor(
         processes, context, initializer=_begin, initargs=(packed, ticks, begun)
     ) as pool:
-        futures: list[Future[R]] = [pool.submit(_work, work, item) for item in items]
-        waiting = set(futures)
         next_result = 0
         try:
+            with _signals_held():
+                futures: list[Future[R]] = [pool.submit(_work, work, i) for i in items]
+            waiting = set(futures)
             while next_result < len(futures):
                 _, waiting = wait(waiting, 0.2, FIRST_COMPLETED)
                 now = ticks.value
@@ -114,6 +119,23 @@ def _elsewhere(
                 worker.terminate()  # an item can take minutes
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Starts processes that no closing terminal and no Ctrl-C reach: these are ours.
+
+    Workers would print a traceback, and Python's own process that cleans up after them
+    would end too early. Signals that come meanwhile reach this process afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _died(processes: int, begun: int) -> BadInput:

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from dp_bench.evaluation import records
 from dp_bench.grid import run as grid_run
 from dp_bench.grid.cell import resolve
-from dp_bench.grid.local import run_cells
+from dp_bench.grid.local import Children, run_cells
+from dp_bench.grid.progress import shown
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util.tensors import load_tensors
+from killing import descendants, processes_of
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(cell):
@@ -47,16 +50,39 @@ def test_a_cell_that_fails_does_not_stop_the_others(cell):
     assert all((one[name] == other[name]).all() for name in one)
 
 
+def test_the_log_of_a_failure_goes_when_the_cell_succeeds(cell):
+    resume = grid_run.prepare(*resolve([cell])).folder.resume
+    resume.parent.mkdir(parents=True)
+    resume.write_bytes(b"not a state")
+    (failed,) = run_cells([cell])
+    log = Path(failed.error.split("whole output: ")[1].rstrip("]"))
+    assert "resume.safetensors is damaged" in log.read_text()
+    resume.unlink()
+    (end,) = run_cells([cell])
+    assert not end.error
+    assert not log.parent.exists()
+
+
+def test_no_cell_begins_after_a_signal_has_ended_the_others(cell):
+    children = Children(1)
+    children.end()
+    with shown(1) as progress:
+        end = children.run(cell, progress)
+    assert end.error == "stopped before it began"
+    assert not Path(cell.runs).exists()
+
+
 @pytest.fixture
-def endless(cell, tmp_path):
+def endless(cell, tmp_path, request):
     """A comparison of two trainings that both run, in a process group of its own."""
+    more = getattr(request, "param", ())
     words = [f"{name}={value}" for name, value in cell.changes]
     command = [
         *(sys.executable, "-m", "dp_bench", "compare", "--task", "pusht"),
         *("--preset", "smoke", "--methods", "dp_c", "--seeds", "0", "1"),
         *("--jobs", "2", "--episodes", "1"),
         *("--demos", cell.demos, "--runs", cell.runs, "--device", "cpu"),
-        *("--set", *words, "training.updates=100000"),
+        *("--set", *words, "training.updates=100000", *more),
     ]
     parent = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -74,7 +100,9 @@ def endless(cell, tmp_path):
 
 
 def group_runs(group):
-    """Whether any process of a group is left."""
+    """Whether any process of a group is left, but for zombies where that shows."""
+    if Path("/proc").is_dir():
+        return bool(processes_of(group))
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -112,3 +140,21 @@ def test_cells_save_their_state_and_end_when_their_parent_is_killed(endless, tmp
         time.sleep(0.05)
     assert not group_runs(endless.pid)
     assert len(states(tmp_path / "runs")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads processes from /proc")
+@pytest.mark.parametrize("endless", [["training.save_seconds=1e-9"]], indirect=True)
+def test_a_cell_that_cannot_stop_is_killed_and_keeps_its_saved_state(endless, tmp_path):
+    """A stopped process heeds no signal, like one in an update of many minutes."""
+    cells = descendants(endless.pid, processes_of(endless.pid))
+    while len(states(tmp_path / "runs")) < 2:
+        time.sleep(0.1)
+    for number in cells:
+        os.kill(number, signal.SIGSTOP)
+    saved = states(tmp_path / "runs")
+    endless.send_signal(signal.SIGTERM)
+    said = endless.communicate(timeout=30)[1]
+    assert "the same command resumes" in said
+    assert not group_runs(endless.pid)
+    assert states(tmp_path / "runs") == saved

@@ -8,7 +8,7 @@ import pytest
 
 from dp_bench.errors import BadInput
 from dp_bench.util import workers
-from made_up_work import cannot_prepare, die, fail, prepare, square
+from made_up_work import cannot_prepare, die, fail, prepare, square, write_late
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -39,6 +39,21 @@ def test_an_error_while_a_worker_prepares_reaches_the_caller(processes):
 def test_a_worker_that_dies_at_work_is_said_to_have_died():
     with pytest.raises(BadInput, match="one of 2 worker processes died"):
         list(workers.in_order(prepare, die, range(2), processes=2))
+
+
+class Interrupting(list):
+    """Items of which the first comes through, and then a signal."""
+
+    def __iter__(self):
+        yield self[0]
+        raise KeyboardInterrupt
+
+
+def test_a_signal_while_work_is_handed_out_ends_the_work(tmp_path):
+    files = Interrupting([tmp_path / "a", tmp_path / "b"])
+    with pytest.raises(KeyboardInterrupt):
+        list(workers.in_order(prepare, write_late, files, processes=2))
+    assert list(tmp_path.iterdir()) == []
 
 
 UNGUARDED = """
