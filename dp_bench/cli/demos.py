@@ -62,13 +62,18 @@ class GetDemos:
 
     def run(self) -> None:
         """Gets the demonstrations, and describes them."""
-        from dp_bench.data import store
+        from dp_bench.data import replay, store
 
         task = _named(self.task, "get")
         if self.mask is not None and self.from_ is None:
             raise BadInput(f"--mask {self.mask} goes with --from FILE")
+        known = self.from_ is None and store.find(task, self.source) is not None
         path = store.obtain(task, self.source, self.from_, self.mask)
-        print(f"{path}\n{_described(store.load_demos(task, self.source, path))}")
+        demos = store.load_demos(task, self.source, path)
+        print(f"{path}\n{_described(demos)}", flush=True)
+        recipe = task.sources.get(demos.source)
+        if not (known or (self.from_ is None and recipe and recipe.script)):
+            print(replay.of_a_few(demos, task, path))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,8 +20,11 @@ from dp_bench.task import Outcome, Task
 from dp_bench.util import progress, workers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dp_bench.util.types import Env, Info, JsonObject
 
+A_FEW = 3  # episodes that are replayed on import
 FIRST_STEPS = 20  # steps over which `deviation` compares states
 WORTH_PROCESSES = 50  # with more episodes, several processes are faster than one
 EPISODES_A_JOB = 8
@@ -182,6 +186,39 @@ def replay(
             for played in results:
                 replayed += played
     return _report(demos, task, numbers, replayed, tolerance, control)
+
+
+def of_a_few(demos: Demos, task: Task, file: Path) -> str:
+    """Replays a few episodes of an import, and says the result in one line.
+
+    Args:
+        demos: Imported demonstrations of `task`.
+        task: Gives the environment and the score.
+        file: Their file, for the advice.
+    """
+    total = demos.num_episodes
+    chosen = sorted({int(k) for k in np.linspace(0, total - 1, A_FEW)})
+    if not demos.states.size:
+        return "nothing was replayed: the file holds no states to start from"
+    try:
+        report = replay(demos, task, episodes=chosen, num_processes=1)
+    except BadInput as error:
+        return f"nothing was replayed: {error}"
+    count = int(report.reached.sum())
+    said = f"replayed {len(chosen)} of {total} episodes: {count} end as recorded"
+    if count == len(chosen):
+        return said
+    other = "; ".join(
+        f"episode {k} with score {replayed:.3f}, recorded {recorded:.3f}"
+        for k, recorded, replayed, same in zip(
+            chosen, report.recorded, report.replayed, report.reached, strict=True
+        )
+        if not same
+    )
+    return (
+        f"{said}, and {other}. Actions, rate or simulator may differ from the task's: "
+        f"run `dp-bench demos check {shlex.quote(str(file))}` before you train on them"
+    )
 
 
 def _report(

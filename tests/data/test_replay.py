@@ -106,6 +106,61 @@ def test_the_command_replays_under_the_named_control(recorded, tmp_path, capsys)
     assert "no control mode 'torque'" in err
 
 
+@pytest.fixture
+def imported(tmp_path, monkeypatch, capsys):
+    """Imports demonstrations, and returns the last line that the command prints."""
+    monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))
+
+    def get(demos):
+        path = tmp_path / "recorded.hdf5"
+        hdf5.save(demos, path)
+        main(["demos", "get", "pusht", "--from", str(path)])
+        return capsys.readouterr().out.splitlines()[-1]
+
+    return get
+
+
+def test_an_import_replays_a_few_episodes(recorded, imported):
+    many = recorded.select([0, 1, 2] * 4)
+    assert imported(many) == "replayed 3 of 12 episodes: 3 end as recorded"
+    one = recorded.select([0])
+    assert imported(one) == "replayed 1 of 1 episodes: 1 end as recorded"
+
+
+def test_an_import_that_replays_otherwise_says_what_to_do(recorded, imported, tmp_path):
+    scores = np.array([recorded.scores[0], 1.0, 0.9])
+    said = imported(dataclasses.replace(recorded, scores=scores))
+    assert "replayed 3 of 3 episodes: 1 end as recorded" in said
+    assert f"episode 2 with score {recorded.scores[2]:.3f}, recorded 0.900" in said
+    file = tmp_path / "data" / "pusht-test.hdf5"
+    assert f"`dp-bench demos check {file}` before you train" in said
+
+
+def test_an_import_that_cannot_be_replayed_says_so(
+    recorded, imported, task, monkeypatch
+):
+    bare = dataclasses.replace(recorded, states=np.empty((75, 0)))
+    assert imported(bare) == (
+        "nothing was replayed: the file holds no states to start from"
+    )
+
+    def without_simulator(*args, **kwargs):
+        raise BadInput("PushT needs pymunk: pip install pymunk")
+
+    monkeypatch.setattr(type(task), "make_env", without_simulator)
+    assert imported(recorded) == (
+        "nothing was replayed: PushT needs pymunk: pip install pymunk"
+    )
+
+
+def test_demonstrations_that_are_there_are_not_replayed_again(
+    recorded, imported, capsys
+):
+    imported(recorded)
+    main(["demos", "get", "pusht", "--source", "test"])
+    assert "replayed" not in capsys.readouterr().out
+
+
 def test_a_start_that_does_not_fit_its_episode_is_noticed(recorded, task):
     states = recorded.states.copy()
     states[25] += [0, 0, 30, 0, 0]
