@@ -193,6 +193,15 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
         moves = np.asarray(velocity, np.float64).reshape(self.arms, 7)
         return position_actions(*hand_poses(self.suite), moves).ravel()
 
+    def observe(self, state: ArrayLike) -> tuple[np.ndarray, bool]:
+        """Goes to a state within an episode, as recordings of robosuite need it.
+
+        Returns:
+            The observation `obs="state"` there, and whether the task is solved.
+        """
+        self._set_state(self._checked_state(state))
+        return self._state_observation(), self._solved()
+
     def model(self) -> str:
         """Returns the model as MuJoCo's XML, which `reset` takes as `"model"`."""
         return self._xml

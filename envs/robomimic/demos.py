@@ -16,7 +16,8 @@ from .base import Robomimic
 from .controllers import base_poses, controllers_of, position_actions
 from .env import Can, Lift, Square, ToolHang, Transport, shared_env
 from .observations import LIMIT, NUMBERS_PER_ARM, arm_keys
-from .recorded import parsed
+from .observing import observed
+from .recorded import Recorded, parsed
 from .suite import PART, mujoco, robosuite, suite_arguments
 
 LARGEST_NUMBER = 1e6  # in files
@@ -82,7 +83,8 @@ class DemoFiles:
                 `env_args` says so, poses; `rewards`, `(N,)`; each observation as
                 "obs/object", "obs/robot0_..."; `model_file`, `(E,)`, "" for none;
                 `env_args`, `()`, JSON; and, if the file has them, images as
-                "obs/<camera>_image", uint8 `(N, height, width, 3)`.
+                "obs/<camera>_image", uint8 `(N, height, width, 3)`. Without rewards the
+                states are observed.
             episode_ends: `(E,)`.
 
         Returns:
@@ -95,15 +97,19 @@ class DemoFiles:
         recorded = parsed(str(arrays["env_args"]), self.task.suite_name, self.task.arms)
         env = shared_env(self.task)
         self._check_rows(env, arrays, int(episode_ends[-1]))
-        images = self._images(arrays, "obs/{}_image")
-        keys = ["object", *arm_keys(env.arms)]
-        numbers = np.concatenate([arrays[f"obs/{key}"] for key in keys], axis=1)
         begins = np.array([0, *episode_ends[:-1]])
         states = arrays["states"]
         if states.shape[1] < env.state_size:
             commands = _gripper_commands(env, arrays["actions"], begins)
             states = np.hstack([states, commands])
         actions = recorded.convert(arrays["actions"], base_poses(env.suite))
+        if "rewards" not in arrays:
+            xml, player = arrays["model_file"], self._player(recorded)
+            seen = observed(player, states, actions, episode_ends, xml)
+            arrays = {**arrays, **seen}
+        images = self._images(arrays, "obs/{}_image")
+        keys = ["object", *arm_keys(env.arms)]
+        numbers = np.concatenate([arrays[f"obs/{key}"] for key in keys], axis=1)
         actions_as = {}
         if recorded.control == "velocity":
             actions_as = {"position": self.targets(states, actions)}
@@ -124,6 +130,23 @@ class DemoFiles:
             actions_as=actions_as,
             models=models if all(models) and recorded.version >= OLDEST else (),
         )
+
+    def _player(self, recorded: Recorded) -> Robomimic:
+        """Returns an environment that can play the recorded actions and models.
+
+        Raises:
+            BadInput: When the models are of an older robosuite.
+        """
+        if recorded.version < OLDEST:
+            version = ".".join(map(str, recorded.version)) or "unknown"
+            raise BadInput(
+                f"this is a recording of robosuite itself, version {version}, without "
+                f"observations, and models before {'.'.join(map(str, OLDEST))} cannot "
+                f"be loaded to observe its states: convert it with robomimic's "
+                f"convert_robosuite.py and dataset_states_to_obs.py"
+            )
+        is_usual = recorded.control == "velocity"
+        return shared_env(self.task) if is_usual else self.task(control="position")
 
     def targets(self, states: np.ndarray, velocities: np.ndarray) -> np.ndarray:
         """Converts each row's velocity action, as `Robomimic.target` does.
@@ -190,9 +213,12 @@ class DemoFiles:
             "obs/object": (space.shape[0] - NUMBERS_PER_ARM * arms,),
             **{f"obs/{key}": (width,) for key, width in arm_keys(arms).items()},
         }
+        bare = "rewards" not in arrays
         for name, choices in widths.items():
-            _check_numbers(name, arrays[name], [(rows, width) for width in choices])
-        _check_numbers("rewards", arrays["rewards"], [(rows,)])
+            if not (bare and name.startswith("obs/")):
+                _check_numbers(name, arrays[name], [(rows, width) for width in choices])
+        if not bare:
+            _check_numbers("rewards", arrays["rewards"], [(rows,)])
 
 
 LIFT = DemoFiles(Lift)

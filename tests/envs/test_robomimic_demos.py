@@ -250,11 +250,6 @@ def without_env_args(file):
     del file["data"].attrs["env_args"]
 
 
-def as_robosuite_records(file):
-    without_env_args(file)
-    file["data"].attrs["env_info"] = "{}"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -263,7 +258,6 @@ def as_robosuite_records(file):
         (with_another_name, "episode 'demo_2_bad' of data is not called demo_<number>"),
         (with_other_names, "episode 'ep_0' of data is not called demo_<number>"),
         (without_env_args, "data has no attribute 'env_args'.* write it as JSON"),
-        (as_robosuite_records, "recording of robosuite itself.*dataset_states_to_obs"),
         (replaced("states", lambda x: x[:-1]), "states of demo_0 have 5 rows, and its"),
         (replaced("obs/object", lambda x: x[:, :9]), "obs/object must be numbers"),
         (replaced("actions", lambda x: x[:, :6], [1]), "rows of actions must have one"),

@@ -2,11 +2,13 @@
 
 The group `data` has a group `demo_<number>` for each episode, with arrays `actions`,
 `states`, `obs/*` and so on, and attributes that describe the environment. The group
-`mask` has lists of episodes by name.
+`mask` has lists of episodes by name. Recordings of robosuite itself have this layout,
+too, but hold states and actions only, and another attribute describes the environment.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import h5py
 
 ENV_ARGS = "env_args"  # attribute of `data`: the arguments of the environment, JSON
+ENV_INFO = "env_info"  # the same in recordings of robosuite itself
 MODEL = "model_file"  # attribute of an episode: MuJoCo XML
 
 
@@ -62,7 +65,8 @@ def read_arrays(
     Returns:
         The arrays by name: arrays `(N, ...)`, images as `LazyImages`, "model_file" as
         texts `(E,)`, "" for a missing one, "env_args" as a text `()`. And one past the
-        last row of each episode, `(E,)`.
+        last row of each episode, `(E,)`. From a recording of robosuite itself come
+        states and actions alone.
 
     Raises:
         BadInput: When the file is truncated or damaged, or when an array or the mask is
@@ -71,6 +75,9 @@ def read_arrays(
     path = Path(path)
     with read_hdf5(path, path) as file:
         episodes = [file["data"][name] for name in _chosen(file, mask)]
+        if _is_recording(file["data"]):
+            names = tuple(n for n in names if n != "rewards" and "obs/" not in n)
+            images = ()
         present = [n for n in images if any(n in e for e in episodes)]
         lengths = [_length(episode, (*names, *present)) for episode in episodes]
         arrays: dict[str, np.ndarray | LazyImages] = {
@@ -135,8 +142,14 @@ def _length(episode: h5py.Group, names: Sequence[str]) -> int:
 
 def _read(data: h5py.Group, episodes: Sequence[h5py.Group], name: str) -> np.ndarray:
     if name == ENV_ARGS:
+        if _is_recording(data):
+            return np.array(_env_args_of_recording(data))
         if ENV_ARGS not in data.attrs:
-            raise _without_env_args(data)
+            raise BadInput(
+                f"data has no attribute {ENV_ARGS!r}, which says what the actions "
+                f"mean: write it as JSON with the env_name and env_kwargs of the "
+                f"recorded environment"
+            )
         return np.array(_text(data, ENV_ARGS, ""))
     if name == MODEL:
         return np.array([_text(e, MODEL, "") for e in episodes], dtype=object)
@@ -165,16 +178,21 @@ def _is_episode(item: object) -> bool:
     return isinstance(item, h5py.Group) and "actions" in item
 
 
-def _without_env_args(data: h5py.Group) -> BadInput:
-    """Returns the error for a file that does not describe its environment."""
-    if "env_info" in data.attrs:
-        return BadInput(
-            "this is a recording of robosuite itself, without observations: convert it "
-            "with robomimic's convert_robosuite.py and dataset_states_to_obs.py"
-        )
-    return BadInput(
-        f"data has no attribute {ENV_ARGS!r}, which says what the actions mean: write "
-        f"it as JSON with the env_name and env_kwargs of the recorded environment"
+def _is_recording(data: h5py.Group) -> bool:
+    """Tells whether robosuite itself recorded the file."""
+    return ENV_INFO in data.attrs and ENV_ARGS not in data.attrs
+
+
+def _env_args_of_recording(data: h5py.Group) -> str:
+    """Writes what robosuite's attributes say as robomimic's `env_args`, JSON."""
+    try:
+        kwargs = json.loads(_text(data, ENV_INFO, ""))
+        name = kwargs.pop("env_name", None) or _text(data, "env", "")
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise BadInput(f"its attribute {ENV_INFO} is no JSON of robosuite") from error
+    version = _text(data, "repository_version", "")
+    return json.dumps(
+        {"env_name": name, "env_version": version, "type": 1, "env_kwargs": kwargs}
     )
 
 
