@@ -74,7 +74,7 @@ class Evaluate:
     def run(self) -> None:
         """Evaluates, and prints the results."""
         from dp_bench.runs.folder import RunFolder
-        from dp_bench.training.device import available_device
+        from dp_bench.util.devices import available_device
 
         if not self.run_folders:
             raise BadInput("name a run folder: `dp-bench eval runs/TASK/RUN`")

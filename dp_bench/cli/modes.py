@@ -92,7 +92,7 @@ class Modes:
     def _play(self, folder: Path) -> None:
         from dp_bench.evaluation import multimodality, passages
         from dp_bench.runs.folder import RunFolder
-        from dp_bench.training.device import available_device
+        from dp_bench.util.devices import available_device
 
         infos = [RunFolder(run).info() for run in self.run_folders]
         found = []

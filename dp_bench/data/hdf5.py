@@ -19,6 +19,7 @@ from dp_bench.data.hdf5_files import Unusable, opened
 from dp_bench.data.images import LazyImages, is_images, lazy_images
 from dp_bench.errors import BadInput
 from dp_bench.task import Layout, Task
+from dp_bench.util import settings
 from dp_bench.util.files import atomic_write
 
 if TYPE_CHECKING:
@@ -184,7 +185,9 @@ def _read(data: h5py.Group, path: Path) -> Demos:
     """Puts the groups `demo_k` end to end, by number: demo_2 comes before demo_10."""
     version = data.attrs["format_version"]
     if version != FORMAT_VERSION:
-        raise BadInput(f"format version {version} is not {FORMAT_VERSION}")
+        raise BadInput(
+            f"format version {version} is not {FORMAT_VERSION}; {settings.UPDATE}"
+        )
     episodes = [data[name] for name in sorted(data, key=demo_number)]
     first = episodes[0]
     kinds, env_kwargs = _kinds_and_env_kwargs(data, first)

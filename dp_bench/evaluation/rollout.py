@@ -19,6 +19,7 @@ from dp_bench import references
 from dp_bench.errors import BadInput
 from dp_bench.policies.actor import Actor
 from dp_bench.policies.agent import Agent
+from dp_bench.policies.spaces import observations_of
 from dp_bench.task import Outcome
 from dp_bench.util import progress, workers
 from dp_bench.util.types import Env, Info
@@ -125,13 +126,13 @@ def play_group(
         The episodes, in the order of the env seeds.
 
     Raises:
-        BadInput: When an observation or a reward is not finite, or when observations
-            differ in shape.
+        BadInput: When an observation or a reward is not finite, when observations
+            differ in shape, or when one is no array of numbers.
     """
     agent = Agent(actor)
     agent.reset(list(env_seeds))
     starts = zip(envs, env_seeds, strict=False)
-    latest = [np.array(env.reset(seed=seed)[0]) for env, seed in starts]
+    latest = [_seen(env.reset(seed=seed)[0], env) for env, seed in starts]
     rewards: list[list[float]] = [[] for _ in env_seeds]
     infos: list[list[Info]] = [[] for _ in env_seeds]
     active = set(range(len(env_seeds)))
@@ -139,7 +140,7 @@ def play_group(
         actions = agent.act(_stacked(latest, envs[0]))
         for lane in sorted(active):
             obs, reward, terminated, truncated, info = envs[lane].step(actions[lane])
-            latest[lane] = np.array(obs)
+            latest[lane] = _seen(obs, envs[lane])
             rewards[lane].append(float(reward))
             infos[lane].append(info)
             if terminated or truncated:
@@ -155,6 +156,12 @@ def play_group(
         Episode(seed, score(np.asarray(r), i), len(r), latency)
         for seed, r, i in zip(env_seeds, rewards, infos, strict=True)
     ]
+
+
+def _seen(obs: object, env: Env) -> np.ndarray:
+    """Copies one observation; environments may change theirs in place."""
+    space = getattr(env, "observation_space", None)
+    return observations_of(obs, True, space, given=f"{env} returned")[0].copy()
 
 
 def _stacked(latest: Sequence[np.ndarray], env: Env) -> np.ndarray:

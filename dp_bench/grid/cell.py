@@ -169,7 +169,7 @@ class ResolvedCell:
     @functools.cached_property
     def device(self) -> str:
         """The device to train on, "cpu" or "cuda:1" say."""
-        from dp_bench.training.device import available_device
+        from dp_bench.util.devices import available_device
 
         return available_device(self.names.device)
 

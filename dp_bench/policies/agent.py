@@ -152,7 +152,8 @@ class Agent:
         """
         if not self._lanes:
             raise BadInput("call agent.reset(env_seed) before agent.act(obs)")
-        batch = observations_of(obs, self._single)
+        space = self._spaces.observation if self._spaces else None
+        batch = observations_of(obs, self._single, space)
         if len(batch) != self._lanes:
             raise BadInput(
                 f"agent.reset was given {self._lanes} env seeds, but agent.act was "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -91,24 +91,53 @@ class Spaces(NamedTuple):
             )
 
 
-def observations_of(obs: object, single: bool) -> np.ndarray:
+def observations_of(
+    obs: object,
+    single: bool,
+    space: gym.Space[object] | None = None,
+    *,
+    given: str = "agent.act was given",
+) -> np.ndarray:
     """Returns observations as one array `(B, ...)`.
 
+    Args:
+        obs: One observation, or those of all lanes.
+        single: Whether it is one.
+        space: Space of one observation; None where it is not known.
+        given: How an error begins.
+
     Raises:
-        BadInput: When an observation is a dictionary, or no array of numbers.
+        BadInput: When an observation is a dictionary, a tuple of several arrays, or no
+            array of numbers.
     """
-    if isinstance(obs, dict):
+    fault = _several_arrays(obs, space)
+    if fault:
         raise BadInput(
-            "agent.act was given a dictionary with "
-            f"{', '.join(map(repr, obs)) or 'no keys'}; it needs one array of numbers: "
-            "make the environment with the observation that the policy was trained on"
+            f"{given} {fault}; a policy needs one array of numbers: make the "
+            "environment with the observation that the policy was trained on"
         )
     try:
         batch = np.asarray(obs)
     except ValueError:  # parts of different shapes
         batch = np.empty(0, object)
     if batch.dtype.kind not in "fiub" or (not single and not batch.ndim):
-        raise BadInput(
-            f"agent.act was given {obs!r:.60}; it needs one array of numbers"
-        )
+        shown = " ".join(repr(obs).split())
+        raise BadInput(f"{given} {shown:.60}; a policy needs one array of numbers")
     return batch[None] if single else batch
+
+
+def _several_arrays(obs: object, space: gym.Space[object] | None) -> str:
+    """Describes several arrays where there should be one; "" where there is one."""
+    lanes: list[object] = []
+    if isinstance(obs, np.ndarray) and obs.dtype.kind == "O":
+        lanes = obs.ravel().tolist()
+    elif isinstance(obs, (list, tuple)):
+        lanes = list(obs)
+    for part in [obs, *lanes]:
+        where = "" if part is obs else " in a lane"
+        if isinstance(part, Mapping):
+            keys = ", ".join(map(repr, part)) or "no keys"
+            return f"a dictionary with {keys}{where}"
+        if isinstance(space, gym.spaces.Tuple) and isinstance(part, tuple):
+            return f"a tuple of {len(part)} parts{where}"
+    return ""

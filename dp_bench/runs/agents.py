@@ -148,14 +148,16 @@ def load_agent(
         run_folder: A folder that `dp-bench train` or `dp-bench compare` made.
         step: Number of updates after which the weights were kept; None for the final
             weights.
-        device: Device on which the policy computes.
+        device: Device on which the policy computes: "auto", "cpu", "cuda", "cuda:1",
+            ...
 
     Returns:
         The agent. `agent.make_env()` makes its environment; call `reset(env_seed)`
         before `act(obs)`, with the environment if another made it.
 
     Raises:
-        BadInput: When the folder is no run folder, or the weights are missing.
+        BadInput: When the folder is no run folder or of a newer version, when the
+            weights are missing, or when this machine lacks the device.
     """
     folder = RunFolder(run_folder)
     info = folder.info()

@@ -20,6 +20,7 @@ from dp_bench.errors import BadInput
 from dp_bench.runs.info import RunInfo, check_identity
 from dp_bench.runs.provenance import commit, machine, versions
 from dp_bench.util import settings
+from dp_bench.util.devices import available_device
 from dp_bench.util.files import atomic_write, read_without_links, refuse_links_in
 from dp_bench.util.tensors import load_tensors
 from dp_bench.util.types import JsonObject
@@ -44,7 +45,10 @@ def read_info(file: Path) -> RunInfo:
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise BadInput(f"{file} is damaged; train the run again") from None
     if version != FORMAT:
-        raise BadInput(f"{file} has format {version!r}; this version reads {FORMAT}")
+        raise BadInput(
+            f"{file} has format {version!r}; this version reads {FORMAT}; "
+            f"{settings.UPDATE}"
+        )
     for fact in ("commit", "versions", "machine"):
         data.pop(fact, None)
     info = settings.from_json(RunInfo, data, str(file))
@@ -120,16 +124,18 @@ class RunFolder:
         Args:
             step: Number of updates after which the weights were kept; None for the
                 final weights.
-            device: Device on which the policy computes.
+            device: Device on which the policy computes; see `available_device`.
             info: Settings to build it with; None for those in `run.json`.
 
         Returns:
             The policy, and "update" and "seconds" of the training until then.
 
         Raises:
-            BadInput: When these weights are missing or do not fit the settings.
+            BadInput: When these weights are missing or do not fit the settings, or
+                when this machine lacks the device.
         """
-        policy = build_policy(info or self.info())
+        device = available_device(device)
+        policy = build_policy(info or self.info(), str(self.path / "run.json"))
         file = self.weights if step is None else self.kept(step)
         if not file.is_file():
             kept = ", ".join(map(str, self.steps())) or "none"
@@ -148,8 +154,20 @@ class RunFolder:
         return policy.to(device).eval(), facts
 
 
-def build_policy(info: RunInfo) -> Policy:
-    """Builds the policy that `info` describes, with new weights."""
-    cls = references.load(registry.method(info.method).policy)
-    config = settings.from_json(cls.config_class, info.policy, "policy")
+def build_policy(info: RunInfo, where: str = "this run") -> Policy:
+    """Builds the policy that `info` describes, with new weights.
+
+    Args:
+        info: Settings of the run.
+        where: Where they come from, for errors.
+
+    Raises:
+        BadInput: When there is no such method, or a setting does not fit it.
+    """
+    try:
+        method = registry.method(info.method)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}; {settings.UPDATE}") from None
+    cls = references.load(method.policy)
+    config = settings.from_json(cls.config_class, info.policy, f"{where}, policy")
     return cls(config, obs_dim=info.obs_dim, action_dim=info.action_dim)

@@ -1,28 +1,11 @@
-"""Where training computes, and in which precision."""
+"""In which precision training computes."""
 
 from __future__ import annotations
 
 import torch
 
-from dp_bench.errors import BadInput
 from dp_bench.training.config import Training
 from dp_bench.util import settings
-
-
-def available_device(wanted: str = "auto") -> str:
-    """Returns the wanted device; "auto" is a GPU where there is one, else the CPU.
-
-    Raises:
-        BadInput: When this machine lacks the wanted device.
-    """
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    choices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
-    if wanted.split(":")[0] not in choices:
-        raise BadInput(
-            f"this machine has no device {wanted!r}; it has {', '.join(choices)}"
-        )
-    return wanted
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -26,6 +26,7 @@ from dp_bench.training.state import TrainingState
 from dp_bench.training.update import Updater
 from dp_bench.training.validation import action_error, validation_loss
 from dp_bench.util import progress
+from dp_bench.util.devices import available_device
 
 
 def train(
@@ -56,7 +57,7 @@ def train(
         training: Settings.
         train_seed: Seed of batch order and noise.
         folder: Receives state, log and weights.
-        device: Device that computes.
+        device: Device that computes: "auto", "cpu", "cuda", "cuda:1", ...
         obs_noise: The task's observation noise; required where the settings use it.
         title: Title of the progress bar.
 
@@ -64,7 +65,7 @@ def train(
         The policy with the weights to evaluate, which are also saved.
 
     Raises:
-        BadInput: When the loss is no longer finite.
+        BadInput: When the loss is no longer finite, or this machine lacks the device.
         KeyboardInterrupt: When a signal stopped the training; its state is saved.
     """
     updater = prepare(
@@ -153,7 +154,7 @@ def prepare(
         device: Device that computes.
         obs_noise: As for `train`.
     """
-    place = torch.device(device)
+    place = torch.device(available_device(device))
     policy = policy.to(place)
     policy.train_dtype = resolve_precision(training.precision, place)
     obs = as_rows(train_data[0])

@@ -36,6 +36,9 @@ TYPE_NAMES = {
 }
 
 
+UPDATE = "update dp-bench if a newer version wrote this"  # where a file is not known
+
+
 def to_json(settings: DataclassInstance) -> JsonObject:
     """Converts a dataclass, with the dataclasses nested in it, to a JSON object."""
     return json.loads(json.dumps(dataclasses.asdict(settings)))
@@ -68,7 +71,8 @@ def _from_json(cls: type[T], data: object, where: str, prefix: str) -> T:
         if name not in hints:
             raise BadInput(
                 f"{where}: unknown field {prefix + str(name)!r}"
-                f"{_suggestion(name, hints)}; the fields are {', '.join(hints)}"
+                f"{_suggestion(name, hints)}; the fields are {', '.join(hints)}; "
+                f"{UPDATE}"
             )
     try:
         values = {

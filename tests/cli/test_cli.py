@@ -118,7 +118,7 @@ WRONG = {
     "train --task pusht --demos tiny.hdf5 --obs image": "cannot learn from 'image'",
     "compare --task pusht --obs image": "made of numbers: keypoints, state",
     "compare --task robomimic --obs image": "made of numbers: state",
-    "train --task pusht --demos tiny.hdf5 --device abacus": "'abacus'; it has cpu",
+    "train --task pusht --demos tiny.hdf5 --device abacus": "'abacus'; choose one of",
 }
 
 

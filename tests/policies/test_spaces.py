@@ -1,5 +1,7 @@
 """An agent refuses observations and actions that do not fit its environment."""
 
+import types
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -106,6 +108,64 @@ def test_an_observation_that_is_no_array_is_refused(obs, message, seed):
     agent.reset(seed)
     with pytest.raises(BadInput, match=message):
         agent.act(obs)
+
+
+PARTS = {"image": OBS, "agent_pos": OBS[:2]}
+LANES = {
+    "list": [PARTS, PARTS], "tuple": (PARTS, PARTS),
+    "array": np.array([PARTS, PARTS]), "mixed": [OBS, PARTS],
+    "mappings": [types.MappingProxyType(PARTS)] * 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("obs", LANES.values(), ids=LANES)
+def test_a_dictionary_in_each_lane_is_refused_by_its_keys(obs):
+    agent = Agent(Says([[1.0, 2.0]]))
+    agent.reset([0, 1])
+    message = "^agent.act was given a dictionary with 'image', 'agent_pos' in a lane; a"
+    with pytest.raises(BadInput, match=message) as caught:
+        agent.act(obs)
+    assert "\n" not in str(caught.value)
+
+
+class Shows(gym.Env):
+    """Shows what its space holds, whatever it is."""
+
+    action_space = gym.spaces.Box(0, 512, (2,))
+
+    def __init__(self, space):
+        self.observation_space = space
+
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.sample(), {}
+
+
+BOX = gym.spaces.Box(-1, 1, (5,))
+SPACES = {
+    "dictionary with 'a', 'b'": gym.spaces.Dict({"a": BOX, "b": BOX}),
+    "tuple of 2 parts": gym.spaces.Tuple([BOX, BOX]),
+}
+
+
+@pytest.mark.parametrize(("message", "space"), SPACES.items(), ids=["dict", "tuple"])
+def test_environments_that_show_several_arrays_are_refused(message, space):
+    """In one environment, in lanes, in a vector, and in the benchmark's rollouts."""
+    agent = Agent(Says())
+    envs = [Shows(space), Shows(space)]
+    vector = gym.vector.SyncVectorEnv([lambda: Shows(space)] * 2)
+    for seed, env, obs in (
+        (0, envs[0], envs[0].reset()[0]),
+        ([0, 1], envs, [env.reset()[0] for env in envs]),
+        ([0, 1], vector, vector.reset()[0]),
+    ):
+        agent.reset(seed, env)
+        with pytest.raises(
+            BadInput, match=f"agent.act was given a {message}"
+        ) as caught:
+            agent.act(obs)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(BadInput, match=f"Shows.* returned a {message}"):
+        play_group(Says(), envs, [0, 1], lambda r, i: Outcome(0, False, {}))
 
 
 def test_lanes_must_have_the_same_spaces():

@@ -65,6 +65,25 @@ def test_a_damaged_run_json_is_refused(run, content, message):
     assert str(run.path) in str(caught.value)
 
 
+NEWER = {
+    "format": ({"format": 2}, "format 2; this version reads 1"),
+    "field": ({"colour": "red"}, "unknown field 'colour'"),
+    "policy": ({"policy": INFO.policy | {"colour": 3}}, "unknown field 'colour'"),
+    "part": ({"policy": {"horizons": {"far": 3}}}, "horizons: unknown field 'far'"),
+    "method": ({"method": "dp_z"}, "no method 'dp_z'"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), NEWER.values(), ids=NEWER)
+def test_a_run_of_a_newer_version_is_refused_with_the_way_out(run, change, message):
+    file = run.path / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    way_out = rf"^{file}.*{message}.*update dp-bench if a newer version wrote this$"
+    with pytest.raises(BadInput, match=way_out) as caught:
+        load_agent(run.path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_folder_without_run_json_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"not a run folder.*dp-bench train"):
         load_agent(tmp_path / "nowhere")
