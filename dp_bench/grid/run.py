@@ -205,23 +205,38 @@ def _train(prepared: Prepared) -> None:
 
     from dp_bench.runs.folder import build_policy
     from dp_bench.seeds import Purpose, derive
-    from dp_bench.training.loop import train
+    from dp_bench.training.loop import Diverged, train
 
     train_seed = prepared.info.train_seed
     prepared.folder.write_info(prepared.info)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(Purpose.INITIAL_WEIGHTS, train_seed))
         policy = build_policy(prepared.info)
-    train(
-        policy,
-        prepared.train,
-        prepared.validation,
-        prepared.settings.training,
-        train_seed=train_seed,
-        folder=prepared.folder,
-        device=prepared.cell.device,
-        obs_noise=prepared.obs_noise,
-        title=f"Training {prepared.cell.title}",
+    try:
+        train(
+            policy,
+            prepared.train,
+            prepared.validation,
+            prepared.settings.training,
+            train_seed=train_seed,
+            folder=prepared.folder,
+            device=prepared.cell.device,
+            obs_noise=prepared.obs_noise,
+            title=f"Training {prepared.cell.title}",
+        )
+    except Diverged as error:
+        raise BadInput(f"{error}: {_way_out(prepared)}") from None
+
+
+def _way_out(prepared: Prepared) -> str:
+    """Says what to type after a training that diverged."""
+    method, training = prepared.info.method, prepared.settings.training
+    words = [f"`{method}:training.lr={training.lr / 10:g}`"]
+    if training.precision != "float32":
+        words.append(f"`{method}:training.precision=float32`")
+    return (
+        f"type the command again with {' or '.join(words)} as the last word of --set; "
+        "it makes a run of its own, from the start"
     )
 
 

@@ -28,6 +28,12 @@ from dp_bench.training.validation import action_error, validation_loss
 from dp_bench.util import progress
 from dp_bench.util.devices import available_device
 
+HELP = "a lower learning rate (training.lr) or float32 (training.precision)"
+
+
+class Diverged(BadInput):
+    """A training whose loss or weights are no longer finite."""
+
 
 def train(
     policy: Policy,
@@ -65,7 +71,8 @@ def train(
         The policy with the weights to evaluate, which are also saved.
 
     Raises:
-        BadInput: When the loss is no longer finite, or this machine lacks the device.
+        Diverged: When the loss or the weights are no longer finite.
+        BadInput: When this machine lacks the device.
         KeyboardInterrupt: When a signal stopped the training; its state is saved.
     """
     updater = prepare(
@@ -268,11 +275,10 @@ class _Run:
         """Stops a training whose loss or weights are not finite."""
         state = self.state
         if not (math.isfinite(loss) and state.is_finite()):
-            raise BadInput(
+            raise Diverged(
                 f"training diverged around update {state.update} (loss {loss:.3g}, "
-                f"loss or weights not finite) and stopped; {self.folder.path} keeps "
-                "the last good state, if one was saved; a lower learning rate "
-                "(training.lr) or float32 (training.precision) usually helps"
+                "loss or weights not finite) and stopped, as these settings would "
+                f"again; {HELP} usually helps"
             )
 
     def _line(self, loss: float) -> LogLine:
