@@ -15,10 +15,12 @@ from pathlib import Path
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell
 from dp_bench.grid.progress import GridProgress, shown
-from dp_bench.grid.run import PROCESSES
+from dp_bench.grid.run import PROCESSES, STOPPED, stopped
 from dp_bench.util.files import atomic_write, remove_stale_parts
 from dp_bench.util.processes import LAST_WORDS, start_child
 from dp_bench.util.types import JsonObject
+
+LAST_LINES = 0.5  # time for the last lines of progress after that [s]
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,15 @@ class Finished:
 
     Attributes:
         cell: The cell.
-        folder: Its run folder; None when it failed.
-        error: Why it failed; "" when it did not.
+        folder: Its run folder; None when it failed or was stopped.
+        error: Why it has no run folder; "" when it has.
+        stopped: Whether a signal stopped it, so that it did not fail.
     """
 
     cell: Cell
     folder: Path | None
     error: str = ""
+    stopped: bool = False
 
 
 def run_cells(
@@ -71,7 +75,7 @@ def run_cells(
                 end = Finished(cell, None, " ".join(str(error).split()))
             with lock:
                 ends[k] = end
-                progress.cell_done(cell.title, end.error)
+                progress.cell_done(cell.title, end.error, stopped=end.stopped)
 
     for folder in {_failed_log(cell).parent for cell in cells}:
         remove_stale_parts(folder)
@@ -89,8 +93,16 @@ def run_cells(
             with lock:
                 todo.clear()
             children.end()
+            _join(threads)  # each says how its cell ended
             raise
     return [ends[k] for k in range(len(cells))]
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    """Waits for threads, but not for long."""
+    deadline = time.monotonic() + LAST_LINES
+    for thread in threads:
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
 
 def child_environment(jobs: int) -> dict[str, str]:
@@ -120,7 +132,7 @@ class Children:
         """Runs one cell, and passes its progress on; after `end` none begins."""
         child = self._start(cell)
         if child is None:
-            return Finished(cell, None, "stopped before it began")
+            return Finished(cell, None, "stopped before it began", stopped=True)
         assert child.stdout is not None
         assert child.stderr is not None
         output: list[str] = []
@@ -140,7 +152,12 @@ class Children:
         if child.returncode == 0 and folder is not None:
             _remove_log(cell)
             return Finished(cell, folder)
-        error = output[-1].strip() if output else f"exit code {child.returncode}"
+        last = output[-1].strip() if output else ""
+        if child.returncode == STOPPED:
+            return Finished(cell, None, last or stopped(), stopped=True)
+        if self._ended:  # stopped before it could say so
+            return Finished(cell, None, stopped(), stopped=True)
+        error = last or f"exit code {child.returncode}"
         return Finished(cell, None, error + _kept_in_log(cell, output))
 
     def _start(self, cell: Cell) -> subprocess.Popen[str] | None:

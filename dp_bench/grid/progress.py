@@ -43,8 +43,17 @@ class GridProgress:
         else:
             self._show_line(key, message)
 
-    def cell_done(self, title: str, error: str) -> None:
-        """Counts a finished cell, and says how it ended."""
+    def cell_done(self, title: str, error: str, *, stopped: bool = False) -> None:
+        """Counts a finished cell, and says how it ended.
+
+        Args:
+            title: Of the cell.
+            error: Why it has no results; "" when it has.
+            stopped: Whether a signal stopped it; it has not failed then.
+        """
+        if stopped:
+            self._print(f"{title}: {error}")
+            return
         self._done += 1
         state = f"failed: {error}" if error else "done"
         if self._rich:

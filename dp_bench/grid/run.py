@@ -35,6 +35,17 @@ if TYPE_CHECKING:
 # Environment variable: how many processes a cell of a grid may start to evaluate.
 PROCESSES = "DP_BENCH_PROCESSES"
 
+STOPPED = 130  # exit code of a process that a signal stopped
+
+
+def stopped(place: str = "") -> str:
+    """Says that a signal stopped a cell.
+
+    Args:
+        place: Where the same command goes on, "update 1,200" say; "" if not known.
+    """
+    return f"stopped; the same command goes on from {place or 'what is saved'}"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -253,9 +264,10 @@ def _main() -> int:
     except OSError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command resumes here", file=sys.stderr, flush=True)
-        os._exit(130)  # at once: torch takes seconds to unload on a busy machine
+    except KeyboardInterrupt as stop:
+        with contextlib.suppress(OSError):  # the parent may be gone
+            print(stopped(str(stop)), file=sys.stderr, flush=True)
+        os._exit(STOPPED)  # at once: torch takes seconds to unload on a busy machine
     print(json.dumps({"folder": str(folder)}), flush=True)
     return 0
 

@@ -73,7 +73,8 @@ def train(
     Raises:
         Diverged: When the loss or the weights are no longer finite.
         BadInput: When this machine lacks the device.
-        KeyboardInterrupt: When a signal stopped the training; its state is saved.
+        KeyboardInterrupt: When a signal stopped the training; its state is saved, and
+            the message names the update from which it goes on.
     """
     updater = prepare(
         policy,
@@ -269,7 +270,7 @@ class _Run:
         self.state.loss_sum, self.state.loss_count = loss_sum, loss_count
         self.state.seconds = time.monotonic() - self._start
         self.state.save(self.folder.resume)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(f"update {self.state.update:,}")
 
     def _refuse_divergence(self, loss: float) -> None:
         """Stops a training whose loss or weights are not finite."""

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,39 @@ def test_no_cell_begins_after_a_signal_has_ended_the_others(cell):
     assert not Path(cell.runs).exists()
 
 
+ENDINGS = {
+    "at an update": (
+        "print('stopped; the same command goes on from update 1,200', file=sys.stderr)"
+        "; sys.exit(130)",
+        "pusht dp_c seed 0: stopped; the same command goes on from update 1,200\n",
+    ),
+    "without a word": (
+        "os._exit(130)",
+        "pusht dp_c seed 0: stopped; the same command goes on from what is saved\n",
+    ),
+    "by a fault": ("os._exit(3)", "[1/1] pusht dp_c seed 0: failed: exit code 3 "),
+}
+
+
+@pytest.mark.parametrize(("code", "said"), ENDINGS.values(), ids=ENDINGS)
+def test_a_cell_that_a_signal_stopped_has_not_failed(
+    cell, monkeypatch, capsys, tmp_path, code, said
+):
+    def start(module, word, environment):
+        command = [sys.executable, "-c", f"import os, sys; {code}"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, text=True, **pipes)
+
+    monkeypatch.setattr("dp_bench.grid.local.start_child", start)
+    (end,) = run_cells([cell])
+    fault = "failed" in said
+    assert end.stopped is not fault
+    shown = capsys.readouterr().err
+    assert shown.startswith(said)
+    assert ("failed" in shown) is fault
+    assert (tmp_path / "runs" / "failed").exists() is fault
+
+
 @pytest.fixture
 def endless(cell, tmp_path, request):
     """A comparison of two trainings that both run, in a process group of its own."""
@@ -126,6 +160,10 @@ def test_a_signal_lets_every_cell_save_its_state(endless, tmp_path, number):
     assert endless.returncode == 130
     assert "the same command resumes" in said
     assert "Traceback" not in said
+    assert "failed" not in said
+    places = r"dp_c seed \d: stopped; the same command goes on from update ([\d,]+)"
+    updates = [int(place.replace(",", "")) for place in re.findall(places, said)]
+    assert sorted(updates) == sorted(states(tmp_path / "runs"))
     assert not group_runs(endless.pid)
     assert len(states(tmp_path / "runs")) == 2
     assert all(update > 0 for update in states(tmp_path / "runs"))
