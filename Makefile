@@ -90,7 +90,7 @@ docs: $(READY)  ## Build the manual into build/docs, without a network
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/docs/index.html"
 
-perf: $(READY)  ## Measure speed, as ratios in one run, into results/perf
+perf: $(READY)  ## Measure speed, as ratios in one run, and memory, into results/perf
 	@$(BIN)/python tests/perf/run.py
 
 clean:  ## Remove what was built (not runs, not results, not .venv)

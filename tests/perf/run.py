@@ -1,4 +1,4 @@
-"""Measures speed, as ratios within one run; writes results/perf/<part>.json.
+"""Measures speed, as ratios within one run, and memory, into results/perf/<part>.json.
 
 Run it on an idle machine: `make perf`, or `python tests/perf/run.py latency` for one
 part. Every number is the median of repeated measurements, and both sides of a ratio
@@ -25,6 +25,7 @@ PARTS = {
     "methods": "updates:methods",
     "latency": "decisions:latency",
     "rollouts": "decisions:rollouts",
+    "memory": "memory:memory",
 }
 
 
