@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import numpy as np
 
 from dp_bench.data.digests import sha256_of
-from dp_bench.data.images import LazyImages
+from dp_bench.data.images import LazyImages, is_images
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Demos:
                     f"{name} must be numbers with {ndim} axes, "
                     f"got {array.dtype} {array.shape}"
                 )
+            if name == "episode_ends":
+                self._check_whole(array)
             # A number beyond float32 becomes infinite; `_check_finite` names its place.
             with np.errstate(over="ignore"):
                 object.__setattr__(self, name, array.astype(dtype, copy=False))
@@ -89,6 +91,12 @@ class Demos:
         self._check_rows()
         self._check_episodes()
         self._check_finite()
+
+    def _check_whole(self, ends: np.ndarray) -> None:
+        """Refuses ends with a fraction, before they are rounded down."""
+        fractions = ends[~np.isfinite(ends) | (ends != np.floor(ends))]
+        if len(fractions):
+            self._refuse(f"episode_ends must be whole numbers, got {fractions[0]}")
 
     def _check_rows(self) -> None:
         num_rows, ends = len(self.actions), self.episode_ends
@@ -106,6 +114,18 @@ class Demos:
                 self._refuse(f"{name} must be numbers, got {array.dtype}")
             if len(array) != num_rows:
                 self._refuse(f"{name} has {len(array)} rows, and actions {num_rows}")
+            if name.startswith(("actions", "obs/")):
+                self._check_shape(name, array)
+
+    def _check_shape(self, name: str, array: np.ndarray | LazyImages) -> None:
+        is_rows = len(array.shape) == 2 and array.shape[1] > 0
+        if not is_rows and not (name.startswith("obs/") and is_images(array)):
+            images = ", or be images, (N, height, width, 3) of uint8"
+            self._refuse(
+                f"{name} must have a row of numbers for each step, (N, D)"
+                f"{images if name.startswith('obs/') else ''}, got {array.dtype} "
+                f"{array.shape}"
+            )
 
     def _check_episodes(self) -> None:
         shape = self.episode_ends.shape
@@ -143,6 +163,13 @@ class Demos:
                 f"{name} must be finite, got {array[place]} in episode {k} at step "
                 f"{row - self.episode(k).start}"
             )
+        for kind, last in self.last_obs.items():
+            bad = ~np.isfinite(last.reshape(len(last), -1)).all(axis=1)
+            if bad.any():
+                self._refuse(
+                    f"last observations {kind!r} must be finite, and are not in "
+                    f"episode {int(bad.argmax())}"
+                )
         # `not >=` instead of `<`: NaN is refused, too.
         bad = np.flatnonzero(~((self.scores >= 0) & (self.scores <= 1)))
         if len(bad):

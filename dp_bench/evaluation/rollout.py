@@ -127,7 +127,8 @@ def play_group(
 
     Raises:
         BadInput: When an observation or a reward is not finite, when observations
-            differ in shape, or when one is no array of numbers.
+            differ in shape, when one is no array of numbers, or when the actor returns
+            another number of action dimensions than the environment takes.
     """
     agent = Agent(actor)
     agent.reset(list(env_seeds))
@@ -138,6 +139,7 @@ def play_group(
     active = set(range(len(env_seeds)))
     while active:
         actions = agent.act(_stacked(latest, envs[0]))
+        _check_width(actions, actor, envs[0])
         for lane in sorted(active):
             obs, reward, terminated, truncated, info = envs[lane].step(actions[lane])
             latest[lane] = _seen(obs, envs[lane])
@@ -173,6 +175,17 @@ def _stacked(latest: Sequence[np.ndarray], env: Env) -> np.ndarray:
             f"{' and '.join(map(str, sorted(shapes)))}"
         )
     return np.stack(latest)
+
+
+def _check_width(actions: np.ndarray, actor: Actor, env: Env) -> None:
+    """Refuses actions `(B, Da)` of another shape than the environment takes."""
+    space = getattr(env, "action_space", None)
+    expected = getattr(space, "shape", None) or actions.shape[1:]
+    if actions.shape[1:] != expected:
+        raise BadInput(
+            f"{type(actor).__name__}.act returned actions of shape "
+            f"{actions.shape[1:]}, but the environment takes {expected}"
+        )
 
 
 @contextlib.contextmanager

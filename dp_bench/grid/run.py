@@ -144,6 +144,11 @@ def _split(cell: ResolvedCell) -> tuple[Data, Data | None, Split]:
         for episodes in (split.train, split.validation)
         if len(episodes)
     ]
+    if learned.obs[cell.obs_kind].ndim != 2:
+        raise BadInput(
+            f"these policies cannot learn from images, and {cell.obs_kind!r} are "
+            f"images; choose observations made of numbers with `--obs`"
+        )
     train, *validation = (
         (np.asarray(part.obs[cell.obs_kind]), part.actions, part.episode_ends)
         for part in parts

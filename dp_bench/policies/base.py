@@ -135,6 +135,45 @@ class Policy(nn.Module):
         """
         return self.predict(obs, generators)
 
+    def decide(
+        self,
+        obs: Tensor,
+        generators: Sequence[torch.Generator],
+        memory: list[object],
+    ) -> Tensor:
+        """Predicts the actions to execute; see `predict_from` for the arguments.
+
+        Returns:
+            Normalised actions, `(B, Ta, Da)`.
+
+        Raises:
+            BadInput: When the policy predicts another shape than it must.
+        """
+        actions = self.predict_from(obs, generators, memory)
+        self._check_prediction(actions, len(obs))
+        return actions[:, self.horizons.executed]
+
+    def _check_prediction(self, actions: object, lanes: int) -> None:
+        """Refuses a prediction whose steps, lanes or dimensions are other ones."""
+        executed, most = self.horizons.executed.stop, self.horizons.prediction
+        is_recurrent = type(self).predict_from is not Policy.predict_from
+        least = executed if is_recurrent else most
+        steps = f"{least}" if least == most else f"{least} to {most}"
+        rule = (
+            f"{type(self).__name__}.{'predict_from' if is_recurrent else 'predict'} "
+            f"must return a tensor of actions of shape (B, steps, Da) = ({lanes}, "
+            f"{steps}, {self.action_dim})"
+        )
+        if not isinstance(actions, Tensor):
+            raise BadInput(f"{rule}, got {type(actions).__name__}")
+        shape = tuple(actions.shape)
+        if (
+            len(shape) != 3
+            or (shape[0], shape[2]) != (lanes, self.action_dim)
+            or not least <= shape[1] <= most
+        ):
+            raise BadInput(f"{rule}, got {shape}")
+
     def with_obs_noise(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """Adds the noise of `ObsConfig.obs_noise` to observations, in training only."""
         config = self._obs_config
@@ -174,7 +213,8 @@ class Policy(nn.Module):
             Actions, `(B, Ta, Da)`, in units of the environment.
 
         Raises:
-            BadInput: For a wrong shape, or values that are not finite.
+            BadInput: For a wrong shape, of observations or of what the policy
+                predicts, or values that are not finite.
         """
         lanes = range(len(self._generators)) if lanes is None else lanes
         expected = (len(lanes), self.horizons.obs, self.obs_dim)
@@ -189,8 +229,7 @@ class Policy(nn.Module):
         generators = [self._generators[lane] for lane in lanes]
         memory = [self._memory[lane] for lane in lanes]
         with threads_for(len(lanes), device):
-            actions = self.predict_from(self.obs_normalizer(given), generators, memory)
-            executed = actions[:, self.horizons.executed]
+            executed = self.decide(self.obs_normalizer(given), generators, memory)
             executed = self.action_normalizer.inverse(executed)
         for lane, entry in zip(lanes, memory, strict=True):
             self._memory[lane] = entry

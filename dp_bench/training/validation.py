@@ -49,6 +49,5 @@ def action_error(policy: Policy, batches: Batches) -> float:
         for k in range(count)
     ]
     observed = obs[:, : policy.horizons.obs]
-    predicted = policy.predict_from(observed, generators, [None] * count)
-    executed = policy.horizons.executed
-    return float((predicted[:, executed] - actions[:, executed]).square().mean())
+    decided = policy.decide(observed, generators, [None] * count)
+    return float((decided - actions[:, policy.horizons.executed]).square().mean())

@@ -21,6 +21,46 @@ def test_a_number_that_is_not_finite_is_named_by_episode_and_step(name, bad):
         dataclasses.replace(demos, **{obs: changed})
 
 
+ROWS = r"obs/state must have a row of numbers for each step, \(N, D\), or be images"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"episode_ends": np.array([3.5, 8, 12])}, r"whole numbers, got 3.5"),
+        ({"episode_ends": np.array([3, np.nan, 12])}, "whole numbers, got nan"),
+        ({"episode_ends": np.array([3, 8, np.inf])}, "whole numbers, got inf"),
+        ({"obs": {"state": np.zeros(12)}}, ROWS),
+        ({"obs": {"state": np.zeros((12, 3, 4))}}, ROWS),
+        ({"obs": {"state": np.zeros((12, 0))}}, ROWS),
+        ({"obs": {"state": np.zeros((12, 8, 8, 3))}}, ROWS),
+        ({"actions": np.zeros((12, 0))}, "actions must have a row of numbers"),
+        ({"actions_as": {"velocity": np.zeros(12)}}, "actions_as_velocity must have"),
+        (
+            {"obs": {"state": np.full((12, 5), np.inf, np.float16)}},
+            "obs/state must be finite, got inf in episode 0 at step 0",
+        ),
+        (
+            {
+                "obs": {"state": np.zeros((12, 5))},
+                "last_obs": {"state": np.full((3, 5), np.inf)},
+            },
+            "last observations 'state' must be finite, and are not in episode 0",
+        ),
+    ],
+)
+def test_arrays_that_no_training_can_use_are_refused(changes, words):
+    with pytest.raises(BadInput, match=words):
+        pusht_demos(**changes)
+
+
+def test_episode_ends_may_be_whole_numbers_of_any_type():
+    for dtype in (np.float64, np.uint64, np.int8):
+        demos = pusht_demos(episode_ends=np.array([3, 8, 12], dtype))
+        assert demos.episode_ends.dtype == np.int64
+        assert demos.lengths.tolist() == [3, 5, 4]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

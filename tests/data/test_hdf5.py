@@ -76,6 +76,19 @@ def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path, is_ours, l
         writer.wait()
 
 
+@pytest.mark.parametrize("shape", [(), (3, 4), (0,)])
+def test_observations_that_no_training_can_use_are_refused_in_a_file(tmp_path, shape):
+    path = tmp_path / "a.hdf5"
+    save(pusht_demos(), path)
+    with h5py.File(path, "r+") as file:
+        for group in file["data"].values():
+            rows = len(group["obs/state"])
+            del group["obs/state"]
+            group["obs/state"] = np.zeros((rows, *shape))
+    with pytest.raises(BadInput, match=r"a\.hdf5 cannot be used, .* obs/state must"):
+        readers.read(path, registry.task("pusht"))
+
+
 def test_a_file_that_a_killed_program_left_open_is_explained(tmp_path):
     path = tmp_path / "a.hdf5"
     code = """

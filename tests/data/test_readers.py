@@ -15,6 +15,7 @@ from numcodecs import BZ2, LZ4, LZMA, Blosc, Delta, GZip, Zlib, Zstd
 
 from dp_bench import registry
 from dp_bench.data import hdf5, readers
+from dp_bench.data.demos import Demos
 from dp_bench.data.readers.replay_zarr import read_arrays
 from dp_bench.errors import BadInput
 
@@ -262,8 +263,69 @@ def test_demonstrations_of_another_task_or_source_are_refused(folder, tmp_path):
 
 def test_a_bad_number_in_a_foreign_file_is_located(folder):
     zarr.open_group(str(folder), mode="a")["data/action"][6, 1] = np.nan
-    with pytest.raises(BadInput, match=r"replay\.zarr.*actions.*episode 1 at step 2"):
+    with pytest.raises(
+        BadInput, match=r"replay\.zarr.*action must.*episode 1 at step 2"
+    ):
         readers.read(folder, registry.task("pusht"))
+
+
+def foreign_files(root, state):
+    """The same two episodes in each format of a file, with these states, `(10, D)`."""
+    ends, actions = np.array([4, 10]), np.ones((10, 7))
+    group = zarr.open_group(str(root / "a.zarr"), mode="w")
+    for name, array in (("state", state), ("action", actions)):
+        group.create_dataset(f"data/{name}", data=array)
+    group.create_dataset("meta/episode_ends", data=ends)
+    np.savez(root / "a.npz", state=state, action=actions, episode_ends=ends)
+    with (
+        h5py.File(root / "minari.hdf5", "w") as minari,
+        h5py.File(root / "robomimic.hdf5", "w") as robomimic,
+    ):
+        robomimic.create_group("data").attrs["env_args"] = "{}"
+        for k, rows in enumerate((slice(0, 4), slice(4, 10))):
+            later = np.concatenate([state[rows], state[:1]])
+            minari[f"episode_{k}/observations"] = later
+            minari[f"episode_{k}/actions"] = actions[rows]
+            robomimic[f"data/demo_{k}/state"] = state[rows]
+            robomimic[f"data/demo_{k}/action"] = actions[rows]
+            robomimic[f"data/demo_{k}/actions"] = actions[rows]
+    return {p.name: p for p in root.iterdir()}
+
+
+def clipped(arrays, ends):
+    """A converter that clips, as environments do."""
+    return Demos(
+        task="pusht",
+        source="human",
+        obs={"state": np.asarray(arrays["state"], np.float32).clip(-100, 100)},
+        actions=arrays["action"],
+        states=np.zeros((10, 5)),
+        rewards=np.zeros(10),
+        scores=np.zeros(2),
+        episode_ends=ends,
+    )
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("name", ["a.zarr", "a.npz", "minari.hdf5", "robomimic.hdf5"])
+def test_no_converter_sees_a_number_that_is_not_finite(tmp_path, name, dtype, value):
+    """A converter that clips made infinity a number that looks like any other."""
+    task = registry.task("pusht")
+    source = dataclasses.replace(
+        task.sources["human"],
+        convert=f"{__name__}:clipped",
+        arrays=("state", "action"),
+    )
+    task = dataclasses.replace(task, sources={"human": source})
+    state = np.linspace(0, 5, 30).reshape(10, 3).astype(dtype)
+    good = readers.read(foreign_files(tmp_path, state)[name], task)
+    np.testing.assert_allclose(good.obs["state"], state)
+    state[6, 1] = value
+    with pytest.raises(
+        BadInput, match=r"state must be finite.*(episode 1 at step 2|row 2 of demo_1)"
+    ):
+        readers.read(foreign_files(tmp_path, state)[name], task)
 
 
 def test_the_error_about_an_unknown_format_lists_the_known_ones(tmp_path):
@@ -424,6 +486,7 @@ def test_a_truncated_npz_file_is_refused(saved, share):
     [
         ({"episode_ends": np.array([4, 9])}, "has 10 rows, and the last episode ends"),
         ({"episode_ends": np.array(10)}, "must list at least one row number"),
+        ({"episode_ends": np.array([3.5, 10])}, "as whole numbers, got float64"),
         ({"action": np.array([{}] * 10)}, "damaged"),  # would have to be unpickled
     ],
 )

@@ -8,6 +8,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -123,6 +124,20 @@ def test_actions_of_the_wrong_shape_are_refused():
 
     with pytest.raises(BadInput, match=r"Short.act must return actions"):
         play_group(Short(Horizons(2, 4, 8)), [Echo()], [1], outcome)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_actions_of_another_width_than_the_environment_takes_are_refused(width):
+    class Two(Echo):
+        action_space = gym.spaces.Box(-1e9, 1e9, (2,))
+
+    class Wide(Counter):
+        def act(self, obs):
+            return np.repeat(super().act(obs), width, axis=2)
+
+    words = rf"Wide.act returned actions of shape \({width},\), but .* takes \(2,\)"
+    with pytest.raises(BadInput, match=words):
+        play_group(Wide(Horizons(2, 4, 8)), [Two()], [1], outcome)
 
 
 # ---- with a real policy, on the real PushT

@@ -13,6 +13,7 @@ from dp_bench.grid import run as grid_run
 from dp_bench.grid.cell import resolve
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util.tensors import load_tensors, save_tensors
+from made_up import pusht_demos
 
 
 def run(cell):
@@ -54,6 +55,13 @@ def test_the_run_says_how_many_episodes_were_padded(cell):
     longer = (*cell.changes, ("policy.horizons.prediction", "64"))
     info = RunFolder(run(dataclasses.replace(cell, changes=longer))).info()
     assert info.padded_episodes == info.train_episodes == 3
+
+
+def test_images_under_another_name_are_refused_before_training(cell, tmp_path):
+    images = np.zeros((12, 8, 8, 3), np.uint8)
+    hdf5.save(pusht_demos(obs={"keypoints": images}), tmp_path / "images.hdf5")
+    with pytest.raises(BadInput, match="cannot learn from images, and 'keypoints' are"):
+        run(dataclasses.replace(cell, demos=str(tmp_path / "images.hdf5")))
 
 
 def test_velocity_control_is_learned_from_displacements(cell, demos_file, monkeypatch):

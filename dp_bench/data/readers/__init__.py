@@ -14,6 +14,7 @@ from dp_bench.data import hdf5, signatures
 from dp_bench.data.demos import Demos
 from dp_bench.data.images import LazyImages
 from dp_bench.data.readers import minari, npz, replay_zarr, robomimic
+from dp_bench.data.readers.rows import check_finite
 from dp_bench.errors import BadInput
 from dp_bench.task import DemoSource, Task
 
@@ -137,6 +138,7 @@ def _read_foreign(
         _refuse_file_of_another(reader, path, task)
         raise
     try:
+        check_finite(arrays, ends)
         demos = references.load(convert)(arrays, ends)
         return dataclasses.replace(demos, task=task.name, source=source)
     except BadInput as error:

@@ -44,6 +44,30 @@ def read_hdf5(path: Path, file: Path) -> Iterator[h5py.File]:
         raise damaged(path, error) from error
 
 
+def check_finite(arrays: Mapping[str, object], ends: np.ndarray) -> None:
+    """Refuses infinity and NaN, before a converter can clip or round them.
+
+    Args:
+        arrays: By name; texts and images that stay in their file are left alone.
+        ends: One past the last row of each episode, `(E,)`.
+
+    Raises:
+        BadInput: With the name of the array, the episode and the step.
+    """
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+            continue
+        bad = np.argwhere(~np.isfinite(array))
+        if len(bad):
+            place = tuple(bad[0])
+            k = int(np.searchsorted(ends, place[0], side="right"))
+            begin = int(ends[k - 1]) if k else 0
+            raise BadInput(
+                f"{name} must be finite, got {array[place]} in episode {k} at step "
+                f"{int(place[0]) - begin}"
+            )
+
+
 def check_rows(
     path: Path, ends_name: str, ends: np.ndarray, arrays: Mapping[str, np.ndarray]
 ) -> None:
@@ -54,8 +78,8 @@ def check_rows(
     """
     if ends.ndim != 1 or ends.dtype.kind not in "iu" or not len(ends):
         raise BadInput(
-            f"{path}: {ends_name} must list at least one row number, got "
-            f"{ends.dtype} {ends.shape}"
+            f"{path}: {ends_name} must list at least one row number, as whole numbers, "
+            f"got {ends.dtype} {ends.shape}"
         )
     for name, array in arrays.items():
         if len(array) != ends[-1]:
