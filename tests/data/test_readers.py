@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import time
 import tracemalloc
@@ -359,6 +360,43 @@ def test_a_task_without_a_converter_is_refused(folder):
     task = dataclasses.replace(registry.task("pusht"), sources={})
     with pytest.raises(BadInput, match="no converter"):
         readers.read(folder, task)
+
+
+def sources_named(message):
+    return re.findall(r"--source (\S+)`", message)
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.npz", "minari.hdf5", "robomimic.hdf5"])
+@pytest.mark.parametrize("task", ["blockpush", "kitchen"])
+def test_only_a_source_that_the_file_fits_is_advised(tmp_path, task, name):
+    """The arrays are of no task, so no source of any task leads anywhere."""
+    path = foreign_files(tmp_path, np.zeros((10, 3)))[name]
+    with pytest.raises(BadInput, match="no converter for its scripted") as caught:
+        readers.read(path, registry.task(task))
+    message = str(caught.value)
+    assert not sources_named(message)
+    assert "save them with `dp_bench.data.hdf5.save`" in message
+    other = {"blockpush": "published", "kitchen": "complete-v2"}[task]
+    assert f"nor does the file fit source '{other}'" in message
+    with pytest.raises(BadInput) as reason:
+        readers.read(path, registry.task(task), other)
+    words = str(reason.value).removeprefix(str(path)).strip(" :")
+    assert words.removeprefix("cannot be used, ") in message
+
+
+def test_a_source_that_is_advised_works(tmp_path):
+    path = tmp_path / "a.npz"
+    rng = np.random.default_rng(0)
+    np.savez(
+        path,
+        obs=rng.uniform(0.3, 0.5, (10, 16)),
+        action=rng.uniform(-0.01, 0.01, (10, 2)),
+        episode_ends=[4, 10],
+    )
+    with pytest.raises(BadInput, match="no converter for its scripted") as caught:
+        readers.read(path, registry.task("blockpush"))
+    (source,) = sources_named(str(caught.value))
+    assert readers.read(path, registry.task("blockpush"), source).num_episodes == 2
 
 
 def test_the_published_file_has_all_episodes_and_the_published_digest(shared):

@@ -117,16 +117,7 @@ def _read_foreign(
     convert = task.sources[source].convert if source else None
     if convert is None:
         _refuse_file_of_another(reader, path, task)
-        others = [name for name, known in task.sources.items() if known.convert]
-        remedy = (
-            f"name their source, as with `--source {others[0]}`"
-            if others
-            else "save them with `dp_bench.data.hdf5.save`"
-        )
-        raise BadInput(
-            f"{path} is {reader.about}, and task {task.name!r} has no converter for "
-            f"its {source or 'missing'} demonstrations: {remedy}"
-        )
+        raise _without_converter(reader, path, task, source, mask)
     options = {}
     if reader.has_masks:
         options = {"mask": mask, "images": task.sources[source].images}
@@ -143,6 +134,26 @@ def _read_foreign(
         return dataclasses.replace(demos, task=task.name, source=source)
     except BadInput as error:
         raise BadInput(f"{path} cannot be used, {error}") from error
+
+
+def _without_converter(
+    reader: Reader, path: Path, task: Task, source: str | None, mask: str | None
+) -> BadInput:
+    """Returns the error about a source without a converter; it advises what works."""
+    fault = (
+        f"{path} is {reader.about}, and task {task.name!r} has no converter for its "
+        f"{source or 'missing'} demonstrations"
+    )
+    misfits = []
+    for name, known in task.sources.items():
+        if known.convert is None:
+            continue
+        reason = _misfit(reader, path, known, mask)
+        if not reason:
+            return BadInput(f"{fault}: name their source, as with `--source {name}`")
+        misfits.append(f", nor does the file fit source {name!r} ({reason})")
+    first = "".join(misfits[:1])
+    return BadInput(f"{fault}{first}: save them with `dp_bench.data.hdf5.save`")
 
 
 def _refuse_file_of_another(reader: Reader, path: Path, task: Task) -> None:
@@ -168,13 +179,22 @@ def _refuse_file_of_another(reader: Reader, path: Path, task: Task) -> None:
 
 def _fits(reader: Reader, path: Path, source: DemoSource) -> bool:
     """Tells whether a file has the arrays of a source, and they can be converted."""
-    if not source.arrays or source.convert is None:
-        return False
+    return bool(source.arrays) and not _misfit(reader, path, source)
+
+
+def _misfit(
+    reader: Reader, path: Path, source: DemoSource, mask: str | None = None
+) -> str:
+    """Says why a file cannot be read as a source of demonstrations; "" if it can."""
+    assert source.convert is not None
+    options = {"mask": mask} if reader.has_masks else {}
     try:
-        references.load(source.convert)(*reader.read_arrays(path, source.arrays))
-    except BadInput:
-        return False
-    return True
+        arrays, ends = reader.read_arrays(path, source.arrays, **options)
+        check_finite(arrays, ends)
+        references.load(source.convert)(arrays, ends)
+    except BadInput as error:
+        return str(error).removeprefix(str(path)).strip(" :")
+    return ""
 
 
 def _no_masks(path: Path, about: str) -> BadInput:
