@@ -158,6 +158,11 @@ class Attempt:
         self._output.seek(0)
         return self._output.read()
 
+    def has(self, kind: str) -> bool:
+        """Whether there is a process to kill of a kind; see `kill`."""
+        roles = {p.role.split()[0] for p in processes_of(self.group).values()}
+        return kind in (*roles, "group")
+
     def look(self) -> list[Event]:
         """Looks at processes and files; returns what is new."""
         now = time.monotonic() - self.began

@@ -24,6 +24,10 @@ class Kill:
     rank: int
     share: float
 
+    def earlier(self) -> Kill:
+        """Returns the same kill sooner, for a process that had ended by then."""
+        return Kill(self.kind, self.rank // 2, 0.0)
+
 
 @dataclass(frozen=True)
 class Done:
@@ -89,7 +93,7 @@ class Killing:
             attempt = command.start()
             try:
                 if not self._life(attempt, todo):
-                    missed.append(todo.pop(0))
+                    missed.append(todo.pop(0).earlier())
             finally:
                 attempt.close()
         attempt = command.start()
@@ -110,6 +114,9 @@ class Killing:
                     last = event.name if event.name in self._rank else last
                 time.sleep(POLL)
             time.sleep(kill.share * self._gap(kill.rank))
+            while not (attempt.ended or attempt.has(kill.kind)):
+                attempt.look()
+                time.sleep(POLL)
             if attempt.ended:
                 return any_done
             victim, orphans = attempt.kill(kill.kind)
