@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from dp_bench.cli import tables
 from dp_bench.cli.options import hint
+from dp_bench.util.files import ReadOnly
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ class Report:
 
         results_folder.collect(self.runs, self.results)
         for folder in results_folder.folders_with_records(self.results):
-            tables.print_table(remake.remake_task(folder))
-            print(f"remade in {folder}")
-        for table in remake.remake_groups(self.results):
-            show(table)
+            try:
+                table, end = remake.remake_task(folder), f"remade in {folder}"
+            except ReadOnly:
+                table = remake.table_of(folder)
+                end = f"{folder} cannot be written, so its files stay as they are"
+            tables.print_table(table)
+            print(end)
+        for group in remake.remake_groups(self.results):
+            show(group)

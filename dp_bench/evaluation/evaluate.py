@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, versions
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Task
 from dp_bench.util import progress, settings
-from dp_bench.util.files import locked, remove_stale_parts
+from dp_bench.util.files import locked_to_write, remove_stale_parts
 from dp_bench.util.types import JsonObject
 
 STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}
@@ -65,18 +65,25 @@ def evaluate(
         task.check(variant=variant)
     weights = _weights_of(folder, info, step)
     groups = rollout.groups_of(env_seeds, task.lanes)
+    evaluations = [_Evaluation(weights, task, starts, v, device) for v in chosen]
+    needed = any(_missing(groups, evaluation.known()) for evaluation in evaluations)
     evaluated: list[Record] = []
-    with locked(folder.path / ".records.lock"):
+    with locked_to_write(folder.path / ".records.lock", needed=needed):
         remove_stale_parts(folder.path)
-        earlier = records.read(folder.records) if folder.records.is_file() else []
-        for variant in chosen:
-            evaluation = _Evaluation(weights, task, starts, variant, device)
-            known = {r.env_seed: r for r in earlier if evaluation.covers(r)}
-            missing = [g for g in groups if any(seed not in known for seed in g)]
+        for evaluation in evaluations:
+            known = evaluation.known()
+            missing = _missing(groups, known)
             if missing:
                 evaluation.play(missing, known, processes)
             evaluated += [known[seed] for seed in env_seeds]
     return evaluated
+
+
+def _missing(
+    groups: Iterable[tuple[int, ...]], known: Mapping[int, Record]
+) -> list[tuple[int, ...]]:
+    """Lists the groups of env seeds with an episode that has no record."""
+    return [group for group in groups if any(seed not in known for seed in group)]
 
 
 def _env_seeds(starts: str, episodes: int | None) -> Sequence[int]:
@@ -149,6 +156,12 @@ class _Evaluation:
     def covers(self, record: Record) -> bool:
         """Tells whether a record belongs to this evaluation."""
         return all(getattr(record, k) == v for k, v in self.conditions.items())
+
+    def known(self) -> dict[int, Record]:
+        """Reads the records that the run has of this evaluation, by env seed."""
+        file = self.weights.folder.records
+        earlier = records.read(file) if file.is_file() else []
+        return {r.env_seed: r for r in earlier if self.covers(r)}
 
     def play(
         self,

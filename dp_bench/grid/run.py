@@ -207,10 +207,11 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
 
 @contextlib.contextmanager
 def opened(folder: RunFolder) -> Iterator[None]:
-    """Locks a run folder against other processes."""
-    from dp_bench.util.files import locked, remove_parts
+    """Locks a run folder against other processes; a finished one may be read-only."""
+    from dp_bench.util.files import locked_to_write, remove_parts
 
-    with locked(folder.path / ".lock"):
+    trained = folder.weights.is_file()
+    with locked_to_write(folder.path / ".lock", needed=not trained):
         remove_parts(folder.path)
         yield
 

@@ -109,12 +109,11 @@ def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
     from dp_bench.reports.plots import scores, style
 
     rows = combine(tables)
-    notes = _notes(rows, tables)
     headings, cells = _cells(rows, list(tables))
     headings = [for_markdown(heading, names=True) for heading in headings]
     cells = [list(map(for_markdown, line)) for line in cells]
     lines = markdown_table(headings, cells, "l" * len(headings))
-    foot = [f"- {for_markdown(note, names=True)}" for note in notes]
+    foot = [f"- {for_markdown(note, names=True)}" for note in _notes(rows, tables)]
     text = "\n".join(
         [f"**{for_markdown(folder.name, names=True)}**", "", *lines, "", *foot, ""]
     )
@@ -122,7 +121,13 @@ def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
         with atomic_write(folder / name) as aside:
             aside.write_text(content, encoding="utf-8")
     style.save(scores.side_by_side(tables), folder / "success.png")
-    return _to_terminal(folder.name, rows, list(tables), notes)
+    return shown(folder, tables)
+
+
+def shown(folder: Path, tables: Mapping[str, Table]) -> RichTable:
+    """Makes the table of a group for the terminal, and writes nothing."""
+    rows = combine(tables)
+    return _to_terminal(folder.name, rows, list(tables), _notes(rows, tables))
 
 
 def to_frame(rows: Sequence[GroupRow]) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from dp_bench.reports.published import published_demos_of, published_values
 from dp_bench.reports.summary import summary
 from dp_bench.reports.table import Table
 from dp_bench.task import Column
-from dp_bench.util.files import atomic_write
+from dp_bench.util.files import ReadOnly, atomic_write
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -36,7 +36,8 @@ def remake_groups(results: Path) -> list[RichTable]:
     """Remakes the tables of groups of tasks, where any of their tasks has records.
 
     Args:
-        results: Folder with a folder for each group, or one of these.
+        results: Folder with a folder for each group, or one of these. One that cannot
+            be written keeps its files.
 
     Returns:
         Tables for the terminal.
@@ -54,7 +55,13 @@ def remake_groups(results: Path) -> list[RichTable]:
             if test:
                 folder = root / place.parent.relative_to(own)
                 tables.setdefault(folder, {})[task.name] = summary(test, task)
-    return [group.make(folder, members) for folder, members in tables.items()]
+    made = []
+    for folder, members in tables.items():
+        try:
+            made.append(group.make(folder, members))
+        except ReadOnly:
+            made.append(group.shown(folder, members))
+    return made
 
 
 def remake_task(folder: Path) -> Table:
@@ -65,14 +72,12 @@ def remake_task(folder: Path) -> Table:
 
     Returns:
         The table of test starts.
+
+    Raises:
+        ReadOnly: When the folder can be read and not written.
     """
     everything = records.read(folder / "records")
-    test = [r for r in everything if r.starts == "test"]
-    table = summary(
-        test or everything,
-        published=published_values(folder),
-        published_demos=published_demos_of(folder.name),
-    )
+    table = _table(folder, everything)
     texts = {
         "table.md": to_markdown(table),
         "table.tex": to_latex(table),
@@ -88,6 +93,20 @@ def remake_task(folder: Path) -> Table:
 
         multimodality.remake(folder)
     return table
+
+
+def table_of(folder: Path) -> Table:
+    """Makes the table of `remake_task`, and writes nothing."""
+    return _table(folder, records.read(folder / "records"))
+
+
+def _table(folder: Path, everything: Sequence[Record]) -> Table:
+    test = [r for r in everything if r.starts == "test"]
+    return summary(
+        test or everything,
+        published=published_values(folder),
+        published_demos=published_demos_of(folder.name),
+    )
 
 
 def _draw_scores(folder: Path, table: Table) -> None:

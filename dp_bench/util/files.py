@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import re
@@ -16,6 +17,14 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+# What a system says of a folder that it lets nobody, or not this user, write.
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class ReadOnly(BadInput):
+    """A folder that can be read and not written."""
+
 
 PART = ".part."  # a file whose name begins with this is being written
 
@@ -103,7 +112,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         Path of the temporary file; the block must create it.
 
     Raises:
-        BadInput: When the disk is full or the folder cannot be written.
+        ReadOnly: When the folder can be read and not written.
+        BadInput: When the disk is full, or writing fails for another reason.
     """
     part = path.with_name(f"{PART}{_host()}-{os.getpid()}.{path.name}")
     try:
@@ -118,7 +128,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             reason = getattr(error, "strerror", None) or error
-            raise BadInput(
+            refused = getattr(error, "errno", None) in NOT_WRITABLE
+            raise (ReadOnly if refused else BadInput)(
                 f"cannot write {path}: {reason}; no incomplete file was left, and the "
                 "same command continues from what was saved before"
             ) from error
@@ -131,7 +142,8 @@ def remove_parts(folder: Path) -> None:
     Call it only while no other process writes in the folder.
     """
     for part in folder.rglob(f"{PART}*"):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder may be read-only
+            part.unlink(missing_ok=True)
 
 
 def remove_stale_parts(folder: Path) -> None:
@@ -181,8 +193,9 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
         wait: Whether to wait while another process holds the lock, or to refuse.
 
     Raises:
+        ReadOnly: When the folder can be read and not written.
         BadInput: When another process holds the lock, or the file is a link or cannot
-            be written.
+            be written for another reason.
     """
     from filelock import FileLock, Timeout
 
@@ -200,8 +213,9 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
             f"another process is working in {path.parent}; wait for it, or stop it"
         ) from None
     except OSError as error:
+        refusal = ReadOnly if error.errno in NOT_WRITABLE else BadInput
         reason = error.strerror or error
-        raise BadInput(f"cannot write {path.parent}: {reason}") from None
+        raise refusal(f"cannot write {path.parent}: {reason}") from None
     try:
         yield
     finally:
@@ -209,6 +223,27 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
             lock.release()
         else:
             _holder(path).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked_to_write(path: Path, *, needed: bool) -> Iterator[None]:
+    """Locks a folder as `locked` does, or not where it is only to be read.
+
+    Args:
+        path: The lock file.
+        needed: Whether there is something to write. If not, a folder that cannot be
+            written, on a read-only disk say, is used without a lock.
+
+    Raises:
+        BadInput: As `locked` does.
+    """
+    with contextlib.ExitStack() as lock:
+        try:
+            lock.enter_context(locked(path))
+        except ReadOnly:
+            if needed:
+                raise
+        yield
 
 
 def _knows_locks(folder: Path) -> bool:
