@@ -13,6 +13,7 @@ import numpy as np
 from dp_bench.data.digests import sha256_of
 from dp_bench.data.images import LazyImages, is_images
 from dp_bench.errors import BadInput
+from dp_bench.util.rounding import needs_float64
 
 if TYPE_CHECKING:
     from dp_bench.util.types import JsonObject
@@ -31,7 +32,8 @@ class Demos:
         source: Which demonstrations of the task: "human", "scripted", ...
         obs: Observations by kind, each `(N, ...)`. Images of a loaded file stay there
             until somebody indexes them.
-        actions: `(N, Da)`, float32, in the units of the environment.
+        actions: `(N, Da)`, in the units of the environment; float32, or float64 where a
+            dimension varies little and far from zero.
         states: States for `reset(options={"state": ...})`, `(N, S)`, float64.
         rewards: Reward of each step, `(N,)`, float32.
         scores: Score of each episode when it was recorded, `(E,)`, in [0, 1].
@@ -79,6 +81,8 @@ class Demos:
                 )
             if name == "episode_ends":
                 self._check_whole(array)
+            if name == "actions" and needs_float64(array):
+                dtype = np.float64
             # A number beyond float32 becomes infinite; `_check_finite` names its place.
             with np.errstate(over="ignore"):
                 object.__setattr__(self, name, array.astype(dtype, copy=False))

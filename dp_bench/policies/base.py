@@ -81,7 +81,7 @@ class Policy(nn.Module):
         Args:
             obs: Training rows, `(N, Do)`, in units of the environment, float32 or
                 float64.
-            actions: Training rows, `(N, Da)`, in units of the environment.
+            actions: Training rows, `(N, Da)`, of the same kind.
             generator: Source of randomness for methods that need some here.
         """
         config = self._obs_config

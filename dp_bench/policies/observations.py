@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
+from dp_bench.util.rounding import FAR_FROM_ZERO, needs_float64
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,12 @@ class ObsConfig:
             raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
 
 
-# A dimension whose range is below this share of its values is centred in float64: in
-# float32 it would lose more than a thousandth of its range.
-FAR_FROM_ZERO = 1e-3
 ROUNDING = 8  # a range of so many rounding errors of the largest value is none
 
 
 def as_rows(rows: np.ndarray) -> Tensor:
     """Copies rows `(N, D)` to a tensor, in float64 only if a dimension needs it."""
-    low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
-    largest = np.maximum(np.abs(low), np.abs(high))
-    far = (high > low) & (high - low < FAR_FROM_ZERO * largest)
-    dtype = torch.float64 if rows.dtype != np.float32 and far.any() else torch.float32
+    dtype = torch.float64 if needs_float64(rows) else torch.float32
     return torch.as_tensor(rows, dtype=dtype)
 
 
@@ -134,9 +129,12 @@ class Normalizer(nn.Module):
         return x * self.scale + self.offset
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Converts `(..., D)` from normalised units to units of the environment."""
+        """Converts `(..., D)` from normalised units to units of the environment.
+
+        They are float64 where `fit` centred in float64.
+        """
         x = (x - self.offset) / self.scale
-        return (x.double() + self.centre).float() if self._is_centred else x
+        return x.double() + self.centre if self._is_centred else x
 
     def _save_to_state_dict(
         self, destination: dict[str, Tensor], prefix: str, keep_vars: bool
@@ -172,6 +170,9 @@ class ActionNormalizer(Normalizer):
         super().fit(data, min_range, reach)
         constant = self.constant.to(self.scale.device)
         self.scale.masked_fill_(constant, 0.0)
+        if self._is_centred:  # a constant is as exact as the other dimensions
+            self.centre.copy_(torch.where(constant, data.amin(0), self.centre))
+            self.offset.masked_fill_(constant, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Converts actions `(..., Da)` to normalised units."""
@@ -180,4 +181,5 @@ class ActionNormalizer(Normalizer):
     def inverse(self, x: Tensor) -> Tensor:
         """Converts decisions `(..., Da)` to units of the environment, within margin."""
         x = x.clamp(-1 - self.MARGIN, 1 + self.MARGIN)
-        return torch.where(self.scale == 0, -self.offset, super().inverse(x))
+        constant = self.centre - self.offset if self._is_centred else -self.offset
+        return torch.where(self.scale == 0, constant, super().inverse(x))

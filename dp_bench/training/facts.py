@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dp_bench.data.windows import short_episodes
@@ -19,8 +20,9 @@ def constant_dimensions(policy: Policy) -> list[str]:
     sentences = []
     actions, obs = policy.action_normalizer, policy.obs_normalizer
     if actions.constant.any():
+        given = actions.inverse(torch.zeros_like(actions.offset))
         values = ", ".join(
-            f"{i} = {-float(actions.offset[i]):.6g}" for i in _numbers(actions.constant)
+            f"{i} = {float(given[i]):.6g}" for i in _numbers(actions.constant)
         )
         sentences.append(
             f"action dimensions that are constant in the demonstrations, and in every "

@@ -165,8 +165,7 @@ def prepare(
     place = torch.device(available_device(device))
     policy = policy.to(place)
     policy.train_dtype = resolve_precision(training.precision, place)
-    obs = as_rows(train_data[0])
-    actions = torch.as_tensor(train_data[1], dtype=torch.float32)
+    obs, actions = as_rows(train_data[0]), as_rows(train_data[1])
     fit_generator = torch.Generator().manual_seed(derive(Purpose.FIT, train_seed))
     policy.fit(obs.to(place), actions.to(place), fit_generator)
     batches = Batches(

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dp_bench.data import hdf5
 from dp_bench.errors import BadInput
 from made_up import assert_same_demos, pusht_demos
 
@@ -86,6 +87,39 @@ def test_arrays_that_do_not_fit_together_are_refused(changes):
     }
     with pytest.raises(BadInput):
         pusht_demos(**arrays)
+
+
+FAR = 1.7e9 + 0.05 * np.arange(12)[:, None] * [1, -1]  # in steps of a twentieth
+
+
+@pytest.mark.parametrize("change", ["none", "select", "file", "select then file"])
+def test_actions_far_from_zero_keep_their_differences(tmp_path, change):
+    demos = pusht_demos(actions=FAR)
+    if "select" in change:
+        demos = demos.select([0, 1, 2])
+    if "file" in change:
+        hdf5.save(demos, tmp_path / "a.hdf5")
+        demos = hdf5.load(tmp_path / "a.hdf5")
+    assert demos.actions.dtype == np.float64
+    np.testing.assert_array_equal(demos.actions, FAR)
+    assert demos.digest == pusht_demos(actions=FAR).digest
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        np.linspace(-1, 1, 24).reshape(12, 2),
+        np.linspace(300, 512, 24).reshape(12, 2),
+        np.column_stack([np.full(12, 0.1), np.linspace(0, 1e-9, 12)]),  # constant
+        np.arange(24).reshape(12, 2),
+        FAR.astype(np.float32),
+        (1000 + np.arange(24).reshape(12, 2) / 2).astype(np.float16),
+    ],
+)
+def test_other_actions_are_float32_as_ever(actions):
+    demos = pusht_demos(actions=actions)
+    assert demos.actions.dtype == np.float32
+    assert demos.actions.tobytes() == actions.astype(np.float32).tobytes()
 
 
 def test_the_digest_covers_the_recording_and_nothing_else():

@@ -134,6 +134,15 @@ def test_the_time_of_an_update_is_measured_on_the_prepared_policy():
     assert 0.05 <= seconds * measured < 5
 
 
+def test_training_names_a_constant_that_is_far_from_zero(tmp_path, capsys):
+    obs, actions, ends = walks()
+    far = 1.7e9 + 0.05 * np.arange(len(obs))
+    actions = np.stack([far, np.full(len(obs), 123456.0)], axis=1)
+    folder = RunFolder(tmp_path)
+    train(fresh(), (obs, actions, ends), None, TRAINING, train_seed=0, folder=folder)
+    assert "in every decision: 1 = 123456" in capsys.readouterr().err
+
+
 def test_training_says_which_dimensions_are_constant(tmp_path, capsys):
     obs, actions, ends = walks()
     obs[:, 2], actions[:, 1] = 7.0, 0.125
