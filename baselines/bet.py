@@ -176,7 +176,7 @@ class Bet(Policy):
 
     def __init__(self, config: BetConfig, *, obs_dim: int, action_dim: int) -> None:
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
-        self.register_buffer("centers", torch.full((config.clusters, action_dim), 0.0))
+        self.register_buffer("centers", torch.zeros(config.clusters, action_dim))
         self.centers: Tensor
         self.network = BetNetwork(
             obs_dim,

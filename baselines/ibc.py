@@ -23,6 +23,13 @@ from dp_bench.policies.base import Policy
 from dp_bench.policies.layers import Linear, dropout
 from dp_bench.policies.observations import ObsConfig
 
+MOST = {
+    "negatives": 1 << 20,
+    "candidates": 1 << 20,
+    "rounds": 1000,
+    "langevin_steps": 10_000,
+}
+
 
 @dataclass(frozen=True)
 class IbcConfig(ObsConfig):
@@ -74,6 +81,11 @@ class IbcConfig(ObsConfig):
         for name in ("hidden", "layers", "negatives", "candidates", "langevin_steps"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise BadInput(
+                    f"{name} must be at most {most}, got {getattr(self, name)}"
+                )
         for name in (
             "rounds", "positive_noise", "round_noise", "gradient_margin",
         ):  # fmt: skip

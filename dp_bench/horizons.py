@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from dp_bench.errors import BadInput
 
+LONGEST = 5_000  # steps of any horizon
+
 
 @dataclass(frozen=True)
 class Horizons:
@@ -37,6 +39,8 @@ class Horizons:
     def __post_init__(self) -> None:
         if min(self.obs, self.action, self.prediction) < 1:
             raise BadInput(f"horizons must be at least 1, got {self}")
+        if max(self.obs, self.action, self.prediction) > LONGEST:
+            raise BadInput(f"horizons must be at most {LONGEST} steps, got {self}")
         if self.executed.stop > self.prediction:
             raise BadInput(
                 f"cannot execute steps {self.executed.start}..{self.executed.stop - 1} "

@@ -12,7 +12,7 @@ import functools
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Protocol, TypeVar
 
 from dp_bench import references
@@ -131,6 +131,38 @@ def position_of(name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
+def entry_points(*, group: str) -> list[EntryPoint]:
+    """Lists what installed packages offer; a package counts where it comes first.
+
+    A package whose metadata are damaged is left out with a warning. Python's own
+    function would give nothing at all.
+    """
+    found: dict[str, list[EntryPoint]] = {}
+    for package in distributions():
+        try:
+            points = list(package.entry_points.select(group=group))
+        except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
+            warnings.warn(
+                f"the metadata of {_package(package)} cannot be read ({error}); its "
+                f"tasks and methods are left out: install the package again",
+                LeftOut,
+                stacklevel=4,
+            )
+            continue
+        if points:
+            found.setdefault(_package(package), points)
+    return [point for points in found.values() for point in points]
+
+
+def _package(package: Distribution) -> str:
+    """Names an installed package, or its folder where its metadata have no name."""
+    try:
+        name = package.metadata["Name"]
+    except (ValueError, TypeError, LookupError, AttributeError, OSError):
+        name = None
+    return f"package {name!r}" if name else f"a package in {package.locate_file('')}"
+
+
 def _with_installed(ours: Mapping[str, N], group: str, kind: type[N]) -> dict[str, N]:
     table = dict(ours)
     points = sorted(entry_points(group=group), key=lambda point: point.name)
@@ -177,7 +209,7 @@ def _member(point: EntryPoint, kind: type[N], ours: Mapping[str, N]) -> N:
 
 def _described(point: EntryPoint) -> str:
     """Names an entry point and the package that declares it."""
-    package = f" of package {point.dist.name!r}" if point.dist else ""
+    package = f" of {_package(point.dist)}" if point.dist else ""
     return f"entry point {point.name!r}{package} (group {point.group!r}, {point.value})"
 
 

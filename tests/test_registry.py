@@ -251,3 +251,32 @@ def test_a_method_whose_code_is_missing_is_refused_in_a_sentence(installed, caps
         cli.main(["list", "--method", "ours"])
     assert ended.value.code == 2
     assert "nowhere:T cannot be loaded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("metadata", "points"),
+    [
+        (b"Name: broken-robot\n", b"[dp_bench.tasks]\nno equals sign\n"),
+        (b"Name: broken-robot\n", b"[dp_bench.tasks]\nstack = \xff\xfe\n"),
+        (b"Name: \xff\xfe\n", b"[dp_bench.tasks]\nstack = nowhere:TASK\n"),
+    ],
+    ids=["no pair", "no UTF-8", "no name"],
+)
+def test_damaged_metadata_leave_one_package_out(
+    tmp_path, monkeypatch, capsys, metadata, points
+):
+    info = tmp_path / "broken_robot-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_bytes(b"Metadata-Version: 2.1\n" + metadata)
+    (info / "entry_points.txt").write_bytes(points)
+    monkeypatch.syspath_prepend(tmp_path)
+    forget()
+    try:
+        cli.main(["list"])
+    finally:
+        monkeypatch.undo()
+        forget()
+    out, err = capsys.readouterr()
+    assert all(name in out for name in TASKS)
+    assert "package" in err
+    assert err.count("\n") == 1  # though tasks and methods are looked up apart

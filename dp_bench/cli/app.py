@@ -24,6 +24,7 @@ from dp_bench.cli.train import Train
 from dp_bench.errors import BadInput
 from dp_bench.registry import LeftOut
 from dp_bench.util.processes import signals_stop
+from dp_bench.util.text import sentence
 
 ABOUT = """\
 Compare robot policies that learn from demonstrations. Every method learns
@@ -74,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> None:
         with signals_stop(), _packages_left_out_are_said():
             parse(words).run()
     except BadInput as error:
-        print(f"dp-bench: {error}", file=sys.stderr)
+        print(f"dp-bench: {sentence(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("\ndp-bench: stopped; the same command resumes here", file=sys.stderr)
@@ -83,7 +84,7 @@ def main(args: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        print(f"dp-bench: {error}", file=sys.stderr)
+        print(f"dp-bench: {sentence(error)}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -91,7 +92,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def _packages_left_out_are_said() -> Iterator[None]:
     """Shows that a broken package was left out as one line, like an error."""
     with warnings.catch_warnings():
-        usual = warnings.showwarning
+        usual, said = warnings.showwarning, set[str]()
 
         def show(
             message: Warning | str,
@@ -102,7 +103,10 @@ def _packages_left_out_are_said() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, LeftOut):
-                print(f"dp-bench: {message}", file=sys.stderr, flush=True)
+                if str(message) in said:  # tasks and methods are looked up apart
+                    return
+                said.add(str(message))
+                print(f"dp-bench: {sentence(message)}", file=sys.stderr, flush=True)
             else:
                 usual(message, category, filename, lineno, file, line)
 

@@ -15,6 +15,7 @@ from dp_bench.cli import tables
 from dp_bench.cli.options import GridOptions, groups, hint, one_of, task_or_first
 from dp_bench.errors import BadInput
 from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -106,7 +107,7 @@ class Compare:
             try:
                 out = self._compare(cells)
             except BadInput as error:  # the other tasks still run
-                print(f"dp-bench: {name}: {error}", file=sys.stderr)
+                print(f"dp-bench: {name}: {sentence(error)}", file=sys.stderr)
                 failed.append(f"{name}: {error}")
         for table in remake.remake_groups(out) if out else []:
             show(table)

@@ -14,6 +14,7 @@ from dp_bench.data.digests import sha256_of
 from dp_bench.data.images import LazyImages, is_images
 from dp_bench.errors import BadInput
 from dp_bench.util.rounding import needs_float64
+from dp_bench.util.text import shown
 
 if TYPE_CHECKING:
     from dp_bench.util.types import JsonObject
@@ -92,6 +93,7 @@ class Demos:
                 for k, array in getattr(self, name).items()
             }
             object.__setattr__(self, name, arrays)
+        self._check_texts()
         self._check_rows()
         self._check_episodes()
         self._check_finite()
@@ -101,6 +103,14 @@ class Demos:
         fractions = ends[~np.isfinite(ends) | (ends != np.floor(ends))]
         if len(fractions):
             self._refuse(f"episode_ends must be whole numbers, got {fractions[0]}")
+
+    def _check_texts(self) -> None:
+        """Refuses text that no file could hold."""
+        for text in (self.task, self.source, *self.notes, *self.models):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                self._refuse(f"text must be UTF-8, got {shown(text)}")
 
     def _check_rows(self) -> None:
         num_rows, ends = len(self.actions), self.episode_ends

@@ -21,6 +21,7 @@ from dp_bench.errors import BadInput
 from dp_bench.task import Layout, Task
 from dp_bench.util import settings
 from dp_bench.util.files import atomic_write
+from dp_bench.util.json_text import parsed_object
 
 if TYPE_CHECKING:
     import h5py
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT, FORMAT_VERSION = "dp_bench.demos", 1  # every file names them
 NOTE = "note_"  # precedes the name of a note among the attributes of an episode
-DEMO_NAME = re.compile(r"demo_(\d+)")
+DEMO_NAME = re.compile(r"demo_([0-9]{1,18})")
 GYM_TYPE = 2  # robomimic's number for a Gymnasium environment
 REMEDY = "get or make it again: `dp-bench demos get TASK` does, once it is deleted"
 
@@ -223,11 +224,16 @@ def _kinds_and_env_kwargs(
 ) -> tuple[dict[str, list[str]], JsonObject]:
     """Datasets by kind of observation, and arguments of the environment."""
     if "obs_keys" in data.attrs:
-        keys = json.loads(data.attrs["obs_keys"])
-        return keys, json.loads(data.attrs["env_kwargs"])
+        kinds = {
+            kind: list(map(str, names))
+            for kind, names in parsed_object(data.attrs["obs_keys"]).items()
+        }
+        return kinds, parsed_object(data.attrs["env_kwargs"])
     # the first files had one dataset for each kind, and no attribute for either
     kinds = {name: [name] for name in first["obs"]}
-    return kinds, json.loads(data.attrs["env_args"])["env_kwargs"]
+    return kinds, parsed_object(
+        json.dumps(parsed_object(data.attrs["env_args"])["env_kwargs"])
+    )
 
 
 def _obs(

@@ -15,6 +15,7 @@ import numpy as np
 from dp_bench import references, registry
 from dp_bench.data.actions import actions_of
 from dp_bench.data.demos import Demos
+from dp_bench.data.env_arguments import check_arguments
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome, Task
 from dp_bench.util import progress, workers
@@ -167,6 +168,7 @@ def replay(
         many = len(numbers) > WORTH_PROCESSES
         num_processes = (os.cpu_count() or 1) if many else 1
     actions = actions_of(task, demos, control)
+    check_arguments(task, demos.env_kwargs)
     env_kwargs = demos.env_kwargs | ({"control": control} if control else {})
     recorded = [_recorded(demos, actions, int(k)) for k in numbers]
     jobs = [

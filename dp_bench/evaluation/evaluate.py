@@ -13,7 +13,7 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.records import Record
 from dp_bench.policies.actor import Actor
-from dp_bench.runs.folder import RunFolder, build_policy
+from dp_bench.runs.folder import RunFolder, policy_config
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, versions
 from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Task
@@ -127,8 +127,8 @@ def _weights_of(folder: RunFolder, info: RunInfo, step: int | None) -> _Weights:
         folder,
         info,
         step,
-        updates=int(facts["update"]),
-        train_seconds=facts["seconds"],
+        updates=facts.update,
+        train_seconds=facts.seconds,
         parameters=policy.num_parameters,
     )
 
@@ -240,7 +240,7 @@ def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
     """
     if not changes:
         return info
-    config = build_policy(info).config
+    config = policy_config(info)
     fields = {name.removeprefix("policy."): text for name, text in changes.items()}
     config = settings.override_all(config, fields)
     return dataclasses.replace(info, policy=settings.to_json(config), preset="custom")

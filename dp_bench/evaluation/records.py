@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 from dp_bench.runs.info import RunIdentity, check_identity
-from dp_bench.util import jsonl
+from dp_bench.util import jsonl, settings
 from dp_bench.util.files import whole_files
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NOT_NEGATIVE = (
+    "train_seed", "step", "env_seed", "length", "decision_latency", "parameters",
+    "train_seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ class Record(RunIdentity):
     versions: dict[str, str]
 
     def __post_init__(self) -> None:
+        settings.check_at_least(self, dict.fromkeys(NOT_NEGATIVE, 0))
         if not 0 <= self.score <= 1:
             raise BadInput(f"score must be in [0, 1], got {self.score}")
         for name in self.sub_scores:

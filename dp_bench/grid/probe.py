@@ -22,6 +22,7 @@ from dp_bench.grid.forecast import CellForecast
 from dp_bench.grid.run import PROCESSES, prepare
 from dp_bench.task import TEST_STARTS
 from dp_bench.util.processes import end_with_parent
+from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +59,7 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
 def _work_left(cell: ResolvedCell) -> tuple[int, int]:
     """Counts the updates and the episodes that a cell still has to do."""
     from dp_bench.evaluation import records
-    from dp_bench.util.tensors import load_tensors
+    from dp_bench.runs.facts import load_facts
 
     settings = cell.settings
     starts = cell.names.episodes or settings.episodes or len(TEST_STARTS)
@@ -73,7 +74,7 @@ def _work_left(cell: ResolvedCell) -> tuple[int, int]:
             evaluated = records.read(folder.records)
             episodes -= sum(record.starts == "test" for record in evaluated)
     elif folder.resume.is_file():
-        updates -= int(load_tensors(folder.resume)[1]["update"])
+        updates -= load_facts(folder.resume).update
     return max(0, updates), max(0, episodes)
 
 
@@ -230,7 +231,7 @@ def _main() -> int:
         for made in cell_forecasts(cells):
             write(dataclasses.asdict(made))
     except (BadInput, OSError) as error:
-        print(error, file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
         return 2
     return 0
 

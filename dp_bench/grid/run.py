@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.util.processes import end_with_parent, signals_stop
+from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -265,10 +266,10 @@ def _main() -> int:
             (cell,) = resolve([Cell.from_json(sys.argv[1])])
             folder = run(cell)
     except BadInput as error:
-        print(error, file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
         return 2
     except OSError as error:
-        print(error, file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         with contextlib.suppress(OSError):  # the parent may be gone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dp_bench.reports.wording import DAGGER, NOTHING, TIMES
+from dp_bench.util.text import one_line
 
 MINUS = "\u2212"
 LATEX = {
@@ -20,11 +21,6 @@ LATEX = {
     NOTHING: "--",
     MINUS: "$-$",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
-
-
-def one_line(text: str) -> str:
-    r"""Writes line breaks and other control characters as `\n`, `\x1b`, say."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def for_terminal(text: str) -> str:

@@ -17,12 +17,13 @@ import pandas as pd
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.reports.csv_file import csv_text, estimate_columns
-from dp_bench.reports.escaping import for_markdown, one_line
+from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row, Table, differing
 from dp_bench.reports.wording import with_interval
 from dp_bench.statistics.estimates import Estimate, mean_of
 from dp_bench.util.files import atomic_write
+from dp_bench.util.text import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

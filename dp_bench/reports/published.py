@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -13,9 +16,14 @@ import pandas as pd
 from dp_bench.errors import BadInput
 from dp_bench.reports.table import Row
 from dp_bench.task import IMAGE, Column
+from dp_bench.util.files import read_without_links
+from dp_bench.util.text import shown
 
 SELECTIONS = ("last10", "max")  # which checkpoints a published value is of
 FILE = "published.csv"
+COLUMNS = (
+    "task", "demos", "obs", "method", "metric", "selection", "value", "source",
+)  # fmt: skip
 
 
 def published_values(folder: Path) -> pd.DataFrame | None:
@@ -29,15 +37,59 @@ def published_values(folder: Path) -> pd.DataFrame | None:
     Returns:
         Columns task, demos, obs, method, metric, selection, value, source; None
         without a file.
+
+    Raises:
+        BadInput: When a column is missing, or a line holds something else.
     """
     for place in (folder, *folder.parents[:3]):
-        if (place / FILE).is_file():
-            return pd.read_csv(place / FILE)
+        file = place / FILE
+        if file.is_file():
+            try:
+                return _parsed(read_without_links(file), str(file))
+            except OSError as error:
+                raise BadInput(f"cannot read {file}: {error.strerror}") from None
     ours = resources.files("dp_bench.reports") / FILE
     if not ours.is_file():
         return None
-    with ours.open(encoding="utf-8") as file:
-        return pd.read_csv(file)
+    return _parsed(ours.read_bytes(), FILE)
+
+
+def _parsed(content: bytes, where: str) -> pd.DataFrame:
+    """Reads published values, and checks every line.
+
+    Raises:
+        BadInput: With the file, the line and the column.
+    """
+    try:
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        reader = csv.DictReader(text, restval="", strict=True)
+        lines = [(reader.line_num, line) for line in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{where} is not a table of values in UTF-8: {error}") from None
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise BadInput(
+            f"{where} has no column {missing[0]!r}; its first line must name the "
+            f"columns {', '.join(COLUMNS)}, separated by commas"
+        )
+    rows = [_row(line, f"{where}, line {number}") for number, line in lines]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(line: Mapping[str, str], where: str) -> dict[str, str | float]:
+    """Checks one line of published values."""
+    if line["selection"] not in SELECTIONS:
+        raise BadInput(
+            f"{where}: selection must be {' or '.join(SELECTIONS)}, got "
+            f"{shown(line['selection'])}"
+        )
+    try:
+        value = float(line["value"])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadInput(f"{where}: value must be a number, got {shown(line['value'])}")
+    return {name: line[name] for name in COLUMNS} | {"value": value}
 
 
 def published_demos_of(source: str) -> str:

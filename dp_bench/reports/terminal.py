@@ -9,8 +9,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from dp_bench.reports.columns import Cell, ShownColumn, shown
-from dp_bench.reports.escaping import for_terminal, one_line
+from dp_bench.reports.escaping import for_terminal
 from dp_bench.reports.table import Table
+from dp_bench.util.text import one_line
 
 WIDTH = 100  # [characters]
 TEXT_WIDTH = 17  # where words wrap [characters]

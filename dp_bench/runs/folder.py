@@ -11,24 +11,30 @@ records.jsonl         evaluated episodes
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_bench import references, registry
 from dp_bench.errors import BadInput
+from dp_bench.runs.facts import Facts, checked_facts, load_facts
 from dp_bench.runs.info import RunInfo, check_identity
 from dp_bench.runs.provenance import commit, machine, versions
+from dp_bench.runs.sizes import built
 from dp_bench.util import settings
 from dp_bench.util.devices import available_device
 from dp_bench.util.files import atomic_write, read_without_links, refuse_links_in
+from dp_bench.util.json_text import parsed
 from dp_bench.util.tensors import load_tensors
-from dp_bench.util.types import JsonObject
+from dp_bench.util.text import shown
 
 if TYPE_CHECKING:
-    from dp_bench.policies.base import Policy
+    from dp_bench.policies.base import Policy, PolicyConfig
 
 FORMAT = 1
+STEP = re.compile(r"[0-9]{6,18}")  # name of a file of kept weights
 
 
 def read_info(file: Path) -> RunInfo:
@@ -38,15 +44,17 @@ def read_info(file: Path) -> RunInfo:
         BadInput: When it is damaged or of another version.
     """
     try:
-        data = json.loads(read_without_links(file))
-        version = data.pop("format")
+        data = parsed(read_without_links(file))
     except BadInput:
         raise
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        raise BadInput(f"{file} is damaged; train the run again") from None
+    except (OSError, ValueError):
+        data = None
+    if not isinstance(data, dict) or "format" not in data:
+        raise BadInput(f"{file} is damaged; train the run again")
+    version = data.pop("format")
     if version != FORMAT:
         raise BadInput(
-            f"{file} has format {version!r}; this version reads {FORMAT}; "
+            f"{file} has format {shown(version)}; this version reads {FORMAT}; "
             f"{settings.UPDATE}"
         )
     for fact in ("commit", "versions", "machine"):
@@ -100,11 +108,11 @@ class RunFolder:
     def steps(self) -> list[int]:
         """Lists the updates after which training kept weights, in increasing order."""
         files = (self.path / "kept").glob("*.safetensors")  # temporary ones, too
-        return sorted(int(f.stem) for f in files if f.stem.isdecimal())
+        return sorted(int(f.stem) for f in files if STEP.fullmatch(f.stem))
 
     def last_step(self) -> int:
         """Reads the number of updates of the finished training."""
-        return int(load_tensors(self.weights)[1]["update"])
+        return load_facts(self.weights).update
 
     def kept(self, step: int) -> Path:
         """Names the file for the weights after `step` updates."""
@@ -118,7 +126,7 @@ class RunFolder:
 
     def load(
         self, step: int | None = None, device: str = "cpu", info: RunInfo | None = None
-    ) -> tuple[Policy, JsonObject]:
+    ) -> tuple[Policy, Facts]:
         """Reads weights once, for the policy and for the facts beside them.
 
         Args:
@@ -128,14 +136,14 @@ class RunFolder:
             info: Settings to build it with; None for those in `run.json`.
 
         Returns:
-            The policy, and "update" and "seconds" of the training until then.
+            The policy, and how far its training had come.
 
         Raises:
             BadInput: When these weights are missing or do not fit the settings, or
                 when this machine lacks the device.
         """
         device = available_device(device)
-        policy = build_policy(info or self.info(), str(self.path / "run.json"))
+        info = info or self.info()
         file = self.weights if step is None else self.kept(step)
         if not file.is_file():
             kept = ", ".join(map(str, self.steps())) or "none"
@@ -144,6 +152,9 @@ class RunFolder:
                 f"{kept}); training has not come that far"
             )
         tensors, facts = load_tensors(file)
+        checked = checked_facts(file, facts)
+        where = str(self.path / "run.json")
+        policy = built(functools.partial(build_policy, info, where), tensors, file)
         try:
             policy.load_state_dict(tensors)
         except RuntimeError as error:
@@ -151,11 +162,26 @@ class RunFolder:
                 f"{file} does not fit the settings in run.json: "
                 f"{' '.join(str(error).split())[:200]}"
             ) from None
-        return policy.to(device).eval(), facts
+        return policy.to(device).eval(), checked
 
 
 def build_policy(info: RunInfo, where: str = "this run") -> Policy:
     """Builds the policy that `info` describes, with new weights.
+
+    Args:
+        info: Settings of the run.
+        where: Where they come from, for errors.
+
+    Raises:
+        BadInput: When there is no such method, or a setting does not fit it.
+    """
+    config = policy_config(info, where)
+    cls = references.load(registry.method(info.method).policy)
+    return cls(config, obs_dim=info.obs_dim, action_dim=info.action_dim)
+
+
+def policy_config(info: RunInfo, where: str = "this run") -> PolicyConfig:
+    """Builds the settings of the policy that `info` describes, and no network.
 
     Args:
         info: Settings of the run.
@@ -169,5 +195,4 @@ def build_policy(info: RunInfo, where: str = "this run") -> Policy:
     except BadInput as error:
         raise BadInput(f"{where}: {error}; {settings.UPDATE}") from None
     cls = references.load(method.policy)
-    config = settings.from_json(cls.config_class, info.policy, f"{where}, policy")
-    return cls(config, obs_dim=info.obs_dim, action_dim=info.action_dim)
+    return settings.from_json(cls.config_class, info.policy, f"{where}, policy")

@@ -19,6 +19,7 @@ ADDED_LATER = {
 # Settings of the training that cannot move a number, so the hash leaves them out.
 SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
 
+MOST_NUMBERS = 1_000_000  # in one observation or action
 # Fields that are names, and may become a part of a path.
 NAMES = ("task", "obs_kind", "control", "method", "preset", "demos_source")
 # Number of hex digits of each digest; files from before it was recorded have "".
@@ -93,6 +94,15 @@ class RunInfo:
     action_dim: int
     order_digest: str = ""
     padded_episodes: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"train_episodes": 0, "train_seed": 0, "obs_dim": 1, "action_dim": 1}
+        settings.check_at_least(self, least)
+        for name in ("obs_dim", "action_dim"):
+            if getattr(self, name) > MOST_NUMBERS:
+                raise BadInput(
+                    f"{name} must be at most {MOST_NUMBERS}, got {getattr(self, name)}"
+                )
 
     @property
     def identity(self) -> RunIdentity:

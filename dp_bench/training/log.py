@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dp_bench.util import jsonl
+from dp_bench.util import jsonl, settings
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class LogLine:
     seconds: float
     val_loss: float | None = None
     val_action_error: float | None = None
+
+    def __post_init__(self) -> None:
+        settings.check_at_least(self, {"update": 0, "lr": 0, "seconds": 0})
 
 
 class Log:

@@ -101,6 +101,7 @@ def train(
     with deferred_signals() as stop_requested, torch.random.fork_rng(devices=devices):
         if folder.resume.is_file():
             state.restore(folder.resume)
+            _refuse_later(state, training, folder)
             progress.note(
                 f"{title} resumes after update {state.update:,} of {training.updates:,}"
             )
@@ -297,6 +298,15 @@ class _Run:
             seconds=round(state.seconds, 2),
             val_loss=_finite(val_loss),
             val_action_error=_finite(val_error),
+        )
+
+
+def _refuse_later(state: TrainingState, training: Training, folder: RunFolder) -> None:
+    """Refuses a state of a longer training."""
+    if state.update > training.updates:
+        raise BadInput(
+            f"{folder.resume} is a state after update {state.update}, and this "
+            f"training has {training.updates}; delete it to train from the start"
         )
 
 

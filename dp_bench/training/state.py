@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dp_bench.errors import BadInput
 from dp_bench.policies.base import Policy
+from dp_bench.runs.facts import checked_facts
 from dp_bench.training.config import Training
 from dp_bench.training.flat import FlatParameters
 from dp_bench.util.tensors import load_tensors, save_tensors
@@ -130,17 +131,17 @@ class TrainingState:
             BadInput: When the file is damaged or belongs to another training.
         """
         tensors, facts = load_tensors(file)
+        checked = checked_facts(file, facts)
         try:
             self._restore(tensors)
-            self.update, self.seconds = int(facts["update"]), float(facts["seconds"])
-            self.loss_sum = float(facts.get("loss_sum", 0))
-            self.loss_count = int(facts.get("loss_count", 0))
-        except (RuntimeError, KeyError, TypeError) as error:
+        except (RuntimeError, KeyError) as error:
             raise BadInput(
                 f"{file} is not a state of this training "
                 f"({' '.join(str(error).split())[:200]}); "
                 "delete it to train from the start"
             ) from None
+        self.update, self.seconds = checked.update, checked.seconds
+        self.loss_sum, self.loss_count = checked.loss_sum, checked.loss_count
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         weights = {
@@ -150,10 +151,12 @@ class TrainingState:
         }
         self.policy.load_state_dict(weights)
         for i, average in enumerate(self._by_parameter(self.average)):
-            average.copy_(tensors[f"average.{i}"])
+            _copy(average, tensors, f"average.{i}")
+        step = torch.zeros((), device=self.device)
+        _copy(step, tensors, "optimizer.step")
         for values in self.values:
             self.optimizer.state[values] = {
-                "step": tensors["optimizer.step"].to(self.device, copy=True),
+                "step": step.clone(),
                 "exp_avg": torch.zeros_like(values),
                 "exp_avg_sq": torch.zeros_like(values),
             }
@@ -161,7 +164,7 @@ class TrainingState:
         for name in ("exp_avg", "exp_avg_sq"):
             pieces = self._by_parameter([state[name] for state in states])
             for i, piece in enumerate(pieces):
-                piece.detach().copy_(tensors[f"optimizer.{i}.{name}"])
+                _copy(piece.detach(), tensors, f"optimizer.{i}.{name}")
 
     def finish(self, file: Path) -> None:
         """Gives the policy the weights to evaluate, and writes them."""
@@ -182,3 +185,13 @@ class TrainingState:
             return list(vectors)
         pairs = zip(self.flat, vectors, strict=False)  # there may be no average
         return [piece for flat, vector in pairs for piece in flat.split(vector)]
+
+
+def _copy(target: Tensor, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Copies a tensor, and fills none with a smaller one."""
+    if tensors[name].shape != target.shape:
+        raise RuntimeError(
+            f"{name} has shape {tuple(tensors[name].shape)}, and must have "
+            f"{tuple(target.shape)}"
+        )
+    target.copy_(tensors[name])

@@ -31,7 +31,7 @@ PART = ".part."  # a file whose name begins with this is being written
 
 def is_plain(name: str) -> bool:
     """Whether a name can be one part of a path, without separators or leading dots."""
-    return re.fullmatch(r"\w[\w.-]*", name) is not None
+    return re.fullmatch(r"\w[\w.-]{0,99}", name) is not None
 
 
 def refuse_link(path: Path) -> None:
@@ -61,10 +61,12 @@ def open_without_links(path: Path, flags: int) -> int:
     """Opens a file as `os.open` does, but never through a link.
 
     Raises:
-        BadInput: When `path` is a link.
+        BadInput: When `path` is a link, or a pipe, which could keep us waiting.
         OSError: As `os.open` does.
     """
     refuse_link(path)  # Windows has no O_NOFOLLOW
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadInput(f"{path} is not a file but a pipe or a device; delete it")
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 

@@ -18,6 +18,7 @@ from dp_bench.util.files import (
     open_without_links,
     read_without_links,
 )
+from dp_bench.util.json_text import parsed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -51,7 +52,7 @@ def _parsed(content: bytes, cls: type[T], path: str) -> Iterator[T]:
             continue
         where = f"{path}, line {number}"
         try:
-            data = json.loads(line)
+            data = parsed(line)
         except ValueError as error:
             raise BadInput(f"{where} is not JSON: {error}") from error
         yield settings.from_json(cls, data, where)
@@ -160,6 +161,6 @@ def _mend(file: BinaryIO) -> None:
 def _is_json(line: bytes) -> bool:
     """Whether a line is complete: a cut JSON object is never valid JSON."""
     with contextlib.suppress(ValueError):
-        json.loads(line)
+        parsed(line)
         return True
     return False

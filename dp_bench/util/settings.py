@@ -18,12 +18,16 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dp_bench.errors import BadInput
+from dp_bench.util.json_text import parsed
+from dp_bench.util.text import shown
 from dp_bench.util.types import JsonObject
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", bound="DataclassInstance")
+
+TOO_LARGE = 1 << 63  # whole numbers stay below, as arrays and tables hold them
 
 # How an error names a type.
 TYPE_NAMES = {
@@ -64,13 +68,13 @@ def _from_json(cls: type[T], data: object, where: str, prefix: str) -> T:
     if not isinstance(data, Mapping):
         raise BadInput(
             f"{where}: {prefix[:-1] or 'the data'} must be an object {{...}}, "
-            f"got {data!r}"
+            f"got {shown(data)}"
         )
     hints, required = _schema(cls)
     for name in data:
         if name not in hints:
             raise BadInput(
-                f"{where}: unknown field {prefix + str(name)!r}"
+                f"{where}: unknown field {shown(prefix + str(name))}"
                 f"{_suggestion(name, hints)}; the fields are {', '.join(hints)}; "
                 f"{UPDATE}"
             )
@@ -85,6 +89,22 @@ def _from_json(cls: type[T], data: object, where: str, prefix: str) -> T:
         return cls(**values)
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from None
+
+
+def check_at_least(settings: DataclassInstance, least: Mapping[str, float]) -> None:
+    """Refuses numbers that are too small.
+
+    Args:
+        settings: A dataclass.
+        least: The smallest value of each field that has one, by name.
+
+    Raises:
+        BadInput: With the name of the field.
+    """
+    for name, low in least.items():
+        value = getattr(settings, name)
+        if not value >= low:  # NaN is refused, too
+            raise BadInput(f"{name} must be at least {low:g}, got {shown(value)}")
 
 
 @functools.cache
@@ -181,7 +201,7 @@ def _parse(text: str) -> object:
     if text.lower() in constants:
         return constants[text.lower()]
     try:
-        return json.loads(text)
+        return parsed(text)
     except ValueError:
         pass
     try:
@@ -204,14 +224,14 @@ def _checked(value: object, hint: object, where: str, text: str | None = None) -
         where: Name of the field, for errors.
         text: What the user wrote; None for JSON.
     """
-    shown = value if text is None else text
+    seen = value if text is None else text
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
     if origin is typing.Literal:
         if value not in arguments:
             choices = ", ".join(map(str, arguments))
-            raise BadInput(f"{where} must be one of {choices}; got {shown!r}")
+            raise BadInput(f"{where} must be one of {choices}; got {shown(seen)}")
         return value
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -231,15 +251,15 @@ def _checked(value: object, hint: object, where: str, text: str | None = None) -
 def _checked_tuple(
     value: object, arguments: tuple[object, ...], where: str, text: str | None
 ) -> tuple[object, ...]:
-    shown = value if text is None else text
+    seen = value if text is None else text
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = [value]
     if not isinstance(value, (list, tuple)):
-        raise BadInput(f"{where} must be a list of numbers, got {shown!r}")
+        raise BadInput(f"{where} must be a list of numbers, got {shown(seen)}")
     if arguments[-1] is Ellipsis:
         hints = (arguments[0],) * len(value)
     elif len(value) != len(arguments):
-        raise BadInput(f"{where} takes {len(arguments)} values, got {shown!r}")
+        raise BadInput(f"{where} takes {len(arguments)} values, got {shown(seen)}")
     else:
         hints = arguments
     pairs = zip(value, hints, strict=True)
@@ -247,18 +267,20 @@ def _checked_tuple(
 
 
 def _checked_scalar(value: object, cls: type, where: str, text: str | None) -> object:
-    shown = value if text is None else text
+    seen = value if text is None else text
     if cls is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1 << 1023 else math.inf
     if cls is float and isinstance(value, float) and not math.isfinite(value):
-        raise BadInput(f"{where} must be a finite number, got {shown!r}")
+        raise BadInput(f"{where} must be a finite number, got {shown(seen)}")
     if cls is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
+    if cls is int and isinstance(value, int) and abs(value) >= TOO_LARGE:
+        raise BadInput(f"{where} must be below {TOO_LARGE}, got {shown(seen)}")
     if cls is str and text is not None:
         return text
     if not isinstance(value, cls) or (isinstance(value, bool) and cls is not bool):
         kind = TYPE_NAMES.get(cls, cls.__name__)
-        raise BadInput(f"{where} must be {kind}, got {shown!r}")
+        raise BadInput(f"{where} must be {kind}, got {shown(seen)}")
     return value
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 from dp_bench.util.files import atomic_write
+from dp_bench.util.json_text import parsed
 from dp_bench.util.types import JsonObject
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
         text = metadata.get("facts", "null")
-        facts = json.loads(text)
+        facts = parsed(text)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, ValueError, RecursionError) as error:
+    except (SafetensorError, ValueError) as error:
         raise BadInput(
             f"{path} is damaged or not a safetensors file ({error}); "
             "delete it and train again"

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dp_bench.errors import BadInput
+from dp_bench.util.json_text import parsed_object
 
 from .controllers import first_rows
 from .suite import ACTION_REACH, CONTROL_RATE, CONTROLLER, PART
@@ -145,16 +146,17 @@ def parsed(env_args: str, suite_name: str, arms: int) -> Recorded:
             mean, or says something that cannot be converted; with field and value.
     """
     try:
-        args = json.loads(env_args)
+        args = parsed_object(env_args)
         name, version = args.get("env_name"), str(args.get("env_version") or "")
-    except (ValueError, AttributeError, RecursionError) as error:
+    except ValueError as error:
         raise BadInput("its attribute env_args is no JSON of robomimic") from error
     if name not in (None, suite_name):
         raise BadInput(f"they are of {name}, and not of {suite_name}")
     match = re.match(r"([0-9]{1,9})\.([0-9]{1,9})", version)
     numbers = tuple(int(number) for number in match.groups()) if match else ()
     kwargs = args.get("env_kwargs")
-    configs = kwargs.get("controller_configs") if isinstance(kwargs, dict) else None
+    kwargs = kwargs if isinstance(kwargs, dict) else {}
+    configs = kwargs.get("controller_configs")
     if not configs or not isinstance(configs, (dict, list)):
         raise BadInput(
             "its attribute env_args has no env_kwargs with controller_configs, so that "

@@ -25,12 +25,9 @@ def test_published_values_stand_beside_the_right_rows():
 
 
 def test_a_file_of_ones_own_is_found_in_or_above_a_folder_of_results(tmp_path):
-    (tmp_path / "published.csv").write_text("task,value\npusht,1\n")
+    (tmp_path / "published.csv").write_text(published().to_csv(index=False))
     for folder in (tmp_path, tmp_path / "pusht", tmp_path / "pusht" / "scripted"):
-        assert published_values(folder).to_dict("list") == {
-            "task": ["pusht"],
-            "value": [1],
-        }
+        pd.testing.assert_frame_equal(published_values(folder), published())
 
 
 def test_the_package_brings_published_values_along(tmp_path):
@@ -43,3 +40,34 @@ def test_the_package_brings_published_values_along(tmp_path):
 def test_results_of_mixed_quality_stand_beside_those_of_mixed_quality():
     sources = ("mh", "ph", "scripted")
     assert [published_demos_of(s) for s in sources] == ["mh", "ph", "ph"]
+
+
+HEAD = "task,demos,obs,method,metric,selection,value,source\n"
+FAULTS = {
+    "empty": (b"", "has no column 'task'"),
+    "of others": (b"a,b\n1,2\n", "has no column 'task'"),
+    "without values": (b"task,demos,obs,method\n", "has no column 'metric'"),
+    "semicolons": (HEAD.replace(",", ";").encode(), "has no column 'task'"),
+    "latin": (HEAD.encode() + b"\xe9,ph,state,a,score,max,1,x\n", "UTF-8"),
+    "zero bytes": (HEAD.encode() + b"a\0", "line 2"),
+    "short": (HEAD.encode() + b"pusht,ph\n", "line 2: selection must be last10 or max"),
+    "word": (HEAD.encode() + b"a,b,c,d,e,max,high,g\n", "line 2: value must be a numb"),
+    "nan": (HEAD.encode() + b"a,b,c,d,e,max,nan,g\n", "line 2: value must be a number"),
+    "selection": (HEAD.encode() + b"a,b,c,d,e,best,1,g\n", "got 'best'"),
+    "open quote": (HEAD.encode() + b'"a,b,c,d,e,max,1,g\n', "is not a table"),
+}
+
+
+@pytest.mark.parametrize(("content", "fault"), FAULTS.values(), ids=FAULTS)
+def test_a_damaged_file_of_published_values_is_refused(tmp_path, content, fault):
+    file = tmp_path / "published.csv"
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=rf"published\.csv.*{fault}"):
+        published_values(tmp_path)
+
+
+def test_a_link_to_published_values_is_not_followed(tmp_path):
+    (tmp_path / "mine").write_text(HEAD)
+    (tmp_path / "published.csv").symlink_to(tmp_path / "mine")
+    with pytest.raises(BadInput, match="is a symbolic link"):
+        published_values(tmp_path)

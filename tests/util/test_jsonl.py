@@ -148,3 +148,14 @@ def test_fields_with_a_default_come_last_in_a_line(file):
 
     line = jsonl.to_line(Extended(first=1, second=2, added_later="x"))
     assert line == b'{"first": 1, "second": 2, "added_later": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    "line", ["[1, 2]", "3", '"text"', "null", "{}", "[" * 10**5, '{"a":' * 900]
+)
+def test_a_line_that_is_json_but_not_ours_is_refused(tmp_path, line):
+    file = tmp_path / "lines.jsonl"
+    file.write_text(f"{line}\n")
+    with pytest.raises(BadInput, match=rf"{file}, line 1") as caught:
+        jsonl.read(file, Line)
+    assert len(str(caught.value)) < 500

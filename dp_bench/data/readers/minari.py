@@ -7,6 +7,7 @@ The file `main_data.hdf5` has a group `episode_<number>` for each episode, with 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from dp_bench.data import signatures
 from dp_bench.data.hdf5_files import opened
-from dp_bench.data.readers.rows import read_hdf5
+from dp_bench.data.readers.rows import checked_ends, read_hdf5
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MAIN_FILE = "main_data.hdf5"
 NAMES = {"state": "observations", "action": "actions", "reward": "rewards"}
 WITHOUT_GOAL = "observation"  # where observations also hold a goal
-EPISODE = re.compile(r"episode_(\d+)")
+EPISODE = re.compile(r"episode_[0-9]{1,18}")
 
 
 def matches(path: Path) -> bool:
@@ -66,24 +67,42 @@ def read_arrays(
                 f"{path} is a Minari data set, which has no {name!r}; it has "
                 f"{', '.join(NAMES)}"
             )
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    lengths = []
     with read_hdf5(path, file) as data:
-        numbers = sorted(
-            int(match[1]) for key in data if (match := EPISODE.fullmatch(key))
-        )
-        for number in numbers:
-            episode = data[f"episode_{number}"]
-            lengths.append(len(episode["actions"]))
-            for name, rows in columns.items():
-                rows.append(_rows(episode, NAMES[name], lengths[-1]))
+        keys = [key for key in data if EPISODE.fullmatch(key)]
+        episodes = [data[key] for key in sorted(keys, key=_number)]
+        lengths = [len(episode["actions"]) for episode in episodes]
+        pairs = list(zip(episodes, lengths, strict=True))
+        arrays = {
+            name: _joined([_rows(*pair, NAMES[name]) for pair in pairs], NAMES[name])
+            for name in (names if pairs else ())
+        }
     if not lengths:
         raise BadInput(f"{path} has no episodes: it must hold 'episode_0' and so on")
-    arrays = {name: np.concatenate(rows) for name, rows in columns.items()}
-    return arrays, np.cumsum(lengths)
+    ends = np.cumsum(lengths)
+    return arrays, checked_ends(path, "the ends of episodes", ends, arrays)
 
 
-def _rows(episode: h5py.Group, name: str, length: int) -> np.ndarray:
+def _number(key: str) -> int:
+    return int(key.removeprefix("episode_"))
+
+
+def _joined(episodes: Sequence[np.ndarray], name: str) -> np.ndarray:
+    """Puts the rows of all episodes end to end.
+
+    Raises:
+        BadInput: When their rows differ in shape.
+    """
+    shapes = {rows.shape[1:]: k for k, rows in enumerate(episodes)}
+    if len(shapes) > 1:
+        (one, k), (other, j) = list(shapes.items())[:2]
+        raise BadInput(
+            f"rows of {name} must have one shape, and have {one} in episode {k} and "
+            f"{other} in episode {j}"
+        )
+    return np.concatenate(episodes)
+
+
+def _rows(episode: h5py.Group, length: int, name: str) -> np.ndarray:
     """Reads the first `length` rows of an array, and checks how many it has."""
     array = episode[name]
     if hasattr(array, "keys"):

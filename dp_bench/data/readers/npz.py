@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 
 from dp_bench.data import signatures
-from dp_bench.data.readers.rows import check_rows, damaged
+from dp_bench.data.readers.rows import checked_ends, damaged
 from dp_bench.data.sizes import check_size
 from dp_bench.errors import BadInput
 
@@ -66,8 +66,7 @@ def read_arrays(
             f"{path} has no array {missing[0]!r}; it must hold "
             f"{', '.join((*names, ENDS))}"
         )
-    check_rows(path, ENDS, ends, arrays)
-    return arrays, ends
+    return arrays, checked_ends(path, ENDS, ends, arrays)
 
 
 def _check_sizes(path: Path, names: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dp_bench.data import signatures
-from dp_bench.data.readers.rows import check_rows, damaged
+from dp_bench.data.readers.rows import checked_ends, damaged
 from dp_bench.data.readers.zarr_arrays import (
     MOST_METADATA,
     ArrayAbout,
@@ -76,8 +76,7 @@ def read_arrays(
         raise
     except Exception as error:  # zarr, its codecs and zipfile share no base class
         raise damaged(path, error) from error
-    check_rows(path, ENDS, ends, arrays)
-    return arrays, ends
+    return arrays, checked_ends(path, ENDS, ends, arrays)
 
 
 class _Buffer:

@@ -19,7 +19,7 @@ from dp_bench.data import signatures
 from dp_bench.data.hdf5 import DEMO_NAME, demo_number
 from dp_bench.data.hdf5_files import opened
 from dp_bench.data.images import LazyImages, lazy_images, row_shape
-from dp_bench.data.readers.rows import read_hdf5
+from dp_bench.data.readers.rows import check_numbers, read_hdf5
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -159,11 +159,11 @@ def _read(data: h5py.Group, episodes: Sequence[h5py.Group], name: str) -> np.nda
 
 def _finite(episode: h5py.Group, name: str) -> np.ndarray:
     """Reads an array of one episode, and names the row that is not finite."""
-    rows = np.asarray(episode[name][:])
+    rows, group = np.asarray(episode[name][:]), episode.name.split("/")[-1]
+    check_numbers(rows, f"{name} of {group}")
     if rows.dtype.kind == "f":
         bad = ~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
         if bad.any():
-            group = episode.name.split("/")[-1]
             raise BadInput(
                 f"{name} must be finite, and row {int(bad.argmax())} of {group} is "
                 f"not: repair the row, or list the other episodes in a mask"

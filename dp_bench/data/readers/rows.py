@@ -68,10 +68,13 @@ def check_finite(arrays: Mapping[str, object], ends: np.ndarray) -> None:
             )
 
 
-def check_rows(
+def checked_ends(
     path: Path, ends_name: str, ends: np.ndarray, arrays: Mapping[str, np.ndarray]
-) -> None:
-    """Refuses arrays whose length differs from the end of the last episode.
+) -> np.ndarray:
+    """Checks the ends of episodes, and that all arrays hold numbers up to the last.
+
+    Returns:
+        One past the last row of each episode, `(E,)`, int64.
 
     Raises:
         BadInput: With the names of file and array.
@@ -82,8 +85,29 @@ def check_rows(
             f"got {ends.dtype} {ends.shape}"
         )
     for name, array in arrays.items():
+        check_numbers(array, f"{path}: array {name!r}")
         if len(array) != ends[-1]:
             raise BadInput(
                 f"{path}: array {name!r} has {len(array)} rows, and the last episode "
                 f"ends at {ends[-1]}"
             )
+    whole = ends.astype(np.int64)  # beyond int64 it becomes negative
+    if whole[0] < 1 or (np.diff(whole) < 1).any():
+        raise BadInput(
+            f"{path}: {ends_name} must increase from above 0, got "
+            f"{np.array2string(ends, threshold=6, edgeitems=3, separator=', ')}"
+        )
+    return whole
+
+
+def check_numbers(array: np.ndarray, subject: str) -> None:
+    """Refuses an array of anything but numbers, or without rows.
+
+    Raises:
+        BadInput: With the subject.
+    """
+    if array.dtype.kind not in "fiub" or not array.ndim:
+        raise BadInput(
+            f"{subject} must be numbers with one row for each step, got "
+            f"{array.dtype} {array.shape}"
+        )

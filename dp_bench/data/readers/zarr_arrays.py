@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dp_bench.errors import BadInput
+from dp_bench.util.json_text import parsed_object
 
 COMPRESSORS = ("blosc", "zlib", "gzip", "zstd", "lz4", "lzma", "bz2")
 CHECKSUMS = ("crc32", "adler32")
@@ -80,7 +81,7 @@ def checked_about(text: bytes) -> ArrayAbout:
         BadInput: When it names another codec or holds no numbers; without a subject.
         ValueError, KeyError, TypeError: When it is no description.
     """
-    about = json.loads(text)
+    about = parsed_object(text)
     compressor, filters = about["compressor"], about["filters"] or []
     for codec in (compressor, *filters):
         if codec is not None and codec["id"] not in CODECS:
@@ -110,7 +111,7 @@ def checked_about(text: bytes) -> ArrayAbout:
 
 def check_consolidated(text: bytes, name: str) -> None:
     """Applies the same checks to the copy that `.zmetadata` may hold of an array."""
-    copy = json.loads(text)["metadata"].get(f"{name}/.zarray")
+    copy = parsed_object(text)["metadata"].get(f"{name}/.zarray")
     if copy is not None:
         checked_about(json.dumps(copy).encode())
 

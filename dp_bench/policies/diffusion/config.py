@@ -10,6 +10,8 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.layers import check_transformer
 from dp_bench.policies.observations import ObsConfig
 
+MOST_STEPS = 10_000  # of a noise schedule
+
 
 @dataclass(frozen=True)
 class DiffusionConfig(ObsConfig):
@@ -35,6 +37,10 @@ class DiffusionConfig(ObsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.train_steps > MOST_STEPS:
+            raise BadInput(
+                f"train_steps must be at most {MOST_STEPS}, got {self.train_steps}"
+            )
         if not 1 <= self.sample_steps <= self.train_steps:
             raise BadInput(
                 f"sample_steps must be in 1..train_steps = {self.train_steps}, "
