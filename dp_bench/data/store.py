@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from dp_bench import registry
-from dp_bench.data import hdf5, readers
+from dp_bench.data import hdf5, learned, readers
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
@@ -139,7 +139,7 @@ def _import_file(
 ) -> Path:
     demos = readers.read(path, task, source, mask)
     try:
-        _checked(demos, task)
+        _checked(demos, task, Path(path))
     except BadInput as error:
         raise BadInput(
             f"{path} cannot be imported, {error} (demonstrations of your own need a "
@@ -161,12 +161,13 @@ def _download(task: Task, source: str) -> Path:
     from dp_bench.data import download
 
     published = task.sources[source]
-    if published.minari:
-        file = download.from_minari(published.minari, source)
-        return _save(_checked(readers.read(file, task, source), task))
-    if published.hub:
-        file = download.from_hub(*published.hub, source)
-        return _save(_checked(readers.read(file, task, source), task))
+    if published.minari or published.hub:
+        if published.minari:
+            file = download.from_minari(published.minari, source)
+        else:
+            assert published.hub is not None
+            file = download.from_hub(*published.hub, source)
+        return _save_download(readers.read(file, task, source), task, file)
     if published.url is None:
         raise BadInput(
             f"the {source} demonstrations of {task.name} cannot be downloaded: import "
@@ -175,26 +176,49 @@ def _download(task: Task, source: str) -> Path:
     part = demos_path(task.name, source).with_suffix(".part")
     download.from_url(published.url, part, f"{task.name} demonstrations")
     try:
-        demos = _checked(readers.read(part, task, source), task)
+        demos = _checked(readers.read(part, task, source), task, part)
     except BadInput as error:
         part.unlink(missing_ok=True)
         raise BadInput(
             f"the download from {published.url} is not as expected: {error}"
         ) from error
-    file = _save(demos)
+    file = _save_download(demos, task, part)
     part.unlink(missing_ok=True)
     return file
 
 
-def _checked(demos: Demos, task: Task) -> Demos:
-    """Refuses demonstrations whose digest differs from the published one."""
-    published = task.sources.get(demos.source)
-    if published and published.digest not in (None, demos.digest):
-        raise BadInput(
-            f"these are not the published {demos.source} demonstrations of "
-            f"{task.name}: their digest is {demos.digest[:12]}, and not "
-            f"{str(published.digest)[:12]}"
-        )
+def _save_download(demos: Demos, task: Task, file: Path) -> Path:
+    """Saves demonstrations of a download, and remembers it if it is the first.
+
+    Raises:
+        BadInput: When it differs from what is published or remembered.
+    """
+    target = _save(_checked(demos, task, file))
+    learned.remember(demos, task, file, _record(task, demos.source))
+    return target
+
+
+def difference(demos: Demos, task: Task, path: Path) -> str:
+    """Says how demonstrations differ from those that their publisher gave.
+
+    Returns:
+        Both digests; "" where they are equal or nothing is known.
+    """
+    if not is_plain(demos.source):
+        return ""
+    return learned.difference(demos, task, path, _record(task, demos.source))
+
+
+def _record(task: Task, source: str) -> Path:
+    """Names the file that remembers the first download of a source."""
+    return demos_path(task.name, source).with_suffix(learned.SUFFIX)
+
+
+def _checked(demos: Demos, task: Task, path: Path) -> Demos:
+    """Refuses demonstrations that differ from what is published or remembered."""
+    fault = difference(demos, task, path)
+    if fault:
+        raise BadInput(fault)
     return demos
 
 

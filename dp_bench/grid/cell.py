@@ -7,12 +7,14 @@ import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_bench import registry
 from dp_bench.data import store
 from dp_bench.errors import BadInput
 from dp_bench.task import IMAGE
+from dp_bench.util import progress
 
 if TYPE_CHECKING:
     from dp_bench.data.demos import Demos
@@ -100,12 +102,23 @@ class ChosenDemos:
 
     @functools.cached_property
     def source_name(self) -> str:
-        """Names the source; a file is read for it, and is not kept in memory."""
+        """Names the source; a file is read for it, and is not kept in memory.
+
+        A file that differs from what the publisher of its source gave is used with a
+        note: recordings of one's own come in the same formats.
+        """
         if self.path is None:
             return self.source or self.task.default_source
         if "loaded" in vars(self):
             return self.loaded.source
-        return store.load_demos(self.task, self.source, self.path).source
+        demos = store.load_demos(self.task, self.source, self.path)
+        fault = store.difference(demos, self.task, Path(self.path))
+        if fault:
+            progress.note(
+                f"{self.path} is used as it is, but {fault}; demonstrations of your "
+                f"own should have a source of their own"
+            )
+        return demos.source
 
     @property
     def is_on_disk(self) -> bool:
