@@ -7,6 +7,7 @@ method that is asked for by its name is refused with the reason.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import warnings
@@ -75,11 +76,54 @@ METHODS = {
 }
 
 
+SMALL = 20  # episodes of demonstrations in a smoke test
+
+
 @functools.cache
 def tasks() -> Mapping[str, Task]:
-    """Returns all tasks by name, our own first."""
+    """Returns all tasks by name, our own first.
+
+    A script that makes many demonstrations has a small source, too; see `small_source`.
+    """
     ours = references.load("dp_bench.envs:TASKS")
-    return _with_installed(ours, "dp_bench.tasks", Task)
+    known = _with_installed(ours, "dp_bench.tasks", Task)
+    return {name: _with_small_sources(task) for name, task in known.items()}
+
+
+def small_source(task: Task, source: str | None) -> str | None:
+    """Names the source with the first episodes of a script, "scripted-20" say.
+
+    Args:
+        task: Their task.
+        source: Name of the full source; None for the task's default.
+
+    Returns:
+        `source` itself, where no script makes it or it is small already.
+    """
+    name = f"{source or task.default_source}-{SMALL}"
+    return name if name in task.sources else source
+
+
+def full_sources(task: Task) -> list[str]:
+    """Lists the sources of a task without the small ones."""
+    small = {f"{name}-{SMALL}" for name in task.sources}
+    return [name for name in task.sources if name not in small]
+
+
+def _with_small_sources(task: Task) -> Task:
+    small = {
+        f"{name}-{SMALL}": dataclasses.replace(
+            source,
+            about=f"the first {SMALL} episodes of {name}, for smoke tests",
+            max_episodes=SMALL,
+            digest=None,
+        )
+        for name, source in task.sources.items()
+        if source.script and (source.max_episodes or len(source.env_seeds)) > SMALL
+    }
+    if not small:
+        return task
+    return dataclasses.replace(task, sources={**task.sources, **small})
 
 
 @functools.cache

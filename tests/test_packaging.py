@@ -71,6 +71,6 @@ def test_a_wheel_benchmarks_blockpush_in_an_empty_folder(wheel, tmp_path):
     words = ("compare", "--task", "blockpush", "--preset", "smoke", "--methods", "bet")
     printed = run(environment / "bin" / "dp-bench", *words, cwd=empty)
     assert "BET" in printed
-    table = (empty / "runs/results/blockpush/table.md").read_text()
+    table = (empty / "runs/results/blockpush/scripted-20/table.md").read_text()
     assert "published" in table
     assert "0.96" in table  # BET's published p1

@@ -75,7 +75,7 @@ def _print_overview() -> None:
                 _observations(task),
                 ", ".join(task.controls),
                 str(task.max_steps),
-                ", ".join(task.sources) or "none",
+                ", ".join(registry.full_sources(task)) or "none",
             )
             for task in tasks
         ),

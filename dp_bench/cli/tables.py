@@ -30,7 +30,8 @@ def print_records(records: Sequence[Record], source: str) -> None:
 
     Args:
         records: Evaluated episodes.
-        source: Source of the demonstrations; published scores of it are shown, too.
+        source: Source of the demonstrations; published scores of it are shown, too, and
+            the number of episodes of a small one.
     """
     from dp_bench.reports.published import published_demos_of, published_values
     from dp_bench.reports.summary import summary
@@ -40,6 +41,7 @@ def print_records(records: Sequence[Record], source: str) -> None:
         published=published_values(Path("results")),
         published_demos=published_demos_of(source),
         steps="all",
+        source=source,
     )
     print_table(table)
 

@@ -35,7 +35,8 @@ class Cell:
         obs_kind: Kind of observation; None for the task's default.
         control: Control mode of the actions; None for the preset's choice.
         demos: File with demonstrations; None for those in the data folder.
-        source: Source of the demonstrations; None for the task's default.
+        source: Source of the demonstrations; None for the task's default. A smoke test
+            takes the first episodes only of those that a script makes.
         changes: Settings that differ from the preset, `(name, text)`.
         episodes: Number of test starts; None for the preset's choice.
         runs: Folder that holds the run folders.
@@ -200,9 +201,18 @@ def resolve(cells: Sequence[Cell], task: Task | None = None) -> list[ResolvedCel
     if not cells:
         return []
     task = task or registry.task(cells[0].task)
+    cells = [_with_source(cell, task) for cell in cells]
     methods = {name: registry.method(name) for name in {cell.method for cell in cells}}
     demos = ChosenDemos(task, cells[0].source, cells[0].demos)
     return [_resolve(cell, task, methods[cell.method], demos) for cell in cells]
+
+
+def _with_source(cell: Cell, task: Task) -> Cell:
+    """Gives a smoke test few demonstrations, where a script makes them."""
+    if cell.preset != "smoke" or cell.demos is not None:
+        return cell
+    source = registry.small_source(task, cell.source)
+    return dataclasses.replace(cell, source=source)
 
 
 def _resolve(

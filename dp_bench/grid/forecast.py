@@ -109,7 +109,8 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
     ]
     if forecast.demonstrations:
         duration = progress.duration(forecast.demonstrations)
-        lines.append(f"  demonstrations: made by a script, {duration}")
+        named = f"{source}, " if (source := first.source) else ""
+        lines.append(f"  demonstrations: {named}made by a script, {duration}")
     for name in dict.fromkeys(cell.method for cell in forecast.cells):
         mine = [cell for cell in forecast.cells if cell.method == name]
         lines.append(f"  {registry.title_of(name)}: {_describe_method(mine)}")

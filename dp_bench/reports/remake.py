@@ -106,6 +106,7 @@ def _table(folder: Path, everything: Sequence[Record]) -> Table:
         test or everything,
         published=published_values(folder),
         published_demos=published_demos_of(folder.name),
+        source=folder.name,
     )
 
 

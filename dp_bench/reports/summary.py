@@ -36,6 +36,7 @@ def summary(
     published: pd.DataFrame | None = None,
     published_demos: str = "ph",
     steps: Literal["last", "all"] = "last",
+    source: str = "",
 ) -> Table:
     """Reduces the records of one task to a table.
 
@@ -51,6 +52,7 @@ def summary(
             several for a task.
         steps: "last" shows each run at its last checkpoint, "all" has a row per
             checkpoint.
+        source: Source of the demonstrations; a note gives the number of a small one.
 
     Raises:
         BadInput: When it gets no records, or records of several tasks; when an
@@ -74,7 +76,7 @@ def summary(
     rows = compared(rows, rng_seed)
     rows, sources = with_published(rows, columns, published, published_demos)
     about = f": {task.about}" if task else ""
-    footer = footnotes(rows, columns, frame, sources)
+    footer = [*_few_demos(source), *footnotes(rows, columns, frame, sources)]
     return Table(f"{task_name}{about}", tuple(rows), tuple(columns), tuple(footer))
 
 
@@ -92,6 +94,17 @@ def scores_by_seed_and_start(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     cells = frame.pivot(index="train_seed", columns="env_seed", values=column)
     met = frame.pivot(index="train_seed", columns="env_seed", values="step").notna()
     return cells.loc[:, met.all(axis=0)].sort_index(axis=0).sort_index(axis=1)
+
+
+def _few_demos(source: str) -> list[str]:
+    """Says how many episodes a smoke test learned from, unless from a full source."""
+    full, _, number = source.rpartition("-")
+    if not full or number != str(registry.SMALL):
+        return []
+    return [
+        f"Few demonstrations: {source}, {number} episodes instead of all of {full}: a "
+        "smoke test."
+    ]
 
 
 def _only_task(frame: pd.DataFrame, task: Task | None) -> str:

@@ -213,7 +213,7 @@ def test_list_fits_on_a_screen_and_cuts_no_word(capsys):
         assert task.controls[0] in row
         words = set(shown.replace(",", " ").split())
         assert words >= {*task.obs_kinds, *map(str, task.obs_dims.values())}
-        assert words >= set(task.sources)
+        assert words >= set(registry.full_sources(task))
     for method in registry.methods().values():
         assert method.title in shown
 

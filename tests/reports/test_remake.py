@@ -78,3 +78,11 @@ def test_the_table_has_test_starts_or_else_validation_starts(tmp_path):
     assert [row.starts for row in remake_task(tmp_path).rows] == ["test"]
     names = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert names == {"table.md", "table.tex", "table.csv", "success.png"}
+
+
+@pytest.mark.parametrize(("source", "said"), [("scripted-20", True), ("ph", False)])
+def test_a_table_says_the_number_of_few_demonstrations(tmp_path, source, said):
+    append(tmp_path / source / "records" / "a.jsonl", with_digests(episodes()))
+    remake_task(tmp_path / source)
+    note = "Few demonstrations: scripted-20, 20 episodes instead of all of scripted"
+    assert (note in (tmp_path / source / "table.md").read_text()) is said
