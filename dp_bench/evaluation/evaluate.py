@@ -22,6 +22,7 @@ from dp_bench.util.files import locked_to_write, remove_stale_parts
 from dp_bench.util.types import JsonObject
 
 STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}
+WORTH_PROCESSES = 1500  # steps; fewer take less time than the start of a process
 
 
 def evaluate(
@@ -47,8 +48,8 @@ def evaluate(
         step: Evaluate the weights kept after `step` updates; None for the last weights.
         changes: Fields of the policy's settings to change (the sampler's, say), as
             text.
-        processes: Number of worker processes; None for one per CPU core. Results do not
-            depend on it.
+        processes: Number of worker processes; None for one per CPU core, or for a
+            single one where the episodes are few. Results do not depend on it.
         device: Device that computes the policy.
 
     Returns:
@@ -188,10 +189,15 @@ class _Evaluation:
         rollout.play(
             self.spec(),
             groups,
-            processes=processes,
+            processes=processes or self.processes(groups),
             title=title,
             on_group=keep,
         )
+
+    def processes(self, groups: Sequence[tuple[int, ...]]) -> int | None:
+        """Returns 1 for so few steps that a second process costs more than it saves."""
+        steps = self.task.max_steps_of(self.weights.info.demos_source)
+        return 1 if sum(map(len, groups)) * steps < WORTH_PROCESSES else None
 
     def record(self, episode: rollout.Episode) -> Record:
         """Makes the record of a played episode."""

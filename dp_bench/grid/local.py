@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,31 +53,27 @@ def run_cells(
     Args:
         cells: What to run.
         jobs: Number of cells that run at a time; each gets its share of the cores.
-        finished: Called after each cell.
+        finished: Called after each cell, in this thread.
 
     Returns:
         How each cell ended, in the order of `cells`.
     """
     ends: dict[int, Finished] = {}
-    todo = list(enumerate(cells))
-    lock = threading.Lock()
+    todo = deque(enumerate(cells))
+    ended: queue.SimpleQueue[tuple[int, Finished]] = queue.SimpleQueue()
     children = Children(jobs)
 
     def work(progress: GridProgress) -> None:
         while True:
-            with lock:
-                if not todo:
-                    return
-                k, cell = todo.pop(0)
+            try:
+                k, cell = todo.popleft()
+            except IndexError:
+                return
             try:
                 end = children.run(cell, progress)
-                with lock:
-                    finished(end)
             except Exception as error:  # of any kind: the other cells still run
-                end = Finished(cell, None, " ".join(str(error).split()))
-            with lock:
-                ends[k] = end
-                progress.cell_done(cell.title, end.error, stopped=end.stopped)
+                end = _failed(cell, error)
+            ended.put((k, end))
 
     for folder in {_failed_log(cell).parent for cell in cells}:
         remove_stale_parts(folder)
@@ -87,15 +85,36 @@ def run_cells(
         try:
             for thread in threads:
                 thread.start()
-            while any(thread.is_alive() for thread in threads):
-                time.sleep(0.1)
+            # This thread tabulates while the next cells start.
+            while any(thread.is_alive() for thread in threads) or not ended.empty():
+                try:
+                    k, end = ended.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                ends[k] = end = _told(end, finished)
+                progress.cell_done(end.cell.title, end.error, stopped=end.stopped)
         except KeyboardInterrupt:
-            with lock:
-                todo.clear()
+            todo.clear()
             children.end()
-            _join(threads)  # each says how its cell ended
+            _join(threads)
+            while not ended.empty():  # says how each of the last cells ended
+                _, end = ended.get()
+                progress.cell_done(end.cell.title, end.error, stopped=end.stopped)
             raise
     return [ends[k] for k in range(len(cells))]
+
+
+def _told(end: Finished, finished: Callable[[Finished], None]) -> Finished:
+    """Passes on how a cell ended; gives the error of the callee if it fails."""
+    try:
+        finished(end)
+    except Exception as error:  # of any kind: the other cells still run
+        return _failed(end.cell, error)
+    return end
+
+
+def _failed(cell: Cell, error: Exception) -> Finished:
+    return Finished(cell, None, " ".join(str(error).split()))
 
 
 def _join(threads: Sequence[threading.Thread]) -> None:

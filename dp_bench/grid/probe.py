@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dp_bench.util.types import Env
 
 UPDATE_SECONDS, STEP_SECONDS = 2.0, 0.5  # how long a probe measures [s]
+SHARE = 0.05  # of the work, which a probe never exceeds: a smoke test is short
 ROWS, EPISODE = 2000, 100  # size of the made-up demonstrations, of one episode [steps]
 SCRIPTED = 6  # episodes that a script plays to be timed
 
@@ -121,9 +122,9 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
             cell.settings.policy, obs_dim=obs.shape[1], action_dim=actions.shape[1]
         )
         update = _time_update(cell, policy, (obs, actions, ends))
-    decision, step = _time_rollout(policy, env, obs[: task.lanes])
     steps = task.max_steps_of(cell.names.source)
     decisions = -(-steps // policy.horizons.action)
+    decision, step = _time_rollout(policy, env, obs[: task.lanes], steps)
     return _Costs(
         start=start,
         update=update,
@@ -166,16 +167,20 @@ def _time_update(
         device=cell.device,
         obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control),
         at_least=UPDATE_SECONDS,
+        at_most=_part_of(cell.settings.training.updates),
     )
 
 
-def _time_rollout(policy: Policy, env: Env, obs: np.ndarray) -> tuple[float, float]:
+def _time_rollout(
+    policy: Policy, env: Env, obs: np.ndarray, steps: int
+) -> tuple[float, float]:
     """Times one decision for all lanes, and one step of the simulator [s].
 
     Args:
         policy: Any; evaluation computes on one thread of the CPU.
         env: Closed afterwards.
         obs: One observation for each lane, `(B, Do)`.
+        steps: Of an episode.
     """
     import numpy as np
     import torch
@@ -185,10 +190,11 @@ def _time_rollout(policy: Policy, env: Env, obs: np.ndarray) -> tuple[float, flo
     policy = policy.cpu().eval()
     policy.reset(range(len(obs)))
     history = np.repeat(obs[:, None], policy.horizons.obs, axis=1)
-    decision = _time(lambda: policy.act(history), STEP_SECONDS)
+    decisions = _part_of(-(-steps // policy.horizons.action))
+    decision = _time(lambda: policy.act(history), decisions)
     env.reset(seed=0)
     action = np.asarray(env.action_space.sample()) * 0
-    step = _time(lambda: env.step(action), STEP_SECONDS)
+    step = _time(lambda: env.step(action), _part_of(steps))
     env.close()
     torch.set_num_threads(threads)
     return decision, step
@@ -208,14 +214,19 @@ def _time_demonstrations(cell: ResolvedCell) -> float:
     return each * (source.max_episodes or len(source.env_seeds)) / (os.cpu_count() or 1)
 
 
-def _time(work: Callable[[], object], at_least: float) -> float:
+def _part_of(work: int) -> int:
+    """Counts the share of some work that a probe may do, at least one."""
+    return max(1, int(SHARE * work))
+
+
+def _time(work: Callable[[], object], at_most: int) -> float:
     """Times one call [s], after a first call that may have to set something up."""
     work()
     calls, begun = 0, time.perf_counter()
-    while (spent := time.perf_counter() - begun) < at_least:
+    while not calls or (time.perf_counter() - begun < STEP_SECONDS and calls < at_most):
         work()
         calls += 1
-    return spent / calls
+    return (time.perf_counter() - begun) / calls
 
 
 def _main() -> int:

@@ -121,6 +121,7 @@ def update_seconds(
     device: str = "cpu",
     obs_noise: ObsNoise | None = None,
     at_least: float = 2.0,
+    at_most: int | None = None,
 ) -> float:
     """Measures how long one update takes on this machine [s]; it changes the policy.
 
@@ -131,6 +132,7 @@ def update_seconds(
         device: Device that computes.
         obs_noise: As for `train`.
         at_least: How long to measure [s], after a few updates that do not count.
+        at_most: Number of updates after which to end sooner.
     """
     updater = prepare(
         policy, train_data, training, train_seed=0, device=device, obs_noise=obs_noise
@@ -138,10 +140,12 @@ def update_seconds(
     for _ in range(3):
         float(updater.step())
     updates, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < at_least:
+    while not updates or (
+        time.perf_counter() - start < at_least and updates != at_most
+    ):
         float(updater.step())
         updates += 1
-    return elapsed / updates
+    return (time.perf_counter() - start) / updates
 
 
 def prepare(

@@ -53,6 +53,20 @@ def test_the_number_of_processes_does_not_change_the_records(copy, small_task):
     assert equal_but_for_times(records.read(copy.records), in_this_process)
 
 
+@pytest.mark.parametrize(("episodes", "processes"), [(2, 1), (6, None)])
+def test_few_steps_are_played_in_this_process(copy, monkeypatch, episodes, processes):
+    asked = []
+
+    def play(spec, groups, **options):
+        asked.append(options["processes"])
+        raise BadInput("seen enough")
+
+    monkeypatch.setattr(rollout, "play", play)
+    with pytest.raises(BadInput, match="seen enough"):  # PushT takes 300 steps
+        evaluate(copy, episodes=episodes, variants=["default"])
+    assert asked == [processes]
+
+
 def test_only_episodes_without_a_record_are_played(copy, small_task, monkeypatch):
     options = {"episodes": 3, "variants": ["legacy"], "processes": 1}
     played = []

@@ -44,6 +44,13 @@ def test_times_add_up_and_jobs_share_them():
     assert GridForecast(10.0, cells, jobs=2).seconds == 45.0
 
 
+def test_a_probe_does_at_most_a_twentieth_of_the_work():
+    calls = []
+    probe._time(lambda: calls.append(1), at_most=probe._part_of(100))
+    assert len(calls) == 1 + 5  # the first one does not count
+    assert probe._part_of(3) == 1
+
+
 def test_evaluation_counts_groups_that_are_played_side_by_side():
     cost = probe._Costs(
         start=2.0, update=0.1, group=10.0, episode=0.5, lanes=25, processes=2

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from dp_bench.evaluation import records
 from dp_bench.grid import run as grid_run
 from dp_bench.grid.cell import resolve
-from dp_bench.grid.local import Children, run_cells
+from dp_bench.grid.local import Children, Finished, run_cells
 from dp_bench.grid.progress import shown
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util.tensors import load_tensors
@@ -49,6 +50,37 @@ def test_a_cell_that_fails_does_not_stop_the_others(cell):
     one, other = load_tensors(folder.weights)[0], load_tensors(of_child)[0]
     assert one.keys() == other.keys()
     assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_the_next_cell_starts_while_the_last_one_is_tabulated(cell, monkeypatch):
+    cells = [cell, dataclasses.replace(cell, train_seed=1)]
+    second_began, told = threading.Event(), []
+
+    def of_a_child(self, one, progress):
+        if one is cells[1]:
+            second_began.set()
+        return Finished(one, Path("folder"))
+
+    def finished(end):
+        told.append((end.cell, threading.current_thread(), second_began.wait(30)))
+
+    monkeypatch.setattr(Children, "run", of_a_child)
+    ends = run_cells(cells, finished=finished)
+    assert [end.cell for end in ends] == cells
+    here = threading.current_thread()
+    assert told == [(cells[0], here, True), (cells[1], here, True)]
+
+
+def test_a_table_that_fails_is_the_error_of_its_cell_alone(cell, monkeypatch):
+    cells = [cell, dataclasses.replace(cell, train_seed=1)]
+
+    def finished(end):
+        if end.cell is cells[0]:
+            raise ValueError("no\ntable")
+
+    monkeypatch.setattr(Children, "run", lambda self, one, _: Finished(one, Path("f")))
+    ends = run_cells(cells, finished=finished)
+    assert [end.error for end in ends] == ["no table", ""]
 
 
 def test_the_log_of_a_failure_goes_when_the_cell_succeeds(cell):

@@ -134,6 +134,13 @@ def test_the_time_of_an_update_is_measured_on_the_prepared_policy():
     assert 0.05 <= seconds * measured < 5
 
 
+def test_the_time_of_an_update_is_measured_on_few_updates_of_a_short_training():
+    policy = fresh(Dropping)
+    with torch.random.fork_rng(devices=[]):
+        update_seconds(policy, walks(), TRAINING, at_least=600.0, at_most=2)
+    assert policy.dropout_calls == 3 + 2
+
+
 def test_training_names_a_constant_that_is_far_from_zero(tmp_path, capsys):
     obs, actions, ends = walks()
     far = 1.7e9 + 0.05 * np.arange(len(obs))
