@@ -77,7 +77,9 @@ def test_a_copy_keeps_what_gymnasium_adds():
         assert truncated == (left == 0)
 
 
-@pytest.mark.parametrize("control", ["position", "velocity"])
+@pytest.mark.parametrize(
+    "control", ["position", pytest.param("velocity", marks=pytest.mark.slow)]
+)
 def test_a_copy_of_lift_continues_in_the_model_of_its_start(control):
     pytest.importorskip("robosuite")
     env = registry.task("lift").make_env(control=control)

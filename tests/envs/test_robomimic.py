@@ -35,7 +35,7 @@ np.save(sys.argv[3], starts)
         ("tool_hang", 20),
         # a reset builds the model
         ("lift", 3),
-        ("transport", 3),
+        pytest.param("transport", 3, marks=pytest.mark.slow),
         pytest.param("lift", 20, marks=pytest.mark.slow),
         pytest.param("transport", 20, marks=pytest.mark.slow),
     ],

@@ -266,7 +266,10 @@ def without_env_args(file):
             replaced("states", lambda x: x * 1e300),
             "states must be finite and no larger",
         ),
-        (replaced("rewards", lambda x: x.astype("S3")), "rewards of demo_0 must be numbers"),
+        (
+            replaced("rewards", lambda x: x.astype("S3")),
+            "rewards of demo_0 must be numbers",
+        ),
         (replaced("actions", lambda x: x[:, :6]), r"actions must be .*\(18, 7\)"),
         (with_attributes(env_args="{"), "env_args is no JSON"),
         (with_attributes(env_args=5), "'env_args' of /data must be text, got int64"),
