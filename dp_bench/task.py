@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dp_bench.util.types import Env
 
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
+MOST_TEST_STARTS = range(100_000, 101_000)  # these first, then further ones on request
 VALIDATION_STARTS = range(50_000, 50_200)  # env seeds for choosing settings
 IMAGE = "image"  # kind of observation that holds images
 

@@ -46,7 +46,7 @@ class Evaluate:
     ] = "test"
     """Starts to play: test starts for reports, the others for choosing settings."""
     episodes: int = 50
-    """Play the first so many starts."""
+    """Play the first so many starts: up to 1,000 for tests, 200 for validation."""
     steps: Annotated[str, arg(metavar="N|last|all")] = "last"
     """Checkpoints to evaluate: after N updates, the last, or all that were kept."""
     variants: Annotated[

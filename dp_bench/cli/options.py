@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
-from dp_bench.task import TEST_STARTS
+from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.util.files import refuse_unwritable
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class GridOptions:
         int | None,
         arg(metavar="N", help_behavior_hint=hint("default: the preset's")),
     ] = None
-    """Evaluate on the first N test starts only."""
+    """Evaluate on the first N of 1,000 test starts; the first 50 are the protocol's."""
     runs: Path = Path("runs")
     """Folder where runs are stored; finished runs are reused."""
     device: TrainingDevice = "auto"
@@ -209,9 +209,7 @@ def _check_grid(
 ) -> None:
     for name in methods:
         registry.method(name)  # refuses an unknown one
-    most = len(TEST_STARTS)
-    if episodes is not None and not 1 <= episodes <= most:
-        raise BadInput(f"--episodes must be in 1..{most}, got {episodes}")
+    env_seeds_of("test", episodes, option="--episodes")
     for kind, values in (("method", methods), ("seed", seeds)):
         twice = [value for k, value in enumerate(values) if value in values[:k]]
         if twice:

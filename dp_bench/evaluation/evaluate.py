@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dp_bench import registry
-from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.records import Record
+from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import RunFolder, policy_config
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, versions
-from dp_bench.task import TEST_STARTS, VALIDATION_STARTS, Task
+from dp_bench.task import Task
 from dp_bench.util import progress, settings
 from dp_bench.util.files import locked_to_write, remove_stale_parts
 from dp_bench.util.types import JsonObject
 
-STARTS = {"test": TEST_STARTS, "validation": VALIDATION_STARTS}
 WORTH_PROCESSES = 1500  # steps; fewer take less time than the start of a process
 
 
@@ -43,7 +42,8 @@ def evaluate(
         folder: A trained run.
         task: Its task, where the caller has looked it up.
         starts: "test", or "validation" for choosing settings.
-        episodes: Play only the first `episodes` starts; None for all.
+        episodes: Play the first `episodes` starts: up to 1,000 test starts; None for
+            the 50 of the protocol, or for all validation starts.
         variants: Variants of the task's environment; None for all.
         step: Evaluate the weights kept after `step` updates; None for the last weights.
         changes: Fields of the policy's settings to change (the sampler's, say), as
@@ -58,14 +58,14 @@ def evaluate(
     Raises:
         BadInput: When a name is unknown, or when the run has no such weights.
     """
-    env_seeds = _env_seeds(starts, episodes)
+    env_seeds = env_seeds_of(starts, episodes)
     info = changed(folder.info(), changes or {})
     task = task or registry.task(info.task)
     chosen = list(variants or task.variants)
     for variant in chosen:
         task.check(variant=variant)
     weights = _weights_of(folder, info, step)
-    groups = rollout.groups_of(env_seeds, task.lanes)
+    groups = _groups_of(starts, episodes, task.lanes)
     evaluations = [_Evaluation(weights, task, starts, v, device) for v in chosen]
     needed = any(_missing(groups, evaluation.known()) for evaluation in evaluations)
     evaluated: list[Record] = []
@@ -87,17 +87,16 @@ def _missing(
     return [group for group in groups if any(seed not in known for seed in group)]
 
 
-def _env_seeds(starts: str, episodes: int | None) -> Sequence[int]:
-    """Lists the env seeds of the first `episodes` starts."""
-    if starts not in STARTS:
-        raise BadInput(f"starts must be one of {', '.join(STARTS)}; got {starts!r}")
-    available = len(STARTS[starts])
-    if episodes is not None and not 1 <= episodes <= available:
-        raise BadInput(
-            f"episodes must be in 1..{available}, the number of {starts} starts; "
-            f"got {episodes}"
-        )
-    return STARTS[starts][:episodes]
+def _groups_of(starts: str, episodes: int | None, lanes: int) -> list[tuple[int, ...]]:
+    """Cuts starts into groups of lanes; those beyond the usual ones have their own.
+
+    Lanes of a group share a batch, so a fuller group could change the last digits of
+    the records of the protocol.
+    """
+    env_seeds = env_seeds_of(starts, episodes)
+    usual = len(env_seeds_of(starts))
+    parts = (env_seeds[:usual], env_seeds[usual:])
+    return [group for part in parts for group in rollout.groups_of(part, lanes)]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.forecast import CellForecast
 from dp_bench.grid.run import PROCESSES, prepare
-from dp_bench.task import TEST_STARTS
 from dp_bench.util.processes import end_with_parent
 from dp_bench.util.text import sentence
 
@@ -60,11 +59,12 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
 def _work_left(cell: ResolvedCell) -> tuple[int, int]:
     """Counts the updates and the episodes that a cell still has to do."""
     from dp_bench.evaluation import records
+    from dp_bench.evaluation.starts import env_seeds_of
     from dp_bench.runs.facts import load_facts
 
     settings = cell.settings
-    starts = cell.names.episodes or settings.episodes or len(TEST_STARTS)
-    episodes = len(cell.task.variants) * starts
+    starts = env_seeds_of("test", cell.names.episodes or settings.episodes)
+    episodes = len(cell.task.variants) * len(starts)
     updates = settings.training.updates
     if not cell.demos.is_on_disk:
         return updates, episodes
@@ -73,7 +73,7 @@ def _work_left(cell: ResolvedCell) -> tuple[int, int]:
         updates = 0
         if folder.records.is_file():
             evaluated = records.read(folder.records)
-            episodes -= sum(record.starts == "test" for record in evaluated)
+            episodes -= sum(record.env_seed in starts for record in evaluated)
     elif folder.resume.is_file():
         updates -= load_facts(folder.resume).update
     return max(0, updates), max(0, episodes)

@@ -33,7 +33,7 @@ class Preset:
         training: Settings of the training.
         control: What actions mean, "position" or "velocity"; None for the task's
             default. The default also applies to a task that lacks this control.
-        episodes: How many test starts are played; None for all.
+        episodes: How many test starts are played; None for the 50 of the protocol.
     """
 
     policy: PolicyConfig

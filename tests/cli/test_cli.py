@@ -87,7 +87,7 @@ WRONG = {
     "compare --seeds 0 -1": "0 or above, got -1",
     "compare --seeds": "at least one seed",
     "compare --jobs 0": "--jobs must be at least 1",
-    "compare --episodes 51": "1..50, got 51",
+    "compare --episodes 1001": "1..1000, the number of test starts; got 1001",
     "compare --set dp_x:training.lr=1": "changes 'dp_x', which is not among the m",
     "compare --task pusht --out text.hdf5": "--out text.hdf5: text.hdf5 is not a fold",
     "compare --task pusht --out text.hdf5/deep": "text.hdf5 is not a folder; name a",

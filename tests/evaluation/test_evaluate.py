@@ -5,11 +5,12 @@ import os
 
 import pytest
 
+from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.evaluate import evaluate
 from dp_bench.runs.folder import RunFolder
-from dp_bench.task import TEST_STARTS, VALIDATION_STARTS
+from dp_bench.task import MOST_TEST_STARTS, TEST_STARTS, VALIDATION_STARTS
 from made_up import written_run
 
 
@@ -31,8 +32,6 @@ def copy(run, tmp_path):
 @pytest.fixture
 def small_task(monkeypatch):
     """PushT with two lanes: several groups from few episodes."""
-    from dp_bench import registry
-
     table = registry.tasks()
     small = dataclasses.replace(table["pusht"], lanes=2)
     monkeypatch.setitem(table, "pusht", small)
@@ -92,6 +91,61 @@ def test_only_episodes_without_a_record_are_played(copy, small_task, monkeypatch
     assert played == [both, both], "a group of two lanes is played as a whole"
 
 
+class Seen(Exception):
+    """Ends an evaluation before it plays."""
+
+
+@pytest.fixture
+def groups_played(copy, monkeypatch):
+    """Asks which groups of env seeds an evaluation would play."""
+
+    def groups(lanes, **options):
+        def play(spec, groups, **options):
+            raise Seen(groups)
+
+        monkeypatch.setattr(rollout, "play", play)
+        table = registry.tasks()
+        task = dataclasses.replace(table["pusht"], lanes=lanes)
+        with pytest.raises(Seen) as seen:
+            evaluate(copy, task=task, variants=["default"], **options)
+        return list(seen.value.args[0])
+
+    return groups
+
+
+@pytest.mark.parametrize(
+    ("options", "played"),
+    [
+        ({}, range(100_000, 100_050)),
+        ({"episodes": 50}, range(100_000, 100_050)),
+        ({"episodes": 51}, range(100_000, 100_051)),
+        ({"episodes": 1000}, range(100_000, 101_000)),
+        ({"starts": "validation"}, range(50_000, 50_200)),
+    ],
+)
+def test_which_starts_are_played(groups_played, options, played):
+    groups = groups_played(25, **options)
+    assert [seed for group in groups for seed in group] == list(played)
+
+
+@pytest.mark.parametrize("lanes", [1, 7, 20, 25, 64])
+def test_further_starts_leave_the_groups_of_the_protocol_alone(groups_played, lanes):
+    """Lanes of a group share a batch, so a fuller group could change last digits."""
+    usual = groups_played(lanes)
+    assert groups_played(lanes, episodes=120)[: len(usual)] == usual
+
+
+def test_no_start_is_of_two_kinds():
+    scripted = [
+        source.env_seeds
+        for task in registry.tasks().values()
+        for source in task.sources.values()
+    ]
+    assert set(TEST_STARTS) < set(MOST_TEST_STARTS)
+    for others in (VALIDATION_STARTS, *scripted):
+        assert not set(MOST_TEST_STARTS) & set(others)
+
+
 def test_each_variant_is_played_in_its_own_environment(copy):
     default, legacy = (
         [r.score for r in evaluate(copy, episodes=3, variants=[v], processes=1)]
@@ -117,8 +171,12 @@ def test_changed_sampler_settings_get_records_of_their_own(copy):
     ("options", "message"),
     [
         ({"starts": "training"}, "must be one of test, validation; got 'training'"),
-        ({"episodes": 51}, r"in 1\.\.50, the number of test starts; got 51"),
+        ({"episodes": 1001}, r"in 1\.\.1000, the number of test starts; got 1001"),
         ({"episodes": 0}, "test starts; got 0"),
+        (
+            {"episodes": 201, "starts": "validation"},
+            r"in 1\.\.200, the number of validation starts; got 201",
+        ),
         (
             {"variants": ["default", "windy"]},
             "no variant 'windy'; it has default",

@@ -106,6 +106,13 @@ def test_a_grid_that_was_run_has_nothing_left(cell):
     assert (after.updates, after.seconds) == (0, 0)
 
 
+def test_further_starts_of_a_finished_grid_are_left(cell):
+    run(*resolve([cell]))
+    (after,) = probe.cell_forecasts(resolve([Cell(**(vars(cell) | {"episodes": 60}))]))
+    assert after.updates == 0
+    assert after.evaluation > 0
+
+
 def test_an_interrupted_training_has_the_rest_left(cell, monkeypatch):
     class Interrupted(Exception):
         pass

@@ -70,6 +70,20 @@ def test_the_last_step_is_shown_or_all_steps_are():
     assert "| updates" in to_markdown(everything)
 
 
+def test_a_table_of_further_starts_says_which():
+    scores = np.random.default_rng(0).uniform(size=(2, 120))
+    more = episodes("alpha_1", scores) + episodes("beta", scores / 2)
+    result = table(more)
+    assert "Train seeds: 0-1; test starts: 100000-100119." in result.footer
+    assert "2 train seeds × 120 starts" in to_markdown(result)  # noqa: RUF001
+    usual = episodes("gamma", scores[:, :50])
+    mixed = table(more + usual)
+    assert "test starts: 100000-100119 or 100000-100049." in "\n".join(mixed.footer)
+    [words] = by_method(mixed)["gamma"].differs
+    assert words == "starts 100000-100049, not 100000-100119"
+    assert " 2 × 50 |" in to_markdown(mixed)  # noqa: RUF001
+
+
 def test_starts_that_a_seed_lacks_are_left_out_and_named():
     records = episodes("alpha_1", ((0.1, 0.2, 0.3), (0.1, 0.2, 0.3)))
     records += episodes("beta", ((0.1, 0.2, 0.3), (0.5, 0.6)))
