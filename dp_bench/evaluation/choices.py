@@ -41,6 +41,7 @@ class Choice(NamedTuple):
             has no side and has not committed.
         left: Share that went left, among those that chose a side; None if none did.
         commits: Share that committed, among all rollouts.
+        method: The method; "" for demonstrations.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Choice(NamedTuple):
     is_round: np.ndarray
     left: Estimate | None
     commits: Estimate
+    method: str = ""
 
 
 def choices(
@@ -106,6 +108,7 @@ def _judged(task: Task, title: str, members: Sequence[Rollout | Passage]) -> Cho
         is_round=is_round,
         left=_share(sides[sides != 0] < 0) if sides.any() else None,
         commits=_share(committed),
+        method=members[0].method if isinstance(members[0], Rollout) else "",
     )
 
 

@@ -137,8 +137,8 @@ def _draw_training(folder: Path, everything: Sequence[Record]) -> None:
     rows = trainings.beside_their_logs(several, runs)
     if rows:
         axes = curves.stability(
-            {label: row.logs for label, row in rows.items()},
-            {label: records.to_frame(row.records) for label, row in rows.items()},
+            {curve: row.logs for curve, row in rows.items()},
+            {curve: records.to_frame(row.records) for curve, row in rows.items()},
         )
         save(figure_of(axes[0]), folder / "stability.png")
 

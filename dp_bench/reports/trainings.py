@@ -27,6 +27,18 @@ class Training(NamedTuple):
     log: list[LogLine]
 
 
+class Curve(NamedTuple):
+    """A line of a figure, or one for each training.
+
+    Attributes:
+        method: Has one colour and marker in every figure.
+        label: In the legend.
+    """
+
+    method: str
+    label: str
+
+
 class LogsAndRecords(NamedTuple):
     """Logs and records of trainings that differ in nothing but their seed.
 
@@ -58,14 +70,15 @@ def read(folder: Path) -> list[Training]:
     return trainings
 
 
-def logs_by_method(trainings: Sequence[Training]) -> dict[str, list[list[LogLine]]]:
-    """Groups logs by a label of method and tier, methods in the order of the table."""
-    logs: dict[str, list[list[LogLine]]] = {}
+def logs_by_method(trainings: Sequence[Training]) -> dict[Curve, list[list[LogLine]]]:
+    """Groups logs by method and tier, methods in the order of the table."""
+    logs: dict[Curve, list[list[LogLine]]] = {}
     for info, log in sorted(
         trainings, key=lambda training: registry.position_of(training.info.method)
     ):
         tier = "" if info.preset == "laptop" else f", {info.preset}"
-        logs.setdefault(registry.title_of(info.method) + tier, []).append(log)
+        curve = Curve(info.method, registry.title_of(info.method) + tier)
+        logs.setdefault(curve, []).append(log)
     return logs
 
 
@@ -79,8 +92,8 @@ def with_several_steps(records: Sequence[Record]) -> list[Record]:
 
 def beside_their_logs(
     records: Sequence[Record], trainings: Sequence[Training]
-) -> dict[str, LogsAndRecords]:
-    """Puts records of several steps beside the logs of the same trainings, by label.
+) -> dict[Curve, LogsAndRecords]:
+    """Puts records of several steps beside the logs of the same trainings.
 
     Takes test starts if the records have any, validation starts otherwise, in the
     variant that leads the task.
@@ -104,7 +117,9 @@ def beside_their_logs(
             if (info.method, info.settings, info.demos_digest)
             == (method, settings, demos)
         ]
-        rows[label] = LogsAndRecords(logs, members[method, settings, demos])
+        rows[Curve(method, label)] = LogsAndRecords(
+            logs, members[method, settings, demos]
+        )
     return rows
 
 

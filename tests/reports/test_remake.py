@@ -49,12 +49,14 @@ def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
     remake_task(tmp_path)
     assert (tmp_path / "stability.png").is_file()
     [(logs, frames)] = drawn
-    losses = {label: [log[0].loss for log in given] for label, given in logs.items()}
+    losses = {
+        curve.label: [log[0].loss for log in given] for curve, given in logs.items()
+    }
     assert losses == {
         f"m, settings {ours.settings}": [0.0, 1.0],
         f"m, settings {other.settings}": [],
     }
-    assert {label: len(frame) for label, frame in frames.items()} == {
+    assert {curve.label: len(frame) for curve, frame in frames.items()} == {
         f"m, settings {ours.settings}": 8,
         f"m, settings {other.settings}": 2,
     }

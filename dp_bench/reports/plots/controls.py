@@ -6,14 +6,14 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.reports.plots import style
-from dp_bench.reports.plots.style import FAINT, INK, LETTERS, PALETTE, SMALL
+from dp_bench.reports.plots.looks import look_of, tints
+from dp_bench.reports.plots.style import FAINT, INK, LETTERS, SMALL
 from dp_bench.reports.table import (
     CIRCUMSTANCES,
     LEVEL,
@@ -53,9 +53,11 @@ def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]
     shares = dict(
         style.share_columns(table) or [("score", "score"), ("success", "success")]
     )
-    colours = dict(zip(sorted(distinct(table.rows, "control")), PALETTE, strict=False))
+    kinds_of_control = sorted(distinct(table.rows, "control"))
+    faces = dict(zip(kinds_of_control, tints(len(kinds_of_control)), strict=True))
+    labels: dict[str, float] = {}
     for ax, method in zip(axes, methods, strict=True):
-        _draw_method(ax, of_method(table.rows, method), shares, colours)
+        labels |= _draw_method(ax, of_method(table.rows, method), shares, faces)
     axes[0].set_ylabel("share of episodes", fontsize=LETTERS, color=INK)
     rows = [row for row in table.rows if row.method in methods]
     note = f"{seeds_by_starts(sizes_of(rows))}, {LEVEL:.0%} intervals"
@@ -64,7 +66,7 @@ def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]
     if figure:
         # of the figure, as one panel is too narrow for it
         figure.supxlabel(note, x=0.99, ha="right", fontsize=SMALL, color=FAINT)
-        _add_legend(figure, axes, f"{rows[0].task}: control")
+        _add_legend(figure, f"{rows[0].task}: control", labels)
     else:
         style.x_label(axes[-1], "", note)
     return axes
@@ -84,28 +86,34 @@ def _draw_method(
     ax: Axes,
     rows: Sequence[Row],
     shares: Mapping[str, str],
-    colours: Mapping[str, str],
-) -> None:
+    faces: Mapping[str, float],
+) -> dict[str, float]:
     """Draws the panel of one method.
 
     Args:
         ax: The panel.
         rows: Of the method.
         shares: Titles of the numbers in the panel, by key.
-        colours: By control mode.
+        faces: Share of white in the faces of markers, by control mode.
+
+    Returns:
+        The same share by label of a row.
     """
+    labels: dict[str, float] = {}
     shifts = np.linspace(-0.15, 0.15, len(rows))
     apart = differing(rows, OTHERS)
     for shift, row in zip(shifts, rows, strict=True):
-        label = ", ".join([row.control, *(str(getattr(row, name)) for name in apart)])
+        facts = [row.control, *(str(getattr(row, name)) for name in apart)]
+        label = style.marked(", ".join(facts), row)
+        labels[label] = faces[row.control]
         style.draw_estimates(
             ax,
             [row.estimates[key] for key in shares],
             np.arange(len(shares)) + shift,
             along="y",
-            marker="oD"[list(colours).index(row.control) % 2],
-            colour=colours[row.control],
-            label=style.marked(label, row),
+            look=look_of(row.method),
+            white=labels[label],
+            label=label,
         )
     ax.set_xticks(range(len(shares)), list(shares.values()))
     ax.set_xlim(-0.5, len(shares) - 0.5)
@@ -114,21 +122,17 @@ def _draw_method(
     title = textwrap.fill(ax.get_title(loc="left"), PANEL_WIDTH)
     ax.set_title(title, loc="left", fontsize=LETTERS)
     ax.grid(visible=False, axis="x")
+    return labels
 
 
-def _add_legend(figure: Figure, axes: Sequence[Axes], title: str) -> None:
-    """Adds one legend for all panels."""
-    entries: dict[str, Artist] = {}
-    for ax in axes:
-        handles, labels = ax.get_legend_handles_labels()
-        entries.update(zip(labels, handles, strict=True))
+def _add_legend(figure: Figure, title: str, labels: Mapping[str, float]) -> None:
+    """Adds one legend for all panels; its markers are those of no method."""
     figure.legend(
-        entries.values(),
-        entries.keys(),
+        handles=[style.marker_handle(label, face) for label, face in labels.items()],
         title=title,
         title_fontsize=LETTERS - 1,
         loc="outside upper right",
-        ncols=len(entries),
+        ncols=len(labels),
         frameon=False,
         fontsize=LETTERS - 1,
     )

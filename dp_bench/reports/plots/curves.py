@@ -9,17 +9,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.reports.plots import style
-from dp_bench.reports.plots.style import FAINT, INK, LETTERS, LineStyle
+from dp_bench.reports.plots.looks import LineStyle, line_styles
+from dp_bench.reports.plots.style import FAINT, INK, LETTERS
 from dp_bench.reports.summary import ROW, scores_by_seed_and_start
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL
+from dp_bench.reports.trainings import Curve
 from dp_bench.reports.wording import seeds_by_starts
 from dp_bench.statistics.estimates import bootstrap
 from dp_bench.training.log import LogLine
 
 Log = Sequence[LogLine]  # of one training
 LONG = 200  # points; longer lines are smoothed
+FEW = 0.12  # distance of the markers of a line of losses [diagonals of the axes]
 CURVE = [name for name in ROW if name != "step"]  # a curve for each combination
 
 
@@ -47,7 +51,9 @@ def learning_curves(
     ax = ax or style.new_axes(6.0, 3.9)
     sizes: list[tuple[int, int]] = []
     curves = [curve for _, curve in records.groupby(CURVE, sort=False)]
-    for look, curve in style.line_styles(curves):
+    curves.sort(key=lambda curve: registry.position_of(curve["method"].iloc[0]))
+    looks = line_styles([curve["method"].iloc[0] for curve in curves])
+    for look, curve in zip(looks, curves, strict=True):
         sizes += _draw_scores(ax, curve, _curve_label(curve, records), look, column)
     ax.set_ylim(0, 1)
     ax.set_xlim(left=0)
@@ -61,11 +67,11 @@ def learning_curves(
     return ax
 
 
-def loss_curves(logs: Mapping[str, Sequence[Log]], ax: Axes | None = None) -> Axes:
+def loss_curves(logs: Mapping[Curve, Sequence[Log]], ax: Axes | None = None) -> Axes:
     """Draws losses against the updates made: training solid, validation dashed.
 
     Args:
-        logs: By label, which has a colour, the log of each of its trainings.
+        logs: The log of each training that belongs to a curve.
         ax: Where to draw; None for a figure of its own. Its scale is logarithmic, or
             symmetric about 0 where a loss is not positive.
 
@@ -75,18 +81,20 @@ def loss_curves(logs: Mapping[str, Sequence[Log]], ax: Axes | None = None) -> Ax
     ax = ax or style.new_axes(8.0, 3.9)
     losses: list[np.ndarray] = []
     validated = False
-    for look, label in style.line_styles(list(logs)):
-        alone = len(logs[label]) == 1
-        look["linewidth"] = 1.8 if alone else 1.2
-        for k, log in enumerate(logs[label]):
+    looks = line_styles([curve.method for curve in logs])
+    for look, (curve, runs) in zip(looks, logs.items(), strict=True):
+        alone = len(runs) == 1
+        look |= {"linewidth": 1.8 if alone else 1.2, "linestyle": "-"}
+        for k, log in enumerate(runs):
             training, validation = _series(log, "loss"), _series(log, "val_loss")
             if not training.size:
-                raise BadInput(f"log {label!r} has no line with a finite 'loss'")
+                raise BadInput(f"log {curve.label!r} has no line with a finite 'loss'")
             losses += [training[1], validation[1]]
             validated |= bool(validation.size)
             if alone and len(training[0]) > LONG:
                 ax.plot(*training, color=look["color"], alpha=0.18, linewidth=0.7)
-            ax.plot(*_smooth(training), label=None if k else label, **look)
+            label = None if k else curve.label
+            ax.plot(*_smooth(training), label=label, markevery=FEW, **look)
             dashes = (0, (4, 1.5))
             ax.plot(*validation, color=look["color"], linewidth=1.0, linestyle=dashes)
     _set_loss_scale(ax, losses)
@@ -103,8 +111,8 @@ def loss_curves(logs: Mapping[str, Sequence[Log]], ax: Axes | None = None) -> Ax
 
 
 def stability(
-    logs: Mapping[str, Sequence[Log]],
-    records: Mapping[str, pd.DataFrame],
+    logs: Mapping[Curve, Sequence[Log]],
+    records: Mapping[Curve, pd.DataFrame],
     axes: Sequence[Axes] | None = None,
 ) -> Sequence[Axes]:
     """Draws whether a lower loss means better episodes.
@@ -113,8 +121,8 @@ def stability(
     validation windows, and score with its interval. As in Chi et al. (2023), Fig. 7.
 
     Args:
-        logs: By label, the log of each of its trainings.
-        records: By label, in the order of the legend, as of `records.to_frame`: of one
+        logs: The log of each training that belongs to a curve.
+        records: By curve, in the order of the legend, as of `records.to_frame`: of one
             task, variant and kind of starts, with several steps per run.
         axes: Three, where to draw; None for a figure of their own, with a legend.
 
@@ -131,13 +139,14 @@ def stability(
     losses: list[np.ndarray] = []
     errors: list[np.ndarray] = []
     sizes: list[tuple[int, int]] = []
-    for look, label in style.line_styles(list(records)):
-        for log in logs.get(label, ()):
+    looks = line_styles([curve.method for curve in records])
+    for look, (curve, frame) in zip(looks, records.items(), strict=True):
+        for log in logs.get(curve, ()):
             losses.append(_smooth(_series(log, "loss")))
-            top.plot(*losses[-1], **look)
+            top.plot(*losses[-1], markevery=FEW, **look)
             errors.append(_series(log, "val_action_error"))
-            middle.plot(*errors[-1], marker="o", markersize=3, **look)
-        sizes += _draw_scores(bottom, records[label], label, look)
+            middle.plot(*errors[-1], **look)
+        sizes += _draw_scores(bottom, frame, curve.label, look)
     _set_loss_scale(top, [loss[1] for loss in losses])
     _set_error_scale(middle, measured=any(error.size for error in errors))
     bottom.set_ylim(0, 1)
@@ -188,12 +197,12 @@ def _draw_scores(
             rng = np.random.default_rng(0)
             estimates.append(bootstrap(cells, rng, level=LEVEL))
     values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
-    ax.plot(steps, values, marker="o", markersize=3.5, label=label, **look)
+    ax.plot(steps, values, label=label, **look)
     ax.fill_between(steps, lows, highs, color=look["color"], alpha=0.15, linewidth=0)
     return [(estimate.num_seeds, estimate.num_starts) for estimate in estimates]
 
 
-def _refuse_several(records: Mapping[str, pd.DataFrame]) -> None:
+def _refuse_several(records: Mapping[Curve, pd.DataFrame]) -> None:
     frame = pd.concat(records.values()) if records else pd.DataFrame()
     for name in ("task", "variant", "starts"):
         values = sorted(set(frame[name])) if len(frame) else []

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dp_bench.reports.plots import style
-from dp_bench.reports.plots.style import DASHES, INK, LETTERS, PALETTE, SMALL
+from dp_bench.reports.plots.looks import DASHES, PAIR
+from dp_bench.reports.plots.style import INK, LETTERS, SMALL
 
 if TYPE_CHECKING:
     from dp_bench.data.compare import DemosComparison, Pair
@@ -33,7 +34,7 @@ def demos_comparison(comparison: DemosComparison) -> Figure:
             ax.set_ylabel(word, fontsize=SMALL, color=INK)
     handles = [
         style.line_handle(name, colour, dash, 1.8)
-        for name, colour, dash in zip(comparison.names, PALETTE, DASHES, strict=False)
+        for name, colour, dash in zip(comparison.names, PAIR, DASHES, strict=False)
     ]
     figure.legend(
         handles=handles,
@@ -48,7 +49,7 @@ def demos_comparison(comparison: DemosComparison) -> Figure:
 
 def _draw_pair(ax: Axes, pair: Pair) -> None:
     """Draws the share of each choice, or the distribution of the middle 99 %."""
-    both = zip((pair.one, pair.other), PALETTE, DASHES, (-0.2, 0.2), strict=False)
+    both = zip((pair.one, pair.other), PAIR, DASHES, (-0.2, 0.2), strict=False)
     for feature, colour, dash, shift in both:
         if feature.choices:
             places = np.arange(len(feature.choices))

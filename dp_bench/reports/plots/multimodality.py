@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from dp_bench.reports.plots import style
-from dp_bench.reports.plots.style import DASHES, INK, PALETTE, SMALL
+from dp_bench.reports.plots.looks import DASHES, PAIR, look_of
+from dp_bench.reports.plots.style import INK, SMALL
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.choices import Choice
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 PANELS, PANEL = 5, 2.3  # in one row; their side [inch]
 TITLE_WIDTH = 38  # of a panel's title [characters]
-LEFT, RIGHT, NEITHER = PALETTE[0], PALETTE[1], "#888888"
+LEFT, RIGHT, NEITHER = PAIR[0], PAIR[1], "#888888"
 STUCK = DASHES[1]  # a rollout that never got round
 COLOURS = {-1: LEFT, 1: RIGHT, 0: NEITHER}  # by side
 BROKEN = DASHES[2]  # a rollout that visited both sides
@@ -36,7 +37,7 @@ def rollouts_from_fork(
     """Draws the rollouts of each run over the scene in which they began.
 
     A path has the colour of its side. It is dotted if it visited both sides, and dashed
-    if it never got round.
+    if it never got round. It begins at the marker of its method.
 
     Args:
         choices: One panel each.
@@ -57,7 +58,8 @@ def rollouts_from_fork(
             ax.set_ylabel("")
         _draw_paths(ax, choice)
         start = [fork.start[i] for i in fork.position]
-        ax.plot(*start, "o", color=INK, markersize=5, zorder=6)
+        colour, marker = look_of(choice.method) if choice.method else (INK, "o")
+        ax.plot(*start, marker, color=colour, markersize=6.5, mec="white", zorder=6)
         ax.set_title(_panel_title(choice), fontsize=SMALL, color=INK, loc="left")
     return axes
 

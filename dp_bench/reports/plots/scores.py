@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,7 +11,8 @@ from matplotlib.figure import Figure
 from dp_bench import registry
 from dp_bench.reports.columns import circumstances
 from dp_bench.reports.plots import style
-from dp_bench.reports.plots.style import FAINT, INK, LETTERS, PALE, PALETTE, SMALL
+from dp_bench.reports.plots.looks import look_of, tints
+from dp_bench.reports.plots.style import FAINT, INK, LETTERS, PALE, SMALL
 from dp_bench.reports.published import SELECTIONS
 from dp_bench.reports.table import (
     CIRCUMSTANCES,
@@ -45,8 +45,8 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     places = _places(ax, rows, [name for name in differ if name in BLOCKS])
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
     shares = style.share_columns(table)
-    first = _draw_series(ax, rows, places, shares or [("success", "success rate")])
-    _draw_published(ax, rows, first)
+    series = [("score", "score"), *(shares or [("success", "success rate")])]
+    _draw_published(ax, rows, _draw_series(ax, rows, places, series))
     ax.set_yticks(places, _row_names(rows))
     ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
     ax.set_xlim(0, 1)
@@ -59,7 +59,13 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     which = f"with {' and '.join(dict(shares).values())}" if shares else "solved"
     style.x_label(ax, f"score, and share of episodes {which}", note)
     ax.grid(visible=False, axis="y")
-    style.legend_above(ax)
+    style.legend_above(
+        ax,
+        [
+            style.marker_handle(label, white)
+            for (_, label), white in zip(series, tints(len(series)), strict=True)
+        ],
+    )
     return ax
 
 
@@ -124,25 +130,24 @@ def _places(ax: Axes, rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
 
 
 def _draw_series(
-    ax: Axes, rows: Sequence[Row], places: np.ndarray, shares: list[tuple[str, str]]
+    ax: Axes, rows: Sequence[Row], places: np.ndarray, series: list[tuple[str, str]]
 ) -> np.ndarray:
-    """Draws the score and other shares; returns the heights of the scores, `(N,)`."""
-    series = [("score", "score"), *shares]
+    """Draws the score and other shares; returns the heights of the scores, `(N,)`.
+
+    A row has the look of its method; the faces of the markers tell the series apart.
+    """
     apart = 0.13 if len(series) == 2 else 0.22
     shifts = np.linspace(-apart, apart, len(series))
-    markers, colours = itertools.cycle("oDsv^"), itertools.cycle(PALETTE)
-    for (key, label), shift, marker, colour in zip(
-        series, shifts, markers, colours, strict=False
-    ):
-        style.draw_estimates(
-            ax,
-            [row.estimates[key] for row in rows],
-            places + shift,
-            along="x",
-            marker=marker,
-            colour=colour,
-            label=label,
-        )
+    for (key, _), shift, white in zip(series, shifts, tints(len(series)), strict=True):
+        for row, place in zip(rows, places, strict=True):
+            style.draw_estimates(
+                ax,
+                [row.estimates[key]],
+                np.array([place + shift]),
+                along="x",
+                look=look_of(row.method),
+                white=white,
+            )
     return places + shifts[0]
 
 
@@ -182,17 +187,13 @@ def _draw_task(
     ax.hlines(np.arange(len(lines)), 0, 1, color=PALE, linewidth=0.8, zorder=0)
     for place, (method, control) in enumerate(lines):
         rows = [r for r in of_method(table.rows, method) if r.control == control]
-        known = method in registry.methods()
         for row in rows[:1]:
             style.draw_estimates(
                 ax,
                 [row.score],
                 np.array([place]),
                 along="x",
-                marker="o",
-                colour=PALETTE[registry.position_of(method) % len(PALETTE)]
-                if known
-                else INK,
+                look=look_of(method),
             )
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=SMALL)

@@ -1,12 +1,11 @@
-"""What all figures share: colours, sizes, axes, legends, intervals, files."""
+"""What all figures share: inks, sizes, axes, legends, intervals, files."""
 
 from __future__ import annotations
 
-import itertools
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypedDict, TypeVar
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -18,33 +17,18 @@ from matplotlib.text import Text
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
+from dp_bench.reports.plots.looks import Dashes, Look, tint
 from dp_bench.reports.table import Row, Table
 from dp_bench.reports.wording import DAGGER
 from dp_bench.statistics.estimates import Estimate
 from dp_bench.util.files import atomic_write
 
-# Okabe & Ito's palette, which all kinds of colour vision tell apart.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES: tuple[str | tuple[int, tuple[float, float]], ...] = (
-    "-",
-    (0, (5, 1.5)),
-    (0, (1, 1.2)),
-)
 INK, FAINT, PALE = "#222222", "#666666", "#DDDDDD"
 DPI = 200  # of saved figures
 LETTERS, SMALL = 10, 8  # sizes [pt]
+MARKER = 5.0  # size of a marker [pt]
 HEADING_WIDTH = 46  # of the lines above the axes [characters]
 NOTE_WIDTH = 84  # of the lines below the axes [characters]
-
-M = TypeVar("M")
-
-
-class LineStyle(TypedDict):
-    """Arguments of `Axes.plot`."""
-
-    color: str
-    linestyle: str | tuple[int, tuple[float, float]]
-    linewidth: float
 
 
 def new_axes(width: float, height: float) -> Axes:
@@ -59,18 +43,32 @@ def figure_of(ax: Axes) -> Figure:
     return figure
 
 
-def line_styles(members: Sequence[M]) -> Iterator[tuple[LineStyle, M]]:
-    """Pairs each member with a colour, and with dashes once the colours run out."""
-    looks = itertools.cycle(itertools.product(DASHES, PALETTE))
-    for member, (dash, colour) in zip(members, looks, strict=False):
-        yield {"color": colour, "linestyle": dash, "linewidth": 1.8}, member
-
-
-def line_handle(
-    label: str, colour: str, dash: str | tuple[int, tuple[float, float]], width: float
-) -> Line2D:
+def line_handle(label: str, colour: str, dash: Dashes, width: float) -> Line2D:
     """Makes a legend's line."""
     return Line2D([], [], color=colour, linestyle=dash, linewidth=width, label=label)
+
+
+def marker_handle(
+    label: str, share: float, size: float = MARKER, colour: str = FAINT
+) -> Line2D:
+    """Makes a legend's marker for what is drawn of all methods.
+
+    Args:
+        label: What it stands for.
+        share: Of white in its face, see `tints`.
+        size: Of the marker [pt].
+        colour: Of its edge.
+    """
+    face = tint(colour, share)
+    return Line2D(
+        *([], []),
+        color=colour,
+        linestyle="",
+        marker="o",
+        markerfacecolor=face,
+        markersize=size,
+        label=label,
+    )
 
 
 def draw_estimates(
@@ -79,8 +77,8 @@ def draw_estimates(
     places: np.ndarray,
     *,
     along: Literal["x", "y"],
-    marker: str,
-    colour: str,
+    look: Look,
+    white: float = 0.0,
     label: str | None = None,
 ) -> None:
     """Draws estimates as markers, with their intervals as bars.
@@ -90,8 +88,8 @@ def draw_estimates(
         estimates: N of them; one without an interval has a marker only.
         places: Their positions on the other axis, `(N,)`.
         along: The axis that shows the values.
-        marker: Of all.
-        colour: Of all.
+        look: Colour and marker of all.
+        white: Share of white in the markers' faces.
         label: In the legend; None for no entry.
     """
     values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
@@ -103,9 +101,10 @@ def draw_estimates(
         y,
         xerr=reach if along == "x" else None,
         yerr=reach if along == "y" else None,
-        fmt=marker,
-        color=colour,
-        markersize=5.5 if marker == "o" else 4.5,
+        fmt=look.marker,
+        color=look.colour,
+        markerfacecolor=tint(look.colour, white),
+        markersize=MARKER,
         elinewidth=1.8,
         label=label,
         clip_on=False,
@@ -170,16 +169,19 @@ def thousands(ax: Axes) -> None:
     )
 
 
-def legend_above(ax: Axes) -> None:
-    """Puts the legend into one line that ends where the axes end, ours first."""
-    handles, labels = ax.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("published"))
+def legend_above(ax: Axes, ours: Sequence[Artist]) -> None:
+    """Puts the legend into one line that ends where the axes end.
+
+    Args:
+        ax: Its labelled artists come last.
+        ours: Entries that come first.
+    """
+    handles = [*ours, *ax.get_legend_handles_labels()[0]]
     ax.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
+        handles=handles,
         loc="lower right",
         bbox_to_anchor=(1.02, 1),
-        ncols=len(labels),
+        ncols=len(handles),
         frameon=False,
         fontsize=SMALL,
         borderaxespad=0.2,

@@ -8,7 +8,10 @@ import pytest
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import to_frame
 from dp_bench.reports.plots.curves import learning_curves, loss_curves, stability
+from dp_bench.reports.trainings import Curve
 from made_up_records import episodes, log_line, texts, training
+
+M, N = Curve("m", "M"), Curve("n", "N")
 
 
 def test_a_learning_curve_passes_through_the_means():
@@ -46,7 +49,8 @@ def test_runs_that_differ_in_anything_are_not_one_curve():
     )
     ax = learning_curves(frame)
     assert len(ax.lines) == 4
-    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 4
+    looks = {(line.get_color(), line._unscaled_dash_pattern) for line in ax.lines}
+    assert len(looks) == 4
     labels = [line.get_label() for line in ax.lines]
     assert len(set(labels)) == 4
     with pytest.raises(BadInput, match="of one task, these records are of a, reach"):
@@ -61,17 +65,17 @@ def test_losses_are_drawn_where_they_were_measured():
         log_line(i, 1 / i, val_loss=val_loss)
         for i, val_loss in enumerate(val_losses, start=1)
     ]
-    ax = loss_curves({"run": [log]})
+    ax = loss_curves({Curve("m", "run"): [log]})
     train, val = ax.lines
     np.testing.assert_allclose(train.get_ydata(), [1 / i for i in range(1, 6)])
     assert (list(val.get_xdata()), list(val.get_ydata())) == ([3], [0.7])
     assert ax.get_yscale() == "log"
     with pytest.raises(BadInput, match="'empty' has no line"):
-        loss_curves({"empty": [[log_line(1, float("nan"))]]})
+        loss_curves({Curve("m", "empty"): [[log_line(1, float("nan"))]]})
 
 
 def test_negative_losses_stay_visible():
-    ax = loss_curves({"run": [[log_line(i, 2.0 - i) for i in range(5)]]})
+    ax = loss_curves({Curve("m", "run"): [[log_line(i, 2.0 - i) for i in range(5)]]})
     low, high = ax.get_ylim()
     assert low < -2
     assert high > 2
@@ -80,14 +84,14 @@ def test_negative_losses_stay_visible():
 def test_a_long_noisy_loss_is_smoothed_but_not_moved():
     noise = np.random.default_rng(0).normal(size=600) * 0.1
     log = [log_line(i, 1 + noise[i]) for i in range(600)]
-    raw, smooth, _ = loss_curves({"run": [log]}).lines
+    raw, smooth, _ = loss_curves({Curve("m", "run"): [log]}).lines
     assert len(raw.get_xdata()) == len(smooth.get_xdata()) == 600
     assert np.std(smooth.get_ydata()) < 0.5 * np.std(raw.get_ydata())
     assert np.mean(smooth.get_ydata()) == pytest.approx(1, abs=0.02)
 
 
 def test_trainings_of_one_method_share_a_colour_and_a_line_of_the_legend():
-    ax = loss_curves({"M": [training(0), training(1)], "N": [training(2)]})
+    ax = loss_curves({M: [training(0), training(1)], N: [training(2)]})
     m, _, m_too, _, n, _ = (line.get_color() for line in ax.lines)
     assert m == m_too != n
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["M", "N"]
@@ -97,11 +101,11 @@ def test_trainings_of_one_method_share_a_colour_and_a_line_of_the_legend():
 def test_stability_puts_loss_error_and_score_over_the_same_updates():
     scores = np.random.default_rng(0).uniform(size=(2, 6))
     steps = episodes("m", scores / 2, step=10) + episodes("m", scores, step=20)
-    logs = {"M": [training(0, val_action_error=0.3), training(1)], "N": [training(2)]}
-    logs["M"][0][1] = dataclasses.replace(logs["M"][0][1], val_action_error=None)
+    logs = {M: [training(0, val_action_error=0.3), training(1)], N: [training(2)]}
+    logs[M][0][1] = dataclasses.replace(logs[M][0][1], val_action_error=None)
     frames = {
-        "M": to_frame(steps),
-        "N": to_frame(episodes("n", scores, step=10) + episodes("n", scores, step=20)),
+        M: to_frame(steps),
+        N: to_frame(episodes("n", scores, step=10) + episodes("n", scores, step=20)),
     }
     top, middle, bottom = stability(logs, frames)
     drawn = [(line.get_color(), list(line.get_ydata())) for line in top.lines]
@@ -109,7 +113,7 @@ def test_stability_puts_loss_error_and_score_over_the_same_updates():
     assert m != n
     assert drawn == [
         (colour, [line.loss for line in log])
-        for colour, log in ((m, logs["M"][0]), (m, logs["M"][1]), (n, logs["N"][0]))
+        for colour, log in ((m, logs[M][0]), (m, logs[M][1]), (n, logs[N][0]))
     ]
     assert list(middle.lines[0].get_xdata()) == [10, 30]
     assert list(middle.lines[0].get_ydata()) == [0.3, 0.3]
@@ -125,11 +129,11 @@ def test_stability_puts_loss_error_and_score_over_the_same_updates():
 
 def test_stability_says_where_nothing_was_measured_or_does_not_belong_together():
     frame = to_frame(episodes("m", [[0.1, 0.2]]))
-    top, middle, _ = stability({}, {"m": frame})
+    top, middle, _ = stability({}, {M: frame})
     assert not top.lines
     assert "not measured" in texts(middle)
     windy = to_frame(episodes("m", [[0.1]], variant="windy"))
     with pytest.raises(BadInput, match=r"one variant, .* are of plain, windy"):
-        stability({}, {"m": frame, "w": windy})
+        stability({}, {M: frame, Curve("m", "w"): windy})
     with pytest.raises(BadInput, match="these records are of none"):
         stability({}, {})

@@ -12,17 +12,16 @@ from made_up_records import episodes, random_table, texts
 def test_every_row_is_drawn_at_its_values():
     result = random_table()
     ax = success_bars(result)
-    bars = {bar.get_label(): bar for bar in ax.containers}
-    for key, label in (("score", "score"), ("success", "success rate")):
-        data_line, _, [interval] = bars[label]
+    number = len(result.rows)
+    for k, key in enumerate(("score", "success")):
         drawn = [
-            (value, *part[:, 0])
-            for value, part in zip(
-                data_line.get_xdata(), interval.get_segments(), strict=True
-            )
+            (*data_line.get_xdata(), *interval.get_segments()[0][:, 0])
+            for data_line, _, [interval] in ax.containers[k * number :][:number]
         ]
         estimates = [row.estimates[key] for row in result.rows]
         np.testing.assert_allclose(drawn, [estimate[:3] for estimate in estimates])
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["score", "success rate"]
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == [
         row.title + (" †" if row.title == "odd" else "") for row in result.rows
@@ -40,7 +39,10 @@ def test_columns_with_curves_stand_for_success():
         for r, p1 in zip(made, [1.0, 0.0, 1.0, 1.0], strict=True)
     ]
     ax = success_bars(summary(records))
-    shown = {bar.get_label(): bar[0].get_xdata() for bar in ax.containers}
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    shown = dict(
+        zip(labels, (bar[0].get_xdata() for bar in ax.containers), strict=True)
+    )
     assert shown == {"score": [0.5], "p1": [0.75], "p2": [0.0]}
     assert ax.get_xlabel() == "score, and share of episodes with p1 and p2"
 

@@ -13,6 +13,7 @@ from dp_bench.evaluation.records import to_frame
 from dp_bench.reports.plots.curves import learning_curves, loss_curves
 from dp_bench.reports.plots.scores import success_bars
 from dp_bench.reports.plots.style import save
+from dp_bench.reports.trainings import Curve
 from made_up_records import episodes, random_table, training
 
 
@@ -20,7 +21,7 @@ def test_axes_that_are_given_are_used_and_settings_are_left_alone():
     before = dict(matplotlib.rcParams)
     left, right = Figure().subplots(1, 2)
     assert success_bars(random_table(), left) is left
-    assert loss_curves({"run": [training(0)]}, right) is right
+    assert loss_curves({Curve("m", "run"): [training(0)]}, right) is right
     assert dict(matplotlib.rcParams) == before
 
 
@@ -30,9 +31,8 @@ def test_nothing_is_cut_off():
     frame = to_frame(
         episodes("a method with a long name", draw(size=(2, 8)), step=123_456)
     )
-    losses = loss_curves(
-        {"a method with a long name (LONG)": [training(0), training(1, val_loss=0.5)]}
-    )
+    long_curve = Curve("long", "a method with a long name (LONG)")
+    losses = loss_curves({long_curve: [training(0), training(1, val_loss=0.5)]})
     title = "a task: to do this, to do that, in any order at all"
     long = dataclasses.replace(random_table(), title=title)
     for ax in (success_bars(long), learning_curves(frame), losses):
