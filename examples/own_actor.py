@@ -10,7 +10,7 @@ from dp_bench import registry
 from dp_bench.evaluation import records, rollout
 from dp_bench.reports.summary import scores_by_seed_and_start
 from dp_bench.statistics.comparisons import paired_difference
-from dp_bench.statistics.estimates import bootstrap
+from dp_bench.statistics.estimates import estimate_mean
 from dp_bench.task import TEST_STARTS
 
 
@@ -40,9 +40,8 @@ recorded = frame.query(
 recorded = recorded[recorded["step"] == recorded["step"].max()]
 theirs = scores_by_seed_and_start(recorded, "score")
 mine = np.array([[scores[env_seed] for env_seed in theirs.columns]])
-rng = np.random.default_rng(0)
 for name, estimate in (
-    ("Follow", bootstrap(mine, rng)),
-    ("Follow minus DP-C", paired_difference(mine, theirs.to_numpy(), rng)),
+    ("Follow", estimate_mean(mine)),
+    ("Follow minus DP-C", paired_difference(mine, theirs.to_numpy())),
 ):
     print(f"{name}: {estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]")

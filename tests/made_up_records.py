@@ -93,12 +93,12 @@ def with_digests(records: Sequence[Record]) -> list[Record]:
 def three_rows() -> list[Record]:
     """Means and intervals that two starts allow to work out by hand.
 
-    Resampled means of (a, b) are a, (a + b) / 2 and b; Wilson's interval is (0.09,
-    0.91) for 1 of 2, (0, 0.66) for 0 of 2 and (0.34, 1) for 2 of 2.
+    Two methods have two trainings that agree, so only starts vary. The third has one
+    training, and Wilson's interval (0.34, 1) for 2 of 2.
     """
     return [
-        *episodes("alpha_1"),
-        *episodes("beta", ((0.0, 0.5),)),
+        *episodes("alpha_1", ((0.5, 1.0), (0.5, 1.0))),
+        *episodes("beta", ((0.0, 0.5), (0.0, 0.5))),
         *episodes("gamma", ((1.0, 1.0),), demos_digest="d2"),
     ]
 

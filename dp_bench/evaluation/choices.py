@@ -14,7 +14,7 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation.multimodality import Rollout, fork_of
 from dp_bench.evaluation.passages import Passage
 from dp_bench.runs.info import RunIdentity
-from dp_bench.statistics.estimates import Estimate, bootstrap
+from dp_bench.statistics.estimates import Estimate, estimate_mean
 from dp_bench.task import Task, Way
 
 # How a title states the fields in which runs of one method differ.
@@ -129,7 +129,7 @@ def _way(task: Task, path: np.ndarray, start: Sequence[float]) -> Way:
 
 def _share(hits: np.ndarray) -> Estimate:
     """Estimates the share of hits `(N,)` of one run, with Wilson's interval."""
-    return bootstrap(hits[None].astype(float), np.random.default_rng(0))
+    return estimate_mean(hits[None].astype(float))
 
 
 def _title(run: Rollout, runs: Sequence[Rollout]) -> str:

@@ -8,32 +8,37 @@ from typing import NamedTuple
 import numpy as np
 
 from dp_bench.reports.table import LEVEL
-from dp_bench.statistics.estimates import Estimate, bootstrap, entropy
+from dp_bench.statistics.entropy import entropy
+from dp_bench.statistics.estimates import Estimate, estimate_mean
+from dp_bench.statistics.variance import Pool
 from dp_bench.task import Column
+
+SEED = 0  # of the bootstrap
 
 
 class Statistic(NamedTuple):
     """How a column reduces the numbers of episodes to one estimate.
 
     Attributes:
-        estimate: `(numbers (S, E), rng, column) -> Estimate`; NaN for episodes without
-            a number.
+        estimate: `(numbers (S, E), pooled, column) -> Estimate`; NaN for episodes
+            without a number. `pooled` is what the rows of the table share.
         note: Explains the statistic under the table, in which `{title}` is the
             column's title; "" where it needs no explanation.
     """
 
-    estimate: Callable[[np.ndarray, np.random.Generator, Column], Estimate]
+    estimate: Callable[[np.ndarray, Pool | None, Column], Estimate]
     note: str = ""
 
 
-def _mean(numbers: np.ndarray, rng: np.random.Generator, column: Column) -> Estimate:
+def _mean(numbers: np.ndarray, pooled: Pool | None, column: Column) -> Estimate:
     if np.isnan(numbers).any():  # a mean of the other episodes would flatter or blame
         nan = float("nan")
         return Estimate(nan, nan, nan, LEVEL, *numbers.shape)
-    return bootstrap(numbers, rng, level=LEVEL)
+    return estimate_mean(numbers, pooled, level=LEVEL)
 
 
-def _entropy(numbers: np.ndarray, rng: np.random.Generator, column: Column) -> Estimate:
+def _entropy(numbers: np.ndarray, pooled: Pool | None, column: Column) -> Estimate:
+    rng = np.random.default_rng(SEED)
     return entropy(numbers, rng, options=column.options, level=LEVEL)
 
 

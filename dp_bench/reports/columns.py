@@ -95,11 +95,13 @@ def shown(table: Table) -> Shown:
         columns.append(_metric(rows, key, title, rank))
         columns += _published(rows, key, "" if key == "score" else f"{title} ")
     if any(row.best for row in rows):
-        columns.append(_difference(rows))
+        columns += [_letters(rows), _difference(rows)]
     if len(set(sizes_of(rows))) > 1:
         columns.append(_sizes(rows))
     else:
         constant += f", {seeds_by_starts(sizes_of(rows))}"
+        if rows[0].num_seeds == 1:
+            constant += ", intervals of this training"
     return Shown([*columns, *_costs(rows)], constant)
 
 
@@ -172,8 +174,19 @@ def _difference(rows: Iterable[Row]) -> ShownColumn:
     return ShownColumn("difference", cells, DIFFERENCE)
 
 
+def _letters(rows: Iterable[Row]) -> ShownColumn:
+    cells = [Cell(row.letters or NOTHING) for row in rows]
+    return ShownColumn("letter", cells, DIFFERENCE)
+
+
 def _sizes(rows: Iterable[Row]) -> ShownColumn:
-    cells = [Cell(f"{row.num_seeds} {TIMES} {row.num_starts}") for row in rows]
+    cells = [
+        Cell(
+            f"{row.num_seeds} {TIMES} {row.num_starts}",
+            "of this training" if row.num_seeds == 1 else "",
+        )
+        for row in rows
+    ]
     return ShownColumn(f"seeds\n{TIMES} starts", cells, SIZES)
 
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
-from dp_bench.reports.table import LEVEL, Row
+from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row
 from dp_bench.reports.wording import ranges
-from dp_bench.statistics.comparisons import paired_difference
+from dp_bench.statistics.comparisons import Pair, all_pairs, letters
 
 H = TypeVar("H", bound=Hashable)
 
@@ -72,44 +70,85 @@ class Majority(NamedTuple):
             )
         return tuple(notes)
 
-    def allows_pairs(self, row: Row) -> bool:
-        """Whether a difference between this row and the others is due to the methods.
 
-        Only rows with the same demonstrations and starts can be paired.
-        """
-        same_demos = row.demos_digest == self.demos_digest
-        return same_demos and row.env_seeds == self.env_seeds
+class Family(NamedTuple):
+    """Rows of one variant that are compared with each other.
+
+    Attributes:
+        variant: Their variant.
+        rows: Two rows or more, best first.
+        pairs: All pairs of them, by place.
+    """
+
+    variant: str
+    rows: list[Row]
+    pairs: list[Pair]
 
 
-def compared(rows: Sequence[Row], rng_seed: int) -> list[Row]:
-    """Adds to each row how it differs, and its distance to the best row of its variant.
+def marked(rows: Sequence[Row]) -> list[Row]:
+    """Adds to each row what makes it not comparable with the others.
 
     Args:
         rows: Of one task, best first within a variant.
-        rng_seed: Seed of the bootstrap.
     """
     majority = Majority.of(rows)
-    rows = [replace(row, differs=majority.differences(row)) for row in rows]
-    pairable = [row for row in rows if majority.allows_pairs(row)]
-    best = {
-        variant: max(members, key=lambda row: row.score.value)
-        for variant, members in _grouped(pairable, lambda row: row.variant).items()
+    return [replace(row, differs=majority.differences(row)) for row in rows]
+
+
+def compared(rows: Sequence[Row]) -> tuple[list[Row], list[Family]]:
+    """Compares all pairs of rows of each variant.
+
+    A row takes part if nothing sets it apart from the others and it has two trainings
+    or more. Each variant is a table of its own: its pairs are corrected together.
+
+    Args:
+        rows: As of `marked`. Of several checkpoints of one training, only the last
+            takes part.
+
+    Returns:
+        The rows, with their letters and their differences from the best row of their
+        variant, and what was compared.
+    """
+    able = [row for row in _last(rows) if not row.differs and row.num_seeds > 1]
+    families = [
+        _family(variant, members)
+        for variant, members in _grouped(able, lambda row: row.variant).items()
         if len(members) > 1
-    }
-    return [
-        _against(row, best[row.variant], rng_seed)
-        if row in pairable and row.variant in best
-        else row
+    ]
+    results = {id(row): new for family in families for row, new in _results(family)}
+    return [results.get(id(row), row) for row in rows], families
+
+
+def _last(rows: Sequence[Row]) -> list[Row]:
+    """Selects the last checkpoint of each training."""
+    steps: dict[tuple[str, ...], int] = {}
+    keys = [
+        (row.method, *(str(getattr(row, n)) for n in CIRCUMSTANCES if n != "step"))
         for row in rows
     ]
+    for key, row in zip(keys, rows, strict=True):
+        steps[key] = max(row.step, steps.get(key, 0))
+    return [r for key, r in zip(keys, rows, strict=True) if r.step == steps[key]]
 
 
-def _against(row: Row, best: Row, rng_seed: int) -> Row:
-    if row is best:
-        return replace(row, best=True)
-    rng = np.random.default_rng(rng_seed)
-    difference = paired_difference(row.scores, best.scores, rng, level=LEVEL)
-    return replace(row, difference=difference)
+def _family(variant: str, rows: Sequence[Row]) -> Family:
+    ranked = sorted(rows, key=lambda row: -row.score.value)
+    return Family(
+        variant, ranked, all_pairs([row.scores for row in ranked], level=LEVEL)
+    )
+
+
+def _results(family: Family) -> list[tuple[Row, Row]]:
+    """Gives each row of a family its letters and its difference from the best."""
+    apart = [(pair.first, pair.second) for pair in family.pairs if pair.decided]
+    named = letters(len(family.rows), apart)
+    to_best = {pair.second: pair.difference for pair in family.pairs if not pair.first}
+    best, *others = family.rows
+    results = [(best, replace(best, best=True, letters=named[0]))]
+    for place, row in enumerate(others, start=1):
+        difference = to_best[place].negated()
+        results.append((row, replace(row, difference=difference, letters=named[place])))
+    return results
 
 
 def _grouped(rows: Iterable[Row], key: Callable[[Row], H]) -> dict[H, list[Row]]:

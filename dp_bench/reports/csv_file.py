@@ -53,7 +53,7 @@ def _flat(row: Row) -> dict[str, object]:
         "differs": "; ".join(row.differs),
     }
     cells |= estimate_columns("difference", row.difference)
-    cells["best"] = row.best
+    cells |= {"best": row.best, "letters": row.letters}
     for (metric, selection), value in row.published.items():
         cells[f"{metric}_published_{selection}"] = value
     return cells

@@ -7,14 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from dp_bench.reports.column_statistics import STATISTICS
-from dp_bench.reports.table import (
-    CIRCUMSTANCES,
-    LEVEL,
-    Row,
-    differing,
-    distinct,
-    of_method,
-)
+from dp_bench.reports.table import LEVEL, Row, distinct
+from dp_bench.reports.verdict import label
 from dp_bench.reports.wording import DAGGER, ranges
 from dp_bench.task import Column
 
@@ -62,7 +56,7 @@ def _conditions(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
 
 def _unfinished(rows: Sequence[Row]) -> list[str]:
     return [
-        f"Unfinished: {_label(row, rows)} lacks the starts {ranges(row.missing)} "
+        f"Unfinished: {label(row, rows)} lacks the starts {ranges(row.missing)} "
         f"under at least one train seed, so the row leaves them out."
         for row in rows
         if row.missing
@@ -71,7 +65,7 @@ def _unfinished(rows: Sequence[Row]) -> list[str]:
 
 def _not_comparable(rows: Sequence[Row]) -> list[str]:
     return [
-        f"{DAGGER} {_label(row, rows)} is not comparable: {'; '.join(row.differs)}."
+        f"{DAGGER} {label(row, rows)} is not comparable: {'; '.join(row.differs)}."
         for row in rows
         if row.differs
     ]
@@ -81,13 +75,7 @@ def _explanations(
     rows: Sequence[Row], columns: Sequence[Column], sources: Sequence[str]
 ) -> list[str]:
     """Says what intervals, statistics, differences and published values mean."""
-    crossed = "train seeds and starts"
-    if any(row.num_seeds == 1 for row in rows):
-        crossed += " (over starts only, if a row has one train seed)"
-    lines = [
-        f"[low, high]: {LEVEL:.0%} interval from a bootstrap over {crossed}. Shares of "
-        f"solved episodes have Wilson's interval for the effective number of trials."
-    ]
+    lines = [_intervals(rows)]
     for column in columns:
         note = STATISTICS[column.statistic].note
         if note:
@@ -95,8 +83,10 @@ def _explanations(
             lines.append(note.format(title=title))
     if any(row.best for row in rows):
         lines.append(
-            "Difference: score minus the score of the best row on the same starts. "
-            "The same episodes decide which row is best."
+            "Letter: rows that share a letter cannot be told apart. Difference: score "
+            "minus the score of the best comparable row on the same starts; its "
+            "interval excludes 0 if the pair is decided. Rows with a mark or with one "
+            "training take no part."
         )
     if sources:
         lines.append(
@@ -107,13 +97,15 @@ def _explanations(
     return lines
 
 
-def _label(row: Row, rows: Sequence[Row]) -> str:
-    """Writes a row's method, with what sets it apart from the method's other rows."""
-    apart = [
-        f"{CIRCUMSTANCES[name]} {getattr(row, name)}"
-        for name in differing(of_method(rows, row.method))
-    ]
-    return f"{row.title} ({', '.join(apart)})" if apart else row.title
+def _intervals(rows: Sequence[Row]) -> str:
+    """Says what the intervals describe."""
+    several = f"[low, high]: {LEVEL:.0%} interval for trainings and starts like these"
+    one = f"[low, high]: {LEVEL:.0%} interval of this training, over starts like these"
+    if all(row.num_seeds == 1 for row in rows):
+        return f"{one}; another training may score outside it."
+    if any(row.num_seeds == 1 for row in rows):
+        return f"{several}; of this training only, if a row has one train seed."
+    return f"{several} (two-way variance, Satterthwaite's t)."
 
 
 def _by_seed(digests: Iterable[Mapping[int, str]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Literal
 
@@ -13,18 +13,21 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import Record, to_frame
 from dp_bench.reports.column_statistics import STATISTICS
-from dp_bench.reports.comparability import compared
+from dp_bench.reports.comparability import compared, marked
 from dp_bench.reports.footnotes import footnotes
 from dp_bench.reports.published import with_published
 from dp_bench.reports.table import Row, Table
+from dp_bench.reports.verdict import verdict
 from dp_bench.reports.wording import ranges
 from dp_bench.runs.info import RunIdentity
-from dp_bench.statistics.estimates import Estimate
+from dp_bench.statistics.estimates import pool_of
+from dp_bench.statistics.variance import Pool
 from dp_bench.task import Column, Task
 
 # Trainings of one row share their identity, except for these fields.
 OF_A_TRAINING = ("split_digest", "order_digest", "train_seed")
 IDENTITY = [f.name for f in fields(RunIdentity) if f.name not in OF_A_TRAINING]
+EVERYWHERE = (Column("score", ""), Column("success", ""))
 ROW = [*IDENTITY, "starts", "variant", "step"]  # a row for each combination
 
 
@@ -32,7 +35,6 @@ def summary(
     records: Iterable[Record],
     task: Task | None = None,
     *,
-    rng_seed: int = 0,
     published: pd.DataFrame | None = None,
     published_demos: str = "ph",
     steps: Literal["last", "all"] = "last",
@@ -46,7 +48,6 @@ def summary(
     Args:
         records: Of one task, in any order.
         task: Whose columns are shown; None for the task that the records name.
-        rng_seed: Seed of the bootstrap.
         published: As of `published_values`; None to show none.
         published_demos: Which published demonstrations to show, if `published` has
             several for a task.
@@ -71,12 +72,17 @@ def summary(
 
     columns = task.columns if task else _columns_of(frame)
     groups = [group for _, group in frame.groupby(ROW, sort=False)]
-    rows = [_row(group, columns, rng_seed) for group in groups]
+    pools = _pools(groups, columns)
+    rows = [_row(group, columns, pools) for group in groups]
     rows.sort(key=lambda row: _place(row, task, by_step=steps == "all"))
-    rows = compared(rows, rng_seed)
+    rows, families = compared(marked(rows))
     rows, sources = with_published(rows, columns, published, published_demos)
     about = f": {task.about}" if task else ""
-    footer = [*_few_demos(source), *footnotes(rows, columns, frame, sources)]
+    footer = [
+        *verdict(rows, families),
+        *_few_demos(source),
+        *footnotes(rows, columns, frame, sources),
+    ]
     return Table(f"{task_name}{about}", tuple(rows), tuple(columns), tuple(footer))
 
 
@@ -141,7 +147,38 @@ def _columns_of(frame: pd.DataFrame) -> list[Column]:
     return [Column(str(name), str(name)) for name in frame if name not in fields]
 
 
-def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> Row:
+def _pools(
+    groups: Sequence[pd.DataFrame], columns: Sequence[Column]
+) -> dict[tuple[str, str], Pool | None]:
+    """Pools the rows of each variant, by variant and key of a column.
+
+    Of several checkpoints of one training, only the last joins the pool.
+    """
+    last: dict[tuple[object, ...], pd.DataFrame] = {}
+    for group in groups:
+        key = tuple(group.iloc[0][name] for name in ROW if name != "step")
+        if key not in last or group["step"].iloc[0] > last[key]["step"].iloc[0]:
+            last[key] = group
+    variants = {group["variant"].iloc[0] for group in groups}
+    return {
+        (variant, column.key): pool_of(
+            numbers
+            for group in last.values()
+            if group["variant"].iloc[0] == variant
+            for numbers in [_numbers(group, column)]
+            if numbers.size and np.isfinite(numbers).all()
+        )
+        for variant in variants
+        for column in (*EVERYWHERE, *columns)
+        if column.averaged
+    }
+
+
+def _row(
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    pools: Mapping[tuple[str, str], Pool | None],
+) -> Row:
     first = frame.iloc[0]
     scores = scores_by_seed_and_start(frame, "score")
     if scores.empty:
@@ -150,13 +187,16 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> Row:
             f"({ranges(sorted(set(frame['train_seed'])))}); finish its evaluation"
         )
     runs = frame.drop_duplicates("train_seed")
-    everywhere = (Column("score", ""), Column("success", ""))
     return Row(
         title=registry.title_of(first["method"]),
         **{name: first[name] for name in ROW},
         estimates={
-            column.key: _estimate(frame, column, rng_seed)
-            for column in (*everywhere, *columns)
+            column.key: STATISTICS[column.statistic].estimate(
+                _numbers(frame, column),
+                pools.get((first["variant"], column.key)),
+                column,
+            )
+            for column in (*EVERYWHERE, *columns)
         },
         scores=scores.to_numpy(),
         train_seeds=tuple(map(int, scores.index)),
@@ -170,18 +210,13 @@ def _row(frame: pd.DataFrame, columns: Sequence[Column], rng_seed: int) -> Row:
     )
 
 
-def _estimate(frame: pd.DataFrame, column: Column, rng_seed: int) -> Estimate:
-    """Estimates one column with a generator of its own.
-
-    So an estimate does not depend on other rows or columns.
-    """
+def _numbers(frame: pd.DataFrame, column: Column) -> np.ndarray:
+    """Arranges one column of a row as numbers, `(S, E)`; NaN where there is none."""
     cells = scores_by_seed_and_start(
         frame if column.key in frame else frame.assign(**{column.key: np.nan}),
         column.key,
     )
-    numbers = cells.to_numpy(dtype=np.float64)
-    rng = np.random.default_rng(rng_seed)
-    return STATISTICS[column.statistic].estimate(numbers, rng, column)
+    return cells.to_numpy(dtype=np.float64)
 
 
 def _place(row: Row, task: Task | None, *, by_step: bool) -> tuple[object, ...]:

@@ -52,8 +52,10 @@ class Row:
         decision_latency: Median time of a decision [s].
         differs: What makes the row not comparable with the others.
         difference: Score minus the best row's score; None for the best row itself and
-            for rows that cannot be compared with it.
+            for rows that take no part in comparisons.
         best: Whether the row has the best score of several comparable rows.
+        letters: Two rows of a variant share a letter if they cannot be told apart; ""
+            for rows that take no part in comparisons.
         published: Published values by metric and selection; NaN if the row has
             none.
     """
@@ -82,6 +84,7 @@ class Row:
     differs: tuple[str, ...] = ()
     difference: Estimate | None = None
     best: bool = False
+    letters: str = ""
     published: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property

@@ -1,1 +1,1 @@
-"""Estimates with confidence intervals, from arrays of scores; needs NumPy only."""
+"""Estimates, intervals and comparisons from arrays of scores; no torch, no pandas."""

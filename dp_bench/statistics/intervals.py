@@ -1,15 +1,11 @@
-"""Bootstrap and Wilson intervals, and the checks that all estimates share."""
+"""Intervals from a variance, and the checks that all estimates share."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from statistics import NormalDist
 
 import numpy as np
 
 from dp_bench.errors import BadInput
-
-BLOCK = 1_000  # resamples drawn at a time, which bounds the memory
+from dp_bench.statistics.variance import Variance
 
 
 def score_matrix(name: str, scores: np.ndarray) -> np.ndarray:
@@ -36,16 +32,14 @@ def score_matrix(name: str, scores: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def check_settings(level: float, resamples: int) -> None:
-    """Refuses a confidence level or a number of resamples that cannot be used.
+def check_level(level: float) -> None:
+    """Refuses a confidence level that cannot be used.
 
     Raises:
         BadInput: With the value and its limits.
     """
     if not 0 < level < 1:
         raise BadInput(f"level must lie between 0 and 1, got {level}")
-    if resamples < 1:
-        raise BadInput(f"resamples must be at least 1, got {resamples}")
 
 
 def is_binary(scores: np.ndarray) -> bool:
@@ -53,32 +47,43 @@ def is_binary(scores: np.ndarray) -> bool:
     return bool(np.isin(scores, (0, 1)).all())
 
 
-def resampled_shares(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
-    """Draws the share of each of `size` members in `count` resamples, `(count, size)`.
+def is_share(scores: np.ndarray) -> bool:
+    """Tells whether every score lies in [0, 1]."""
+    return bool(scores.min() >= 0 and scores.max() <= 1)
 
-    A resample draws `size` members with replacement, so each row adds up to 1.
+
+def t_quantile(level: float, df: float) -> float:
+    """Computes the two-sided quantile of Student's t; the normal one for df = inf."""
+    from scipy.special import ndtri, stdtrit
+
+    upper = (1 + level) / 2
+    return float(ndtri(upper) if np.isinf(df) else stdtrit(df, upper))
+
+
+def t_interval(mean: float, variance: Variance, level: float) -> tuple[float, float]:
+    """Computes the interval of a mean, `mean +- t sqrt(V)`."""
+    if variance.value == 0:
+        return mean, mean
+    half = t_quantile(level, variance.df) * np.sqrt(variance.value)
+    return float(mean - half), float(mean + half)
+
+
+def wilson_interval(
+    p: float, n: float, level: float, df: float = np.inf
+) -> tuple[float, float]:
+    """Computes the score interval of a share `p` of `n` trials (Wilson, 1927).
+
+    Args:
+        p: The share, in [0, 1].
+        n: Number of independent trials.
+        level: Confidence level, in (0, 1).
+        df: Degrees of freedom of the estimate that `n` comes from; Student's t then
+            replaces the normal quantile (Korn & Graubard, 1998). Infinite where `n` is
+            a plain count.
     """
-    return rng.multinomial(size, np.full(size, 1 / size), size=count) / size
-
-
-def draw_resamples(draw: Callable[[int], np.ndarray], resamples: int) -> np.ndarray:
-    """Calls `draw(count)` for blocks of resamples and joins the results."""
-    sizes = (min(BLOCK, resamples - done) for done in range(0, resamples, BLOCK))
-    return np.concatenate([draw(size) for size in sizes])
-
-
-def percentile_interval(resampled: np.ndarray, level: float) -> tuple[float, float]:
-    """Cuts equal tails off the resampled values, and returns both ends."""
-    tail = (1 - level) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def wilson_interval(p: float, n: float, level: float) -> tuple[float, float]:
-    """Computes the score interval of a share `p` of `n` trials (Wilson, 1927)."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
+    t = t_quantile(level, df)
+    centre = (p + t**2 / (2 * n)) / (1 + t**2 / n)
+    half = t / (1 + t**2 / n) * np.sqrt(p * (1 - p) / n + (t / (2 * n)) ** 2)
     low = 0.0 if p == 0 else float(centre - half)
     high = 1.0 if p == 1 else float(centre + half)
     return low, high

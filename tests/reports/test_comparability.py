@@ -46,14 +46,18 @@ def test_rows_that_are_not_comparable_are_marked(odd, words):
 @pytest.mark.parametrize(
     "odd",
     [
-        episodes("odd", ((0.9, 1.0),), demos_digest="d2"),
-        episodes("odd", ((0.9, 1.0, 1.0),)),
+        episodes("odd", ((0.9, 1.0),) * 2, demos_digest="d2"),
+        episodes("odd", ((0.9, 1.0, 1.0),) * 2),
+        episodes("odd", ((0.9, 1.0),) * 3),
+        episodes("odd", ((0.9, 1.0),)),
     ],
 )
-def test_other_demos_or_starts_are_never_subtracted(odd):
-    usual = episodes("alpha_1") + episodes("beta", ((0.0, 0.5),))
+def test_a_marked_row_is_never_compared(odd):
+    usual = episodes("alpha_1", ((0.5, 1.0),) * 2) + episodes("beta", ((0.0, 0.5),) * 2)
     rows = by_method(table(usual + odd))
+    assert rows["odd"].differs
     assert rows["odd"].difference is None
+    assert not rows["odd"].letters
     assert rows["alpha_1"].best
     assert not rows["odd"].best
 

@@ -46,7 +46,7 @@ def test_circumstances_that_all_rows_share_stand_above_the_table():
     text = to_markdown(table(three_rows()))
     assert "variant plain, observation state, control position" in text
     assert "| variant" not in text
-    records = three_rows() + episodes("beta", ((0.0, 0.5),), variant="windy")
+    records = three_rows() + episodes("beta", ((0.0, 0.5),) * 2, variant="windy")
     text = to_markdown(table(records))
     assert "| variant" in text
     assert "variant plain" not in text

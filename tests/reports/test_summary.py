@@ -16,14 +16,20 @@ from dp_bench.reports.summary import ROW, scores_by_seed_and_start, summary
 from dp_bench.reports.table import CIRCUMSTANCES
 from dp_bench.task import Column
 from made_up_records import REACH, by_method, episodes, table, three_rows
+from made_up_scores import width
 
 
 def test_numbers_worked_out_by_hand():
+    """Success of alpha_1: MSc = 1, V = 1 / 4 with one degree of freedom, so n = 1."""
     rows = by_method(table(three_rows()))
-    assert rows["alpha_1"].score[:3] == (0.75, 0.5, 1)
-    assert rows["alpha_1"].estimates["success"].low == pytest.approx(0.0945, abs=5e-5)
-    assert rows["beta"].estimates["p1"][:3] == (0.125, 0.0, 0.25)
+    t = 12.7062  # 97.5 % quantile for one degree of freedom
+    half = 0.5 * t / np.sqrt(1 + t**2)
+    success = rows["alpha_1"].estimates["success"]
+    assert success[:3] == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-5)
+    assert rows["alpha_1"].score.value == 0.75
+    assert rows["beta"].estimates["p1"].value == 0.125
     assert rows["beta"].difference[:3] == (-0.5, -0.5, -0.5)
+    assert rows["gamma"].estimates["success"].low == pytest.approx(0.3424, abs=5e-5)
 
 
 def test_the_order_of_the_records_does_not_matter():
@@ -32,16 +38,31 @@ def test_the_order_of_the_records_does_not_matter():
     assert to_markdown(table(shuffled)) == to_markdown(table(records))
 
 
-def test_a_row_does_not_depend_on_the_others():
+def test_rows_with_unlike_trainings_widen_the_intervals_of_the_others():
     scores = np.random.default_rng(1).uniform(size=(3, 10))
     beta = episodes("beta", scores)
-    alone = by_method(table(beta))["beta"]
-    among = by_method(table(beta + episodes("alpha_1", scores / 2)))["beta"]
-    assert alone.estimates == among.estimates
+    wild = np.clip(scores / 2 + np.array([[-0.4], [0.0], [0.4]]), 0, 1)
+    calm, other = episodes("alpha_1", scores / 2), episodes("alpha_1", wild)
+    scored = [by_method(table(beta + rest))["beta"].score for rest in (calm, other)]
+    assert scored[0].value == scored[1].value
+    assert width(scored[0]) < width(scored[1])
+
+
+def test_a_row_with_one_training_does_not_change_the_others():
+    scores = np.random.default_rng(1).uniform(size=(3, 10))
+    usual = episodes("beta", scores) + episodes("alpha_1", scores / 2)
+    rows = by_method(table(usual + episodes("single", scores[:1])))
+    for name, row in by_method(table(usual)).items():
+        assert rows[name].estimates == row.estimates
+        assert (rows[name].letters, rows[name].difference) == (
+            row.letters,
+            row.difference,
+        )
+    assert (rows["single"].letters, rows["single"].difference) == ("", None)
 
 
 def test_each_variant_has_a_best_row_and_the_first_variant_leads():
-    scores = {"windy": ((0.2, 0.3),), "plain": ((0.6, 0.7),)}
+    scores = {"windy": ((0.2, 0.3),) * 2, "plain": ((0.6, 0.7),) * 2}
     records = [
         record
         for variant, line in scores.items()

@@ -18,7 +18,7 @@ from dp_bench.reports.summary import ROW, scores_by_seed_and_start
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL
 from dp_bench.reports.trainings import Curve
 from dp_bench.reports.wording import seeds_by_starts
-from dp_bench.statistics.estimates import bootstrap
+from dp_bench.statistics.estimates import estimate_mean
 from dp_bench.training.log import LogLine
 
 Log = Sequence[LogLine]  # of one training
@@ -194,8 +194,7 @@ def _draw_scores(
         cells = scores_by_seed_and_start(part, column).to_numpy(dtype=np.float64)
         if cells.size:
             steps.append(step)
-            rng = np.random.default_rng(0)
-            estimates.append(bootstrap(cells, rng, level=LEVEL))
+            estimates.append(estimate_mean(cells, level=LEVEL))
     values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
     ax.plot(steps, values, label=label, **look)
     ax.fill_between(steps, lows, highs, color=look["color"], alpha=0.15, linewidth=0)

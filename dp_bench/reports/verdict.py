@@ -1,0 +1,142 @@
+"""The verdict under a table: which methods differ, and how far repetitions scatter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dp_bench.reports.comparability import Family
+from dp_bench.reports.table import (
+    CIRCUMSTANCES,
+    LEVEL,
+    Row,
+    differing,
+    distinct,
+    of_method,
+)
+from dp_bench.reports.wording import decimals
+from dp_bench.statistics.comparisons import POWER
+
+
+def verdict(rows: Sequence[Row], families: Sequence[Family]) -> list[str]:
+    """Says in words which pairs are decided, and what a repetition would change.
+
+    Args:
+        rows: Of a table.
+        families: Rows of each variant that were compared.
+    """
+    lines = []
+    for family in families:
+        several = len(distinct(rows, "variant")) > 1
+        where = f" ({family.variant})" if several else ""
+        lines += [f"Verdict{where}: {_decisions(family)}", *_limit(family, where)]
+    if not families:
+        lines = [_no_comparison(rows)]
+    return [*lines, *_noise(rows)]
+
+
+def label(row: Row, rows: Sequence[Row]) -> str:
+    """Writes a row's title, with what sets it apart from the method's other rows."""
+    apart = [
+        f"{CIRCUMSTANCES[name]} {getattr(row, name)}"
+        for name in differing(of_method(rows, row.method))
+    ]
+    return f"{row.title} ({', '.join(apart)})" if apart else row.title
+
+
+def short_label(row: Row, rows: Sequence[Row]) -> str:
+    """Writes the same with the method's abbreviation, if its title has one."""
+    abbreviation = re.search(r"\(([^()]+)\)$", row.title)
+    short = replace(row, title=abbreviation[1]) if abbreviation else row
+    return label(short, rows)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Writes `a, b and c`."""
+    *others, last = parts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _decisions(family: Family) -> str:
+    """Says which rows are better than which."""
+    number = len(family.pairs)
+    pairs = "the one pair" if number == 1 else f"{number} pairs"
+    sure = f"{LEVEL:.0%} confidence, corrected for {pairs}"
+    if not any(pair.decided for pair in family.pairs):
+        return f"no two methods can be told apart ({sure})."
+    worse: dict[int, list[int]] = {}
+    for pair in family.pairs:
+        if pair.decided:
+            ends = (pair.first, pair.second)
+            better, other = ends if pair.difference.value > 0 else ends[::-1]
+            worse.setdefault(better, []).append(other)
+    names = [short_label(row, family.rows) for row in family.rows]
+    sentences = [
+        f"{names[better]} is better than {listed([names[k] for k in others])}"
+        for better, others in sorted(worse.items())
+    ]
+    open_pairs = sum(not pair.decided for pair in family.pairs)
+    rest = f" {open_pairs} of {number} pairs are undecided." if open_pairs else ""
+    return f"{'; '.join(sentences)} ({sure}).{rest}"
+
+
+def _limit(family: Family, where: str) -> list[str]:
+    """Says how small a difference the undecided pairs could have shown."""
+    smallest = [pair.detectable for pair in family.pairs if not pair.decided]
+    known = [value for value in smallest if np.isfinite(value)]
+    if not known:
+        return []
+    ends = list(dict.fromkeys(map(_size, (min(known), max(known)))))
+    depends = ", depending on the pair" if len(ends) > 1 else ""
+    return [
+        f"Undecided{where} does not mean equal: the smallest difference that this run "
+        f"would show with a chance of {POWER:.0%} is {' to '.join(ends)}{depends}."
+    ]
+
+
+def _size(difference: float) -> str:
+    return decimals(difference) if difference <= 1 else "more than 1"
+
+
+def _no_comparison(rows: Sequence[Row]) -> str:
+    """Says why no methods were compared."""
+    if len(distinct(rows, "method")) == 1 and len(rows) == 1:
+        return "Verdict: none; a comparison needs a second method."
+    if all(row.num_seeds == 1 for row in rows):
+        return (
+            "Verdict: none. Each method was trained once, so a difference can come "
+            "from the train seed; `--seeds 0 1 2` trains each three times."
+        )
+    return (
+        "Verdict: none. A comparison needs two comparable rows of one variant, each "
+        "with two trainings or more."
+    )
+
+
+def _noise(rows: Sequence[Row]) -> list[str]:
+    """Says how far the score moves when something is repeated."""
+    several = [row for row in rows if row.num_seeds > 1]
+    floor = "Noise floor: 0 for evaluating the same weights again"
+    if not several:
+        return [f"{floor}; unknown for training again, with one training."]
+    variants = distinct(several, "variant")
+    parts = []
+    for variant in variants:
+        members = [row for row in several if row.variant == variant]
+        spreads = [
+            f"{short_label(row, members)} {decimals(_spread(row))}" for row in members
+        ]
+        name = f"({variant}) " if len(variants) > 1 else ""
+        parts.append(name + ", ".join(spreads))
+    return [
+        f"{floor}; standard deviation of the score between trainings: "
+        f"{'; '.join(parts)}."
+    ]
+
+
+def _spread(row: Row) -> float:
+    """Computes the standard deviation of the mean scores of a row's trainings."""
+    return float(row.scores.mean(axis=1).std(ddof=1))
