@@ -135,6 +135,8 @@ class Killing:
 
     def summary(self) -> str:
         """Counts of kills by what was killed, and the longest life of an orphan."""
+        if not self.done:
+            return "0 kills"
         victims = collections.Counter(done.victim for done in self.done)
         longest = max(self.done, key=lambda done: done.orphans)
         return (

@@ -99,12 +99,13 @@ def _serve(cases, scratch, writing):
     status = 1
     try:
         faulthandler.disable()
-        gc.freeze()  # robosuite collects garbage again and again
         _, hard = resource.getrlimit(resource.RLIMIT_CORE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
         shorten_episodes()
         with open(writing, "w", buffering=1) as results:
             for case in cases:
+                gc.collect()
+                gc.freeze()  # robosuite collects garbage again and again
                 results.write(json.dumps(asdict(run_case(case, scratch))) + "\n")
         status = 0
     finally:
