@@ -17,7 +17,7 @@ part from hiding another. Degrees of freedom of sums are Satterthwaite's (1946).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -172,22 +172,35 @@ def squares_of_difference(
         b: `(S2, E)`, scores of the other on the same starts.
         pooled: To moderate each method's MSr; None for the methods' own.
     """
-    E = a.shape[1]
     S = 2 / (1 / len(a) + 1 / len(b))  # with it, V has one form for unequal S1, S2
-    seeds, rest, weights = [], [], []
-    for scores in (a, b):
-        if len(scores) > 1:
-            squares = mean_squares(scores)
-            squares = moderated(squares, pooled) if pooled else squares
-            seeds.append(squares.seeds)
-            rest.append(squares.rest)
-            weights.append(S / len(scores))
     columns = a.mean(axis=0) - b.mean(axis=0)  # (E,)
-    starts = MeanSquare(float(columns.var(ddof=1)) * S, E - 1)
-    between = _sum_of(seeds, weights)
+    starts = MeanSquare(float(columns.var(ddof=1)) * S, a.shape[1] - 1)
+    methods = [mean_squares(scores) for scores in (a, b) if len(scores) > 1]
+    return combined(methods, starts, S, pooled)
+
+
+def combined(
+    methods: Sequence[MeanSquares],
+    starts: MeanSquare,
+    num_seeds: float,
+    pooled: Pool | None = None,
+) -> MeanSquares:
+    """Combines the mean squares of two methods into those of their difference.
+
+    Args:
+        methods: Of the methods with two trainings or more.
+        starts: MSc of the differences.
+        num_seeds: S, the harmonic mean of both methods' numbers of train seeds.
+        pooled: To moderate each method's MSr; None for the methods' own.
+    """
+    if pooled is not None:
+        methods = [moderated(squares, pooled) for squares in methods]
+    weights = [num_seeds / squares.num_seeds for squares in methods]
+    between = _sum_of([squares.seeds for squares in methods], weights)
     if pooled is not None:
         between = between._replace(df=min(between.df, pooled.df))
-    return MeanSquares(between, starts, _sum_of(rest, weights), S, E)
+    rest = _sum_of([squares.rest for squares in methods], weights)
+    return MeanSquares(between, starts, rest, num_seeds, int(starts.df) + 1)
 
 
 def variance_of_difference(
