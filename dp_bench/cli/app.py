@@ -16,6 +16,7 @@ import tyro
 from dp_bench.cli.compare import Compare
 from dp_bench.cli.demos import CheckDemos, CompareDemos, GetDemos, refuse_old_spelling
 from dp_bench.cli.evaluate import Evaluate
+from dp_bench.cli.export import Export
 from dp_bench.cli.list import List
 from dp_bench.cli.modes import Modes
 from dp_bench.cli.options import Command
@@ -51,6 +52,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "compare": Compare,
     "modes": Modes,
     "report": Report,
+    "export": Export,
 }
 GROUPS = {"demos": ABOUT_DEMOS}
 CONFIG = (

@@ -138,9 +138,14 @@ class RunInfo:
     @property
     def name(self) -> str:
         """Name of the run folder; method, settings, data and seed determine it."""
-        digests = [self.demos_digest, self.split_digest, self.order_digest]
-        data = settings.short_hash(digests)[:4]
-        return f"{self.method}-{self.settings}-{data}-seed{self.train_seed}"
+        return run_name(self)
+
+
+def run_name(run: RunInfo | RunIdentity) -> str:
+    """Names a run folder; records name the same folder as the run itself."""
+    digests = [run.demos_digest, run.split_digest, run.order_digest]
+    data = settings.short_hash(digests)[:4]
+    return f"{run.method}-{run.settings}-{data}-seed{run.train_seed}"
 
 
 def check_identity(facts: RunInfo | RunIdentity, where: str) -> None:

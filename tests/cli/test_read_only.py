@@ -39,6 +39,7 @@ COMMANDS = {
     "report": ["report", "DISK/results"],
     "report runs": ["report", "OUT", "--runs", "RUN"],
     "modes": ["modes", "RUN", "--rollouts", "1", "--out", "OUT"],
+    "export": ["export", "DISK/results/pusht/made-up", "--form", "csv", "--out", "OUT"],
     "demos check": ["demos", "check", "DISK/tiny.hdf5"],
     "list": ["list"],
 }
