@@ -26,11 +26,15 @@ class Outcome(NamedTuple):
         score: In [0, 1].
         success: Whether the task was solved.
         sub_scores: Further numbers by name, for the columns of the task's table.
+        success_once: Whether the task was solved at any step; None if unknown.
+        success_at_end: Whether it was solved at the last step; None if unknown.
     """
 
     score: float
     success: bool
     sub_scores: dict[str, float]
+    success_once: bool | None = None
+    success_at_end: bool | None = None
 
 
 class Column(NamedTuple):

@@ -44,6 +44,7 @@ def best_reward(
         score=float(np.max(rewards)),
         success=any(bool(info["success"]) for info in infos),
         sub_scores={"final_iou": float(infos[-1]["iou"])},
+        **_successes(infos),
     )
 
 
@@ -73,7 +74,12 @@ def different_rewards(
         (entries,) = np.nonzero(entered[steps[0]])
         if len(entries) == 1:
             sub_scores["order"] = float(entries[0])
-    return Outcome(score=min(total, 1.0), success=total > 0.9, sub_scores=sub_scores)
+    return Outcome(
+        score=min(total, 1.0),
+        success=total > 0.9,
+        sub_scores=sub_scores,
+        **_successes(infos),
+    )
 
 
 def solved(rewards: Sequence[float] | np.ndarray, infos: Sequence[Info]) -> Outcome:
@@ -88,7 +94,9 @@ def solved(rewards: Sequence[float] | np.ndarray, infos: Sequence[Info]) -> Outc
     """
     _check_length(rewards)
     success = any(bool(info["success"]) for info in infos)
-    return Outcome(score=float(success), success=success, sub_scores={})
+    return Outcome(
+        score=float(success), success=success, sub_scores={}, **_successes(infos)
+    )
 
 
 def elements_done(
@@ -102,10 +110,14 @@ def elements_done(
     the sixth element, the microwave, and then the seventh, the kettle; 0 for none.
     `order` is its first four digits. There is no `order` below four elements.
 
+    An element that moves away again stays finished. So an episode that succeeded ends
+    in success only if at least four elements are at their goals in the last step.
+
     Args:
         rewards: Reward of each step, `(L,)`: the number of elements it finished.
         infos: Info of each step. The last one has `order`, `(7,)`: 1 for the element
-            that was finished first, and so on; 0 for unfinished ones.
+            that was finished first, and so on; 0 for unfinished ones; and `at_goal`,
+            `(7,)`: which elements are at their goals.
 
     Raises:
         BadInput: When the episode has no steps.
@@ -120,8 +132,13 @@ def elements_done(
     sub_scores["sequence"] = float(digits)
     if done >= ENOUGH:
         sub_scores["order"] = float(str(digits)[:ENOUGH])
+    near = infos[-1].get("at_goal")
     return Outcome(
-        score=min(done / ENOUGH, 1.0), success=done >= ENOUGH, sub_scores=sub_scores
+        score=min(done / ENOUGH, 1.0),
+        success=done >= ENOUGH,
+        sub_scores=sub_scores,
+        success_once=done >= ENOUGH,
+        success_at_end=None if near is None else int(np.sum(near)) >= ENOUGH,
     )
 
 
@@ -135,6 +152,14 @@ def sequence(order: np.ndarray) -> int:
     order = np.asarray(order)
     done = np.argsort(order, kind="stable")[np.count_nonzero(order == 0) :]
     return int("".join(str(element + 1) for element in done) or 0)
+
+
+def _successes(infos: Sequence[Info]) -> dict[str, bool | None]:
+    """Tells whether `success` held at any step, and at the last; None if unknown."""
+    if not all("success" in info for info in infos):
+        return {"success_once": None, "success_at_end": None}
+    successes = [bool(info["success"]) for info in infos]
+    return {"success_once": any(successes), "success_at_end": successes[-1]}
 
 
 def _check_length(rewards: Sequence[float] | np.ndarray) -> None:

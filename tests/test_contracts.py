@@ -2,7 +2,7 @@
 
 import pytest
 
-from dp_bench import registry, testing
+from dp_bench import references, registry, testing
 
 NEEDS = {  # by task: the package it needs, and the extra that installs it
     "kitchen": ("gymnasium_robotics", "kitchen"),
@@ -25,6 +25,21 @@ def test_every_task_keeps_the_contract(check, task):
         package, extra = NEEDS[task]
         pytest.importorskip(package, reason=f"needs 'dp-bench[{extra}]'")
     check(task)
+
+
+@pytest.mark.parametrize("name", registry.tasks())
+def test_every_task_of_ours_says_when_it_was_solved(name):
+    if name in NEEDS:
+        pytest.importorskip(
+            NEEDS[name][0], reason=f"needs 'dp-bench[{NEEDS[name][1]}]'"
+        )
+    task = registry.task(name)
+    env = task.make_env()
+    env.reset(seed=0)
+    _, reward, _, _, info = env.step(env.action_space.sample())
+    env.close()
+    outcome = references.load(task.score)([reward], [info])
+    assert (outcome.success_once, outcome.success_at_end) == (False, False)
 
 
 @pytest.mark.parametrize("method", registry.methods())

@@ -205,6 +205,8 @@ class _Evaluation:
             env_seed=episode.env_seed,
             score=episode.outcome.score,
             success=episode.outcome.success,
+            success_once=episode.outcome.success_once,
+            success_at_end=episode.outcome.success_at_end,
             sub_scores=episode.outcome.sub_scores,
             length=episode.length,
             decision_latency=episode.decision_latency,

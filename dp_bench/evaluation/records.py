@@ -42,6 +42,8 @@ class Record(RunIdentity):
         train_seconds: Wall-clock time of the training [s].
         commit: Commit of this project; "" outside a checkout.
         versions: Versions of Python and of the packages that can change numbers.
+        success_once: Whether the task was solved at any step; None if unknown.
+        success_at_end: Whether it was solved at the last step; None if unknown.
     """
 
     step: int
@@ -57,11 +59,17 @@ class Record(RunIdentity):
     train_seconds: float
     commit: str
     versions: dict[str, str]
+    success_once: bool | None = None
+    success_at_end: bool | None = None
 
     def __post_init__(self) -> None:
         settings.check_at_least(self, dict.fromkeys(NOT_NEGATIVE, 0))
         if not 0 <= self.score <= 1:
             raise BadInput(f"score must be in [0, 1], got {self.score}")
+        if self.success_at_end and self.success_once is False:
+            raise BadInput(
+                "success_at_end is true, so success_once must be true, too; got false"
+            )
         for name in self.sub_scores:
             if name in _FIELDS:
                 raise BadInput(

@@ -28,6 +28,8 @@ from dp_bench.task import Column, Task
 OF_A_TRAINING = ("split_digest", "order_digest", "train_seed")
 IDENTITY = [f.name for f in fields(RunIdentity) if f.name not in OF_A_TRAINING]
 EVERYWHERE = (Column("score", ""), Column("success", ""))
+# Shares that only the CSV shows, where all records of a row know them.
+WHEN_SOLVED = (Column("success_once", ""), Column("success_at_end", ""))
 ROW = [*IDENTITY, "starts", "variant", "step"]  # a row for each combination
 
 
@@ -169,7 +171,7 @@ def _pools(
             if numbers.size and np.isfinite(numbers).all()
         )
         for variant in variants
-        for column in (*EVERYWHERE, *columns)
+        for column in (*EVERYWHERE, *WHEN_SOLVED, *columns)
         if column.averaged
     }
 
@@ -187,6 +189,7 @@ def _row(
             f"({ranges(sorted(set(frame['train_seed'])))}); finish its evaluation"
         )
     runs = frame.drop_duplicates("train_seed")
+    known = [column for column in WHEN_SOLVED if frame[column.key].notna().all()]
     return Row(
         title=registry.title_of(first["method"]),
         **{name: first[name] for name in ROW},
@@ -196,7 +199,7 @@ def _row(
                 pools.get((first["variant"], column.key)),
                 column,
             )
-            for column in (*EVERYWHERE, *columns)
+            for column in (*EVERYWHERE, *known, *columns)
         },
         scores=scores.to_numpy(),
         train_seeds=tuple(map(int, scores.index)),

@@ -40,7 +40,8 @@ class Row:
         settings: Short hash of all settings.
         step: Updates made when the weights were taken.
         demos_digest: Content digest of the demonstrations.
-        estimates: By key: "score", "success" and those of the task's columns.
+        estimates: By key: "score", "success" and those of the task's columns; and
+            "success_once" and "success_at_end" where all records know them.
         scores: `(S, E)`, one row per train seed, one column per start.
         train_seeds: S seeds.
         env_seeds: E seeds of the starts.

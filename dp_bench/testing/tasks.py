@@ -199,14 +199,20 @@ def task_observations_are_not_overwritten(name: str) -> None:
 def task_scores_an_episode(name: str) -> None:
     """The score is in [0, 1], and the sub-scores fill the columns of the task's table.
 
-    Columns of choices are exempt: the robot may have chosen nothing.
+    Columns of choices are exempt: the robot may have chosen nothing. An episode that
+    ends in success has succeeded, where the score says so.
     """
     task = registry.task(name)
     env = task.make_env()
     actor = _StandsStill(np.zeros(env.action_space.shape or (), np.float32))
     (episode,) = play_group(actor, [env], [0], references.load(task.score))
-    score = episode.outcome.score
+    score, *_, once, at_end = episode.outcome
     assert 0 <= score <= 1, f"the score must be in [0, 1], got {score}"
+    for key, value in (("success_once", once), ("success_at_end", at_end)):
+        assert value in (None, False, True), f"{key} must be a bool or None: {value!r}"
+    assert once or not at_end, (
+        "success_at_end is true, so success_once must be true, too"
+    )
     columns = {c.key for c in task.columns if c.averaged}
     missing = columns - set(episode.outcome.sub_scores)
     assert not missing, f"the sub-scores lack the columns {sorted(missing)}"

@@ -107,6 +107,7 @@ class Kitchen(TaskEnv[np.ndarray]):
     - `done`: whether each element is done, `(7,)`, bool;
     - `order`: 1 for the element done first, and so on; 0 for elements not done, `(7,)`,
       int64. Elements that one step completes count in the order above;
+    - `at_goal`: whether each element is at its goal now, `(7,)`, bool;
     - `success`: whether four elements are done;
     - `state`: everything that the rest of the episode depends on except the noise,
       float64 `(75,)`: 30 positions and 29 velocities without noise, the robot's first;
@@ -245,6 +246,7 @@ class Kitchen(TaskEnv[np.ndarray]):
         return {
             "done": order > 0,
             "order": order.copy(),
+            "at_goal": at_goal(data.qpos),
             "success": bool(np.count_nonzero(order) >= ENOUGH),
             "state": np.concatenate([data.qpos, data.qvel, self._noisy_joints, order]),
         }

@@ -131,6 +131,7 @@ def test_a_done_element_stays_done_and_keeps_its_rank():
     assert reward == 1
     assert info["order"].tolist() == [0, 0, 0, 2, 0, 1, 0]
     assert info["done"].tolist() == [False, False, False, True, False, True, False]
+    assert info["at_goal"].tolist() == [False, False, False, True, False, False, False]
     _, reward, *_ = env.step(np.zeros(9))
     assert reward == 0
 

@@ -10,7 +10,7 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.evaluate import evaluate
 from dp_bench.runs.folder import RunFolder
-from dp_bench.task import MOST_TEST_STARTS, TEST_STARTS, VALIDATION_STARTS
+from dp_bench.task import MOST_TEST_STARTS, TEST_STARTS, VALIDATION_STARTS, Outcome
 from made_up import written_run
 
 
@@ -152,6 +152,23 @@ def test_each_variant_is_played_in_its_own_environment(copy):
         for v in ("default", "legacy")
     )
     assert default != legacy
+
+
+def test_records_say_when_the_task_was_solved(copy, monkeypatch):
+    """An untrained policy solves nothing; the environment says so at every step."""
+    options = {"episodes": 1, "variants": ["default"], "processes": 1}
+    (record,) = evaluate(copy, **options)
+    assert (record.success_once, record.success_at_end) == (False, False)
+    copy.records.unlink()
+    task = dataclasses.replace(registry.task("pusht"), score=f"{__name__}:plain")
+    (record,) = evaluate(copy, task=task, **options)
+    assert (record.success_once, record.success_at_end) == (None, None)
+    assert records.read(copy.records) == [record]
+
+
+def plain(rewards, infos):
+    """Scores an episode as other packages do, which know three numbers of it."""
+    return Outcome(0.25, True, {"final_iou": 0.0})
 
 
 def test_changed_sampler_settings_get_records_of_their_own(copy):

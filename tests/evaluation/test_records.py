@@ -77,6 +77,15 @@ def test_records_of_earlier_versions_are_read(file):
     assert read(file) == [make(order_digest=""), make(order_digest="0bde50bde50b")]
 
 
+def test_a_record_says_when_the_task_was_solved(file):
+    solved = make(success_once=True, success_at_end=False)
+    append(file, [solved, make()])
+    assert read(file) == [solved, make()]
+    frame = to_frame(read(file))
+    assert frame["success_once"].tolist() == [True, None]
+    assert frame["success_at_end"].tolist() == [False, None]
+
+
 def test_a_record_has_every_field_of_the_identity_of_its_run():
     names = [field.name for field in dataclasses.fields(RunIdentity)]
     assert set(names) < {field.name for field in dataclasses.fields(Record)}
@@ -110,6 +119,12 @@ def without(name):
         (change(score=1.5), r"score must be in \[0, 1\], got 1.5"),
         (change(score=float("nan")), "score must be a finite number, got nan"),
         (change(success=1), "success must be true or false"),
+        (change(success_once="yes"), "success_once must be true or false, got 'yes'"),
+        (change(success_at_end=1), "success_at_end must be true or false, got 1"),
+        (
+            change(success_once=False, success_at_end=True),
+            "success_at_end is true, so success_once must be true, too",
+        ),
         (change(train_seed="0"), "train_seed must be a whole number, got '0'"),
         (change(length=True), "length must be a whole number"),
         (change(sub_scores={"p1": "high"}), "sub_scores.p1 must be a number"),

@@ -8,6 +8,7 @@ import pytest
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
+from dp_bench.task import Outcome
 from dp_bench.testing import tasks
 
 
@@ -28,7 +29,9 @@ class Still(gym.Env):
         return np.array([self._first, 0], np.float32), 0.0, False, False, {}
 
 
-SPEC = gym.envs.registration.EnvSpec("still-v0", entry_point=Still)
+SPEC = gym.envs.registration.EnvSpec(
+    "still-v0", entry_point=Still, max_episode_steps=20
+)
 
 
 @pytest.fixture
@@ -77,3 +80,12 @@ def test_a_reference_to_nothing_is_refused(task, field):
     tasks.task_references_load(task())
     with pytest.raises(BadInput, match="scores:nothing cannot be loaded"):
         tasks.task_references_load(task(**{field: "dp_bench.envs.scores:nothing"}))
+
+
+def late(rewards, infos):
+    return Outcome(0.5, True, {}, success_once=False, success_at_end=True)
+
+
+def test_success_at_the_end_is_success(task, monkeypatch):
+    with pytest.raises(AssertionError, match="success_once must be true, too"):
+        tasks.task_scores_an_episode(task(score=f"{__name__}:late", columns=()))
