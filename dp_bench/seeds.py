@@ -25,6 +25,9 @@ class Purpose(IntEnum):
 
 
 def derive(purpose: Purpose, *keys: int) -> int:
-    """Derives a seed in [0, 2^63) from a purpose and keys that are 0 or above."""
+    """Derives a seed in [0, 2^63) from a purpose and keys that are 0 or above.
+
+    A last key of 0 gives the same seed as no such key, so a purpose may get one more.
+    """
     state = np.random.SeedSequence([int(purpose), *map(int, keys)])
     return int(state.generate_state(1, np.uint64)[0] >> np.uint64(1))

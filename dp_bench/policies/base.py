@@ -45,11 +45,16 @@ class Policy(nn.Module):
         config: An instance of `config_class`.
         obs_dim: Do.
         action_dim: Da.
+
+    Attributes:
+        train_seed: Seed of the training that made the weights, which also seeds the
+            sampler's noise; 0 for a policy of no run.
     """
 
     config_class: ClassVar[type[PolicyConfig]]
     recordable: ClassVar[bool] = False  # whether a GPU may record and replay `loss`
     config: PolicyConfig
+    train_seed: int = 0
 
     def __init__(self, config: PolicyConfig, *, obs_dim: int, action_dim: int) -> None:
         super().__init__()
@@ -188,15 +193,22 @@ class Policy(nn.Module):
 
     def reset(self, env_seeds: Sequence[int]) -> None:
         """Begins one episode in each lane; the seeds also seed the sampler's noise."""
-        seeds = [derive(Purpose.DECISIONS, seed) for seed in env_seeds]
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._memory = [None] * len(seeds)
+        self._generators = [self._sampler_noise(seed) for seed in env_seeds]
+        self._memory = [None] * len(self._generators)
 
     def restart(self, lane: int, env_seed: int) -> None:
         """Begins a new episode in one lane and leaves the other lanes alone."""
-        seed = derive(Purpose.DECISIONS, env_seed)
-        self._generators[lane] = torch.Generator().manual_seed(seed)
+        self._generators[lane] = self._sampler_noise(env_seed)
         self._memory[lane] = None
+
+    def _sampler_noise(self, env_seed: int) -> torch.Generator:
+        """Makes the source of the noise of all decisions of one episode.
+
+        It depends on the train seed too: noise that all trainings share would not
+        average out over them. Train seed 0 draws what every training drew before.
+        """
+        seed = derive(Purpose.DECISIONS, env_seed, self.train_seed)
+        return torch.Generator().manual_seed(seed)
 
     @torch.inference_mode()
     def act(self, obs: np.ndarray, lanes: Sequence[int] | None = None) -> np.ndarray:

@@ -162,6 +162,7 @@ class RunFolder:
                 f"{file} does not fit the settings in run.json: "
                 f"{' '.join(str(error).split())[:200]}"
             ) from None
+        policy.train_seed = info.train_seed
         return policy.to(device).eval(), checked
 
 

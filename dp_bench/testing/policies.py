@@ -80,6 +80,29 @@ def policy_decisions_do_not_depend_on_other_lanes(name: str, folder: Path) -> No
     assert gap < LANES_DIFFER, f"other lanes moved a decision by {gap:.1e} of the range"
 
 
+def policy_noise_depends_on_the_train_seed(name: str, folder: Path) -> None:
+    """A policy that draws noise draws other noise under another train seed.
+
+    Noise that all trainings share would not average out over them.
+    """
+    policy = _fitted(name)
+    obs = np.repeat(_histories(policy, 1), 2, axis=0)
+
+    def decisions(train_seed: int) -> np.ndarray:
+        policy.train_seed = train_seed
+        policy.reset([7, 8])
+        return policy.act(obs)
+
+    zero, one = decisions(0), decisions(1)
+    assert np.array_equal(one, decisions(1)), (
+        "the same train seed, env seeds and observations gave other actions"
+    )
+    draws_noise = not np.array_equal(zero[0], zero[1])
+    assert not draws_noise or not np.array_equal(zero[0], one[0]), (
+        "two train seeds share the noise of the sampler; seed it from `train_seed`, too"
+    )
+
+
 def policy_restarts_one_lane(name: str, folder: Path) -> None:
     """`restart` makes one lane forget its episode and leaves the other lanes alone."""
     policy = _fitted(name)
@@ -208,6 +231,7 @@ POLICY_CHECKS = (
     policy_acts_the_same_after_loading,
     policy_leaves_the_global_generators_alone,
     policy_decisions_do_not_depend_on_other_lanes,
+    policy_noise_depends_on_the_train_seed,
     policy_restarts_one_lane,
     policy_overfits_one_batch,
     policy_settings_survive_json,

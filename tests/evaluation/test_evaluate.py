@@ -6,6 +6,7 @@ import os
 import pytest
 
 from dp_bench import registry
+from dp_bench.cli import main
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.evaluate import evaluate
@@ -50,6 +51,19 @@ def test_the_number_of_processes_does_not_change_the_records(copy, small_task):
     in_two_workers = evaluate(copy, processes=2, **options)
     assert equal_but_for_times(in_this_process, in_two_workers)
     assert equal_but_for_times(records.read(copy.records), in_this_process)
+
+
+def test_a_second_evaluation_gives_equal_records(tmp_path, capsys):
+    """The noise floor of evaluation is 0, under any train seed, in any processes."""
+    words = ["eval", str(tmp_path / "run"), "--episodes", "2", "--variants", "default"]
+    folder = written_run(tmp_path / "run", train_seed=3)
+    evaluated = []
+    for processes in ("1", "2"):
+        main([*words, "--processes", processes])
+        evaluated.append(records.read(folder.records))
+        folder.records.unlink()
+    assert equal_but_for_times(*evaluated)
+    assert len(evaluated[0]) == 2
 
 
 @pytest.mark.parametrize(("episodes", "processes"), [(2, 1), (6, None)])

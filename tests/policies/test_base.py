@@ -72,3 +72,29 @@ def test_a_prediction_that_is_no_tensor_is_refused():
     for ask in decide(fitted(OfNumpy)):
         with pytest.raises(BadInput, match=r"must return a tensor .* got ndarray"):
             ask()
+
+
+class Noise(Bet):
+    """Predicts nothing but its noise, so that a batch cannot round it differently."""
+
+    def predict(self, obs, generators):
+        return torch.stack([torch.randn(5, 2, generator=g) for g in generators])
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 6])
+def test_noise_depends_on_train_seed_env_seed_and_decision_only(lanes):
+    policy = fitted(Noise)
+
+    def decisions(train_seed, lanes):
+        policy.train_seed = train_seed
+        acted = []
+        for first in range(0, 6, lanes):
+            policy.reset(range(first, first + lanes))
+            obs = np.zeros((lanes, policy.horizons.obs, 3), np.float32)
+            acted.append(np.stack([policy.act(obs) for _ in range(3)], axis=1))
+        return np.concatenate(acted)
+
+    alone = decisions(4, lanes=1)
+    np.testing.assert_array_equal(decisions(4, lanes), alone)
+    assert not (alone == decisions(5, lanes)).any()
+    assert len({row.tobytes() for row in alone.reshape(18, -1)}) == 18

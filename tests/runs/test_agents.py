@@ -12,6 +12,7 @@ import dp_bench
 from dp_bench import registry
 from dp_bench.envs.push_t.env import PushT
 from dp_bench.errors import BadInput
+from dp_bench.seeds import Purpose, derive
 from made_up import written_run
 
 POLICY = {"channels": [8, 16], "step_dim": 8, "sample_steps": 2}
@@ -167,3 +168,29 @@ def test_importing_the_loader_does_not_load_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def first_actions(tmp_path, train_seed, env_seed=7):
+    """What a run of this train seed does first; all runs here have equal weights."""
+    path = tmp_path / f"{train_seed}-{env_seed}"
+    agent = dp_bench.load_agent(written_run(path, train_seed=train_seed).path)
+    assert agent.actor.train_seed == train_seed
+    env = agent.make_env()
+    obs, _ = env.reset(seed=7)
+    env.close()
+    agent.reset(env_seed)
+    return agent.act(obs)
+
+
+def test_trainings_with_equal_weights_draw_different_noise(tmp_path):
+    zero, one, two = (first_actions(tmp_path, seed) for seed in (0, 1, 2))
+    assert not np.array_equal(zero, one)
+    assert not np.array_equal(one, two)
+    assert np.array_equal(one, first_actions(tmp_path / "again", 1))
+    assert not np.array_equal(one, first_actions(tmp_path, 1, env_seed=8))
+
+
+def test_train_seed_0_keeps_the_noise_that_all_trainings_had():
+    assert derive(Purpose.DECISIONS, 100_000, 0) == derive(Purpose.DECISIONS, 100_000)
+    assert derive(Purpose.DECISIONS, 100_000, 1) != derive(Purpose.DECISIONS, 100_000)
+    assert derive(Purpose.DECISIONS, 1, 2) != derive(Purpose.DECISIONS, 2, 1)
