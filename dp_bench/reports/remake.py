@@ -2,6 +2,8 @@
 
 results/<task>/table.md .tex .csv, success.png, loss.png   always
 results/<task>/control.png         where a method has rows with both controls
+results/<task>/profile.png         where scores lie between 0 and 1
+results/<task>/probability.png     where two comparable rows have several trainings
 results/<task>/learning*.png, stability.png   where runs were evaluated at several steps
 results/<task>/modes.md .csv .png  from modes.jsonl, which `dp-bench modes` writes
 results/<group>/table.md .csv, success.png   of several tasks, see group.py
@@ -111,12 +113,16 @@ def _table(folder: Path, everything: Sequence[Record]) -> Table:
 
 
 def _draw_scores(folder: Path, table: Table) -> None:
-    from dp_bench.reports.plots import controls, scores
+    from dp_bench.reports.plots import controls, profiles, scores
     from dp_bench.reports.plots.style import figure_of, save
 
     save(figure_of(scores.success_bars(table)), folder / "success.png")
     if controls.both_controls(table):
         save(figure_of(controls.controls(table)[0]), folder / "control.png")
+    if profiles.profile_blocks(table):
+        save(figure_of(profiles.profiles(table)[0]), folder / "profile.png")
+    if profiles.compared_blocks(table):
+        save(figure_of(profiles.probabilities(table)[0]), folder / "probability.png")
 
 
 def _draw_training(folder: Path, everything: Sequence[Record]) -> None:

@@ -79,7 +79,17 @@ def test_the_table_has_test_starts_or_else_validation_starts(tmp_path):
     append(tmp_path / "records" / "b.jsonl", with_digests(episodes()))
     assert [row.starts for row in remake_task(tmp_path).rows] == ["test"]
     names = {path.name for path in tmp_path.iterdir() if path.is_file()}
-    assert names == {"table.md", "table.tex", "table.csv", "success.png"}
+    tables = {"table.md", "table.tex", "table.csv"}
+    assert names == tables | {"success.png", "profile.png"}
+
+
+def test_rows_that_allow_it_have_figures_of_profiles_and_probabilities(tmp_path):
+    several = [[0.2, 0.4], [0.3, 0.5]]
+    records = [*episodes("m", several), *episodes("n", several)]
+    append(tmp_path / "records" / "a.jsonl", with_digests(records))
+    remake_task(tmp_path)
+    assert (tmp_path / "profile.png").is_file()
+    assert (tmp_path / "probability.png").is_file()
 
 
 @pytest.mark.parametrize(("source", "said"), [("scripted-20", True), ("ph", False)])

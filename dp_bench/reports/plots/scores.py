@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from dp_bench import registry
 from dp_bench.reports.columns import circumstances
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.looks import look_of, tints
-from dp_bench.reports.plots.style import FAINT, INK, LETTERS, PALE, SMALL
+from dp_bench.reports.plots.style import BLOCKS, FAINT, INK, LETTERS, PALE, SMALL
 from dp_bench.reports.published import SELECTIONS
 from dp_bench.reports.table import (
     CIRCUMSTANCES,
@@ -24,12 +25,13 @@ from dp_bench.reports.table import (
 )
 from dp_bench.reports.wording import DAGGER, seeds_by_starts, sizes_of
 
-BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
 ROW_HEIGHT = 0.45  # of one row [inch]
+ABOVE = 0.15  # distance of the trainings' scores from the row's [rows]
+SEED = 3.5  # size of their markers [pt]
 
 
 def success_bars(table: Table, ax: Axes | None = None) -> Axes:
-    """Draws score and success of each row with their intervals.
+    """Draws score and success of each row with their intervals, and each training.
 
     Where the task has columns with curves of their own, such as p1 and p2, these stand
     for success. The best score is on top of each block. Published scores are marks
@@ -46,7 +48,9 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
     shares = style.share_columns(table)
     series = [("score", "score"), *(shares or [("success", "success rate")])]
-    _draw_published(ax, rows, _draw_series(ax, rows, places, series))
+    of_scores = _draw_series(ax, rows, places, series)
+    several = _draw_trainings(ax, rows, of_scores)
+    _draw_published(ax, rows, of_scores)
     ax.set_yticks(places, _row_names(rows))
     ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
     ax.set_xlim(0, 1)
@@ -62,8 +66,11 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     style.legend_above(
         ax,
         [
-            style.marker_handle(label, white)
-            for (_, label), white in zip(series, tints(len(series)), strict=True)
+            *(
+                style.marker_handle(label, white)
+                for (_, label), white in zip(series, tints(len(series)), strict=True)
+            ),
+            *([style.marker_handle("score by training", 0, SEED)] if several else []),
         ],
     )
     return ax
@@ -149,6 +156,28 @@ def _draw_series(
                 white=white,
             )
     return places + shifts[0]
+
+
+def _draw_trainings(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> bool:
+    """Draws the mean score of each training above its row's score.
+
+    Returns:
+        Whether any row has several trainings.
+    """
+    several = [row.num_seeds > 1 for row in rows]
+    for row, place in itertools.compress(zip(rows, places, strict=True), several):
+        look = look_of(row.method)
+        ax.plot(
+            row.scores.mean(axis=1),
+            np.full(row.num_seeds, place - ABOVE),
+            look.marker,
+            color=look.colour,
+            markersize=SEED,
+            markeredgewidth=0,
+            alpha=0.75,
+            clip_on=False,
+        )
+    return any(several)
 
 
 def _draw_published(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> None:

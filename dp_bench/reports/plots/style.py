@@ -26,6 +26,7 @@ from dp_bench.util.files import atomic_write
 INK, FAINT, PALE = "#222222", "#666666", "#DDDDDD"
 DPI = 200  # of saved figures
 LETTERS, SMALL = 10, 8  # sizes [pt]
+BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
 MARKER = 5.0  # size of a marker [pt]
 HEADING_WIDTH = 46  # of the lines above the axes [characters]
 NOTE_WIDTH = 84  # of the lines below the axes [characters]
@@ -160,6 +161,12 @@ def x_label(ax: Axes, label: str, note: str) -> None:
             fontsize=SMALL,
             color=FAINT,
         )
+
+
+def figure_title(figure: Figure, title: str) -> None:
+    """Puts the title of a figure of several panels at its left."""
+    heading = textwrap.fill(title, HEADING_WIDTH)
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=LETTERS + 1, color=INK)
 
 
 def thousands(ax: Axes) -> None:

@@ -14,6 +14,7 @@ from dp_bench.reports.plots.controls import controls
 from dp_bench.reports.plots.curves import learning_curves, loss_curves, stability
 from dp_bench.reports.plots.looks import OTHERS, OURS, PAIR, line_styles, look_of
 from dp_bench.reports.plots.multimodality import rollouts_from_fork
+from dp_bench.reports.plots.profiles import probabilities, profiles
 from dp_bench.reports.plots.scores import side_by_side, success_bars
 from dp_bench.reports.summary import summary
 from dp_bench.reports.trainings import Curve
@@ -62,6 +63,10 @@ def draw_success(methods):
     return success_bars(summary(of(methods))).figure
 
 
+def draw_profile(methods):
+    return profiles(summary(of(methods)))[0].figure
+
+
 def draw_group(methods):
     return side_by_side({"can": summary(of(methods)), "lift": summary(of(methods[:1]))})
 
@@ -100,13 +105,18 @@ FIGURES = {
 
 
 def drawn(figure):
-    """Colours and markers by method, of all lines with a value of the method."""
+    """Colours and markers by method, of its labelled lines and those at its value."""
     found = {method: set() for method in VALUES}
+    titles = {registry.title_of(method): method for method in VALUES}
     for ax in figure.axes:
         values = [line for line in ax.lines if len(line.get_xdata())]
         seen = [v for line in values for v in np.ravel(line.get_data()).tolist()]
         for line in values:
             if line.get_marker() in ("None", "", None, "."):
+                continue
+            if line.get_label() in titles:
+                look = (line.get_color(), line.get_marker())
+                found[titles[line.get_label()]].add(look)
                 continue
             numbers = seen if figure_is_of_a_fork(ax) else np.ravel(line.get_data())
             for method, value in VALUES.items():
@@ -125,6 +135,20 @@ def figure_is_of_a_fork(ax):
 def test_a_method_looks_the_same_in_every_figure(figure, methods):
     expected = {method: {look_of(method)} for method in methods}
     assert drawn(FIGURES[figure](methods)) == expected
+
+
+@pytest.mark.parametrize("methods", ORDERS[:-1], ids=lambda methods: "-".join(methods))
+def test_both_methods_of_a_pair_have_their_look(methods):
+    table = summary(of(methods))
+    [ax] = probabilities(table)
+    pairs = list(itertools.combinations(sorted(methods, key=VALUES.get)[::-1], 2))
+    assert len(ax.containers) == len(pairs)
+    for place, pair in enumerate(pairs):
+        ends = [line for line in ax.lines if list(line.get_ydata()) == [place]]
+        ends.sort(key=lambda line: line.get_xdata()[0])
+        assert [(e.get_color(), e.get_marker()) for e in ends] == [*map(look_of, pair)]
+    titles = [label.get_text() for label in ax.get_yticklabels()]
+    assert titles == [registry.title_of(left) for left, _ in pairs]
 
 
 @pytest.fixture

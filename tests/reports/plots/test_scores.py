@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from dp_bench.reports.plots.scores import side_by_side, success_bars
 from dp_bench.reports.summary import summary
@@ -21,7 +22,7 @@ def test_every_row_is_drawn_at_its_values():
         estimates = [row.estimates[key] for row in result.rows]
         np.testing.assert_allclose(drawn, [estimate[:3] for estimate in estimates])
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["score", "success rate"]
+    assert legend == ["score", "success rate", "score by training"]
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == [
         row.title + (" †" if row.title == "odd" else "") for row in result.rows
@@ -30,6 +31,22 @@ def test_every_row_is_drawn_at_its_values():
     assert low > high, "the best row is on top"
     assert "2 train seeds × 8 starts" in texts(ax)  # noqa: RUF001
     assert "† not comparable" in texts(ax)
+
+
+def test_the_score_of_each_training_is_drawn_beside_the_interval():
+    several = [[0.2, 0.4], [0.5, 0.5], [0.9, 0.7]]
+    ax = success_bars(summary(episodes("bet", several) + episodes("ibc", [[0.1, 0.2]])))
+    heights = {bar[0].get_ydata()[0] for bar in ax.containers}
+    points = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    assert [sorted(line.get_xdata()) for line in points] == [
+        [pytest.approx(0.3), pytest.approx(0.5), pytest.approx(0.8)]
+    ]
+    assert not heights & {*points[0].get_ydata()}
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["score", "success rate", "score by training"]
+    ax = success_bars(summary(episodes("ibc", [[0.1, 0.2]])))
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["score", "success rate"]
 
 
 def test_columns_with_curves_stand_for_success():
