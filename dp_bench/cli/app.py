@@ -20,6 +20,7 @@ from dp_bench.cli.export import Export
 from dp_bench.cli.list import List
 from dp_bench.cli.modes import Modes
 from dp_bench.cli.options import Command
+from dp_bench.cli.power import Power
 from dp_bench.cli.report import Report
 from dp_bench.cli.train import Train
 from dp_bench.errors import BadInput
@@ -51,6 +52,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "eval": Evaluate,
     "compare": Compare,
     "modes": Modes,
+    "power": Power,
     "report": Report,
     "export": Export,
 }
