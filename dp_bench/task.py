@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TEST_STARTS = range(100_000, 100_050)  # env seeds of the published protocol
 MOST_TEST_STARTS = range(100_000, 101_000)  # these first, then further ones on request
 VALIDATION_STARTS = range(50_000, 50_200)  # env seeds for choosing settings
+DECISION_STARTS = range(1_000_000, 1_001_000)  # of train seed 0; later seeds go on
 IMAGE = "image"  # kind of observation that holds images
 
 

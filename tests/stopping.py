@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import collections
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from dp_bench.statistics.comparisons import all_pairs
 from dp_bench.statistics.sequential import Look, look
 
 STARTS = 50  # of each training, met by no other
@@ -38,21 +39,24 @@ class Study:
     interaction: float = 0.0
     fresh: bool = True
 
-    def differences(
-        self, rng: np.random.Generator, runs: int, trainings: int = MOST
-    ) -> np.ndarray:
-        """Draws the difference of each training, `(runs, trainings)`."""
-        size = (runs, trainings, STARTS)
+    def scores(self, rng: np.random.Generator, runs: int) -> list[np.ndarray]:
+        """Draws the successes of A and of B, `(runs, MOST, STARTS)` each."""
+        size = (runs, MOST, STARTS)
         of_starts = size if self.fresh else (runs, 1, STARTS)
         starts = rng.normal(0, self.starts, of_starts)
-        means = []
+        both = []
         for mean, spread in zip(self.means, self.trainings, strict=True):
             total = np.sqrt(spread**2 + self.starts**2 + self.interaction**2)
             logits = intercept(mean, total) + starts
-            logits = logits + rng.normal(0, spread, (runs, trainings, 1))
+            logits = logits + rng.normal(0, spread, (runs, MOST, 1))
             logits = logits + rng.normal(0, self.interaction, of_starts)
-            means.append((rng.random(size) < expit(logits)).mean(axis=2))
-        return means[0] - means[1]
+            both.append((rng.random(size) < expit(logits)).astype(float))
+        return both
+
+    def differences(self, rng: np.random.Generator, runs: int) -> np.ndarray:
+        """Draws the difference of each training, `(runs, MOST)`."""
+        a, b = self.scores(rng, runs)
+        return (a - b).mean(axis=2)
 
 
 def intercept(mean: float, spread: float) -> float:
@@ -63,15 +67,6 @@ def intercept(mean: float, spread: float) -> float:
         return float(successes) - mean
 
     return float(brentq(excess, -20, 20))
-
-
-def stopped(differences: np.ndarray, most: int = MOST) -> Look:
-    """Looks after every training, and stops as the command does."""
-    for n in range(1, len(differences) + 1):
-        seen = look(differences[:n], most)
-        if seen.verdict != "open":
-            break
-    return seen
 
 
 def equal_methods() -> list[Study]:
@@ -88,13 +83,34 @@ def equal_methods() -> list[Study]:
 def simulate(study: Study, runs: int, seed: int) -> list[Look]:
     """Simulates whole comparisons."""
     rng = np.random.default_rng(seed)
-    return [stopped(d) for d in study.differences(rng, runs)]
+    return [look(d, MOST) for d in study.differences(rng, runs)]
 
 
-def shares(looks: list[Look]) -> dict[str, float]:
-    """Counts the shares of verdicts."""
-    counts = collections.Counter(look.verdict for look in looks)
-    return {name: count / len(looks) for name, count in counts.items()}
+def fixed_power(study: Study, runs: int, seed: int) -> float:
+    """The share that the test of the tables decides, with MOST trainings on 50 starts.
+
+    All trainings meet the same starts there.
+    """
+    rng = np.random.default_rng(seed)
+    a, b = dataclasses.replace(study, fresh=False).scores(rng, runs)
+    return float(
+        np.mean([all_pairs(pair)[0].decided for pair in zip(a, b, strict=True)])
+    )
+
+
+def detectable(study: Study, runs: int = 1000, seed: int = 0) -> float:
+    """Finds the difference that the test of the tables decides with 80 % power."""
+
+    def excess(difference: float) -> float:
+        return fixed_power(apart(study, difference), runs, seed) - 0.8
+
+    return float(brentq(excess, 0.02, 0.9 - study.means[1], xtol=0.002))
+
+
+def apart(study: Study, difference: float) -> Study:
+    """The same study, with A so much better than B."""
+    low = study.means[1]
+    return dataclasses.replace(study, means=(low + difference, low))
 
 
 def decided(looks: list[Look]) -> float:
@@ -118,6 +134,20 @@ def _main() -> None:
             f"| {decided(looks):.3f} | {trainings(looks):.1f} |",
             flush=True,
         )
+    print("\n| spread | times detectable | difference | fixed | decided | trainings |")
+    print("|---|---|---|---|---|---|")
+    for spread in (0.3, 0.5, 1.0):
+        study = Study((0.3, 0.3), (spread, spread), interaction=0.5)
+        smallest = detectable(study)
+        for times in (1.0, 1.5, 2.0):
+            better = apart(study, times * smallest)
+            looks = simulate(better, 2000, seed=1)
+            print(
+                f"| {spread} | {times} | {times * smallest:.3f} "
+                f"| {fixed_power(better, 1000, seed=2):.2f} | {decided(looks):.2f} "
+                f"| {trainings(looks):.1f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tyro.conf import arg
 from dp_bench import registry
 from dp_bench.cli import tables
 from dp_bench.cli.options import GridOptions, groups, hint, one_of, task_or_first
+from dp_bench.cli.until_decided import MOST_SEEDS
 from dp_bench.errors import BadInput
 from dp_bench.util.files import refuse_unwritable
 from dp_bench.util.text import sentence
@@ -39,6 +40,7 @@ class Compare:
       dp-bench compare --task blockpush --preset smoke
       dp-bench compare --task pusht --methods dp_c bet --seeds 0 1 2
       dp-bench compare --task robomimic
+      dp-bench compare --task pusht --until-decided --pair dp_c bet
     """
 
     task: Annotated[
@@ -65,6 +67,18 @@ class Compare:
         ),
     ] = None
     """Folder of results; each task has a folder in it."""
+    until_decided: bool = False
+    """Add trainings of two methods until it is decided which one is better."""
+    pair: Annotated[
+        tuple[str, ...],
+        arg(metavar="A B", help_behavior_hint=hint("default: --methods, if two")),
+    ] = ()
+    """The two methods that --until-decided compares."""
+    most_seeds: Annotated[
+        int | None,
+        arg(metavar="N", help_behavior_hint=hint(f"default: {MOST_SEEDS}")),
+    ] = None
+    """Largest number of trainings of each method with --until-decided."""
     training: GridOptions = field(default_factory=GridOptions)
 
     def run(self) -> None:
@@ -73,6 +87,11 @@ class Compare:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
+        if self.until_decided:
+            self._until_decided()
+            return
+        if self.pair or self.most_seeds is not None:
+            raise BadInput("--pair and --most-seeds need --until-decided")
         methods = self.methods or tuple(registry.methods())
         grids = [  # refuses whatever cannot work before anything runs
             self.training.cells(task, methods, self.seeds) for task in self._tasks()
@@ -83,6 +102,26 @@ class Compare:
             self._compare(grids[0])
         else:
             self._compare_all(grids)
+
+    def _until_decided(self) -> None:
+        """Adds one train seed after the other until a pair of methods is decided."""
+        from dp_bench.cli import until_decided
+        from dp_bench.grid.until_decided import question
+
+        if self.seeds != (0,):
+            raise BadInput(
+                "--until-decided takes the seeds 0, 1, 2, ... itself; leave --seeds out"
+            )
+        tasks = self._tasks()
+        if len(tasks) != 1:
+            raise BadInput(f"--until-decided takes one task, got {self.task}")
+        most = MOST_SEEDS if self.most_seeds is None else self.most_seeds
+        methods = self.methods or self.pair or tuple(registry.methods())
+        cells = self.training.cells(tasks[0], methods, range(max(most, 1)))
+        asked = question(cells, self.pair, most)
+        self._refuse_unwritable(cells)
+        cells[0].demos.obtain()
+        until_decided.run(asked, cells, self._results(cells), jobs=self.jobs)
 
     def _tasks(self) -> list[Task]:
         if not self.task:
@@ -117,7 +156,7 @@ class Compare:
     def _compare(self, cells: Sequence[ResolvedCell]) -> Path:
         """Runs the grid of one task, and returns the folder of results."""
         from dp_bench.grid import forecast
-        from dp_bench.reports import remake, results_folder
+        from dp_bench.reports import planning, remake, results_folder
 
         out = self._results(cells)
         demos, names = cells[0].demos, [cell.names for cell in cells]
@@ -132,7 +171,9 @@ class Compare:
         if folders:
             remake.remake_task(folder)
             remake.remake_groups(out)
-            tables.print_runs(folders)
+            table = tables.print_runs(folders)
+            if advice := planning.one_more_seed(table):
+                print(advice)
             print(f"records, tables and figures: {folder}")
         failed = [end for end in ends if end.error]
         if failed:

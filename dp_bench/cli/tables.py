@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 WIDTH = 120  # columns of a table in a pipe or a file
 
 
-def print_runs(folders: Sequence[Path]) -> None:
-    """Prints a table of the evaluated test starts of runs."""
+def print_runs(folders: Sequence[Path]) -> Table:
+    """Prints a table of the evaluated test starts of runs, and returns it."""
     from dp_bench.evaluation import records
     from dp_bench.runs.folder import RunFolder
 
     runs = [RunFolder(folder) for folder in folders]
     every = [record for run in runs for record in records.read(run.records)]
     source = runs[0].info().demos_source if runs else ""
-    print_records([record for record in every if record.starts == "test"], source)
+    return print_records([r for r in every if r.starts == "test"], source)
 
 
-def print_records(records: Sequence[Record], source: str) -> None:
-    """Prints a table of records.
+def print_records(records: Sequence[Record], source: str) -> Table:
+    """Prints a table of records, and returns it.
 
     Args:
         records: Evaluated episodes.
@@ -44,6 +44,7 @@ def print_records(records: Sequence[Record], source: str) -> None:
         source=source,
     )
     print_table(table)
+    return table
 
 
 def print_table(table: Table) -> None:

@@ -41,7 +41,8 @@ def evaluate(
     Args:
         folder: A trained run.
         task: Its task, where the caller has looked it up.
-        starts: "test", or "validation" for choosing settings.
+        starts: "test", "validation" for choosing settings, or "decision" for starts
+            that no training of another train seed meets.
         episodes: Play the first `episodes` starts: up to 1,000 test starts; None for
             the 50 of the protocol, or for all validation starts.
         variants: Variants of the task's environment; None for all.
@@ -58,14 +59,14 @@ def evaluate(
     Raises:
         BadInput: When a name is unknown, or when the run has no such weights.
     """
-    env_seeds = env_seeds_of(starts, episodes)
     info = changed(folder.info(), changes or {})
+    env_seeds = env_seeds_of(starts, episodes, train_seed=info.train_seed)
     task = task or registry.task(info.task)
     chosen = list(variants or task.variants)
     for variant in chosen:
         task.check(variant=variant)
     weights = _weights_of(folder, info, step)
-    groups = _groups_of(starts, episodes, task.lanes)
+    groups = _groups_of(env_seeds, len(env_seeds_of(starts)), task.lanes)
     evaluations = [_Evaluation(weights, task, starts, v, device) for v in chosen]
     needed = any(_missing(groups, evaluation.known()) for evaluation in evaluations)
     evaluated: list[Record] = []
@@ -87,14 +88,14 @@ def _missing(
     return [group for group in groups if any(seed not in known for seed in group)]
 
 
-def _groups_of(starts: str, episodes: int | None, lanes: int) -> list[tuple[int, ...]]:
+def _groups_of(
+    env_seeds: Sequence[int], usual: int, lanes: int
+) -> list[tuple[int, ...]]:
     """Cuts starts into groups of lanes; those beyond the usual ones have their own.
 
     Lanes of a group share a batch, so a fuller group could change the last digits of
     the records of the protocol.
     """
-    env_seeds = env_seeds_of(starts, episodes)
-    usual = len(env_seeds_of(starts))
     parts = (env_seeds[:usual], env_seeds[usual:])
     return [group for part in parts for group in rollout.groups_of(part, lanes)]
 

@@ -29,7 +29,7 @@ class Record(RunIdentity):
 
     Attributes:
         step: Number of updates that made the weights.
-        starts: Kind of starts, "test" or "validation".
+        starts: Kind of starts, "test", "validation" or "decision".
         variant: Variant of the environment.
         env_seed: Seed of the episode's start.
         score: In [0, 1].

@@ -39,6 +39,8 @@ class Cell:
             takes the first episodes only of those that a script makes.
         changes: Settings that differ from the preset, `(name, text)`.
         episodes: Number of test starts; None for the preset's choice.
+        decision_starts: Number of further starts, which no other train seed meets, of
+            the task's first variant; 0 for none.
         runs: Folder that holds the run folders.
         device: Device to train on: "auto", "cpu", "cuda", "cuda:1", ...
     """
@@ -53,6 +55,7 @@ class Cell:
     source: str | None = None
     changes: tuple[tuple[str, str], ...] = ()
     episodes: int | None = None
+    decision_starts: int = 0
     runs: str = "runs"
     device: str = "auto"
 

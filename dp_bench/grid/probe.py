@@ -59,12 +59,13 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
 def _work_left(cell: ResolvedCell) -> tuple[int, int]:
     """Counts the updates and the episodes that a cell still has to do."""
     from dp_bench.evaluation import records
-    from dp_bench.evaluation.starts import env_seeds_of
+    from dp_bench.evaluation.starts import DECISION, env_seeds_of
     from dp_bench.runs.facts import load_facts
 
     settings = cell.settings
     starts = env_seeds_of("test", cell.names.episodes or settings.episodes)
-    episodes = len(cell.task.variants) * len(starts)
+    further = cell.names.decision_starts
+    episodes = len(cell.task.variants) * len(starts) + further
     updates = settings.training.updates
     if not cell.demos.is_on_disk:
         return updates, episodes
@@ -74,6 +75,8 @@ def _work_left(cell: ResolvedCell) -> tuple[int, int]:
         if folder.records.is_file():
             evaluated = records.read(folder.records)
             episodes -= sum(record.env_seed in starts for record in evaluated)
+            decisions = sum(record.starts == DECISION for record in evaluated)
+            episodes -= min(decisions, further)
     elif folder.resume.is_file():
         updates -= load_facts(folder.resume).update
     return max(0, updates), max(0, episodes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -82,14 +83,19 @@ def run(cell: ResolvedCell) -> Path:
     """
     with trained(cell) as folder:
         from dp_bench.evaluation.evaluate import evaluate
+        from dp_bench.evaluation.starts import DECISION
 
-        evaluate(
+        play = functools.partial(
+            evaluate,
             folder,
             task=cell.task,
-            episodes=cell.names.episodes or cell.settings.episodes,
             processes=int(os.environ.get(PROCESSES, 0)) or None,
             device=cell.device,
         )
+        play(episodes=cell.names.episodes or cell.settings.episodes)
+        if number := cell.names.decision_starts:
+            first = next(iter(cell.task.variants))
+            play(starts=DECISION, episodes=number, variants=[first])
     return folder.path
 
 

@@ -14,6 +14,8 @@ NEEDED = 1 / LEVEL  # evidence that decides
 BOLDNESS = 2.0  # of the bets; tuned on simulations of 6 to 20 trainings
 FEWEST = 6  # trainings that can decide: 2^5 / 2 is below NEEDED, 2^6 / 2 is not
 
+Verdict = Literal["A", "B", "open", "undecidable"]
+
 
 class Look(NamedTuple):
     """What the trainings so far say about the pair (A, B).
@@ -22,13 +24,13 @@ class Look(NamedTuple):
         verdict: "A" or "B" is better; "undecidable" when no results of the trainings
             that are left could decide; otherwise "open".
         evidence: e-value after each training, `(n,)`.
-        trainings: Number of trainings of each method that the verdict rests on.
+        trainings: n, number of trainings of each method that the verdict rests on.
         difference: Mean of the differences of these trainings.
         more: Smallest number of further trainings after which the pair could be
             decided; 0 with a verdict for A or B.
     """
 
-    verdict: Literal["A", "B", "open", "undecidable"]
+    verdict: Verdict
     evidence: tuple[float, ...]
     trainings: int
     difference: float
@@ -37,6 +39,8 @@ class Look(NamedTuple):
 
 def look(differences: Sequence[float] | np.ndarray, most: int) -> Look:
     """Looks at the differences of the trainings so far; allowed after every training.
+
+    It looks after each training in turn, so trainings after a verdict change nothing.
 
     Difference k is the mean score of training k of A minus that of training k of B, on
     the same starts. No other training may have met these starts. Otherwise differences
@@ -70,19 +74,22 @@ def look(differences: Sequence[float] | np.ndarray, most: int) -> Look:
     d = _checked(differences, most)
     on_a, on_b = _capitals(d)
     evidence = (on_a + on_b) / 2
-    decided = np.flatnonzero(evidence >= NEEDED)
-    n = int(decided[0]) + 1 if len(decided) else len(d)
-    difference = float(d[:n].mean()) if n else 0.0
-    if len(decided):
-        verdict: Literal["A", "B"] = "A" if on_a[n - 1] > on_b[n - 1] else "B"
-        return Look(verdict, tuple(evidence[:n].tolist()), n, difference, 0)
-    more = _soonest(max(on_a[-1], on_b[-1])) if n else FEWEST
+    more = _soonest(np.maximum(on_a, on_b))
+    decided = evidence >= NEEDED
+    given_up = np.arange(1, len(d) + 1) + more > most
+    ends = np.flatnonzero(decided | given_up)
+    n = int(ends[0]) + 1 if len(ends) else len(d)
+    verdict: Verdict = "open"
+    if len(ends) and decided[n - 1]:
+        verdict = "A" if on_a[n - 1] > on_b[n - 1] else "B"
+    elif len(ends):
+        verdict = "undecidable"
     return Look(
-        "open" if n + more <= most else "undecidable",
-        tuple(evidence.tolist()),
-        n,
-        difference,
-        more,
+        verdict,
+        evidence=tuple(evidence[:n].tolist()),
+        trainings=n,
+        difference=float(d[:n].mean()) if n else 0.0,
+        more=0 if verdict in "AB" else int(more[n - 1]) if n else FEWEST,
     )
 
 
@@ -110,9 +117,11 @@ def _capitals(d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.cumprod(1 + stakes), np.cumprod(1 - stakes)
 
 
-def _soonest(capital: float) -> int:
-    """Counts the trainings after which the evidence could decide.
+def _soonest(capital: np.ndarray) -> np.ndarray:
+    """Counts the trainings after which the evidence could decide, `(n,)`.
 
     A bet at most doubles the larger capital, and then ruins the other one.
     """
-    return max(1, int(np.ceil(np.log2(2 * NEEDED / capital))))
+    capital = np.maximum(capital, np.finfo(float).tiny)  # many bets can lose it all
+    doublings = np.ceil(np.log2(2 * NEEDED) - np.log2(capital))
+    return np.maximum(1, doublings).astype(int)

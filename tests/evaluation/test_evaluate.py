@@ -201,7 +201,7 @@ def test_changed_sampler_settings_get_records_of_their_own(copy):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"starts": "training"}, "must be one of test, validation; got 'training'"),
+        ({"starts": "training"}, "one of test, validation, decision; got 'training'"),
         ({"episodes": 1001}, r"in 1\.\.1000, the number of test starts; got 1001"),
         ({"episodes": 0}, "test starts; got 0"),
         (

@@ -55,6 +55,7 @@ def test_equal_scores_are_no_evidence():
     assert look([0.0] * 4, 10).evidence == (1.0,) * 4
     assert look([0.0] * 4, 10).verdict == "open"
     assert look([0.0] * 5, 10).verdict == "undecidable"  # 2^5 / 2 < 20
+    assert look([0.0] * 9, 10).trainings == 5
 
 
 def test_undecidable_means_that_no_differences_could_decide():

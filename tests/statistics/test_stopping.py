@@ -4,7 +4,16 @@ import dataclasses
 
 import pytest
 
-from stopping import Study, decided, equal_methods, simulate, trainings
+from stopping import (
+    MOST,
+    Study,
+    apart,
+    decided,
+    detectable,
+    equal_methods,
+    simulate,
+    trainings,
+)
 
 
 @pytest.mark.parametrize("spreads", [(0.5, 0.5), (0.3, 1.0)])
@@ -29,3 +38,13 @@ def test_trainings_that_share_their_starts_break_the_rule():
 
 def test_equal_methods_are_given_up_early():
     assert trainings(simulate(Study((0.5, 0.5), (0.5, 0.5)), 500, seed=0)) < 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.3, 0.5, 1.0])
+def test_twice_the_detectable_difference_saves_a_third_of_the_trainings(spread):
+    equal = Study((0.3, 0.3), (spread, spread), interaction=0.5)
+    looks = simulate(apart(equal, 2 * detectable(equal)), 2000, seed=1)
+    assert decided(looks) > 0.95
+    assert trainings(looks) < 0.66 * MOST
+    assert sum(look.verdict == "B" for look in looks) == 0
