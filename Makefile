@@ -12,6 +12,8 @@ JOBS    ?= 1
 DEMOS   ?=
 SOURCE  ?=
 TORCH   ?=
+# A process of tests takes up to 4 GB, so there are never more than four.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
@@ -52,10 +54,10 @@ bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= MET
 compare: bench  ## The same as bench
 
 test: $(READY)  ## The quick tests
-	@$(BIN)/pytest -m 'not slow'
+	@$(BIN)/pytest $(PARALLEL) -m 'not slow'
 
 test-all: $(READY)  ## All tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(PARALLEL)
 
 check: lint type imports  ## Style, types and the order of imports
 
