@@ -122,12 +122,18 @@ def to_frame(runs: Runs) -> pd.DataFrame:
                     "updates": r.step,
                     "episode": before[task],
                     "env_seed": r.env_seed,
-                    "success": "true" if r.success else "false",
+                    "success": _word(r.success),
+                    "success_once": _word(r.success_once),
+                    "success_at_end": _word(r.success_at_end),
                     "score": r.score,
                     "length": r.length,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _word(success: bool | None) -> str:
+    return "" if success is None else str(success).lower()
 
 
 def _eval_infos(runs: Runs) -> dict[str, str]:

@@ -109,6 +109,18 @@ def test_a_row_of_csv_is_an_episode_of_the_table(results, tmp_path):
     }
 
 
+def test_a_row_of_csv_says_when_the_task_was_solved(tmp_path):
+    known = episodes("bet", [[1.0]], success_once=True, success_at_end=False)
+    unknown = episodes("ibc", [[1.0]])
+    append(tmp_path / "in" / "records" / "a.jsonl", with_digests(known + unknown))
+    [file] = export(tmp_path / "in", "csv", tmp_path / "out")
+    with open(file, encoding="utf-8") as lines:
+        rows = {row["method"]: row for row in csv.DictReader(lines)}
+    names = ("success", "success_once", "success_at_end")
+    assert [rows["bet"][name] for name in names] == ["true", "true", "false"]
+    assert [rows["ibc"][name] for name in names] == ["true", "", ""]
+
+
 def test_orbit_eval_reads_the_numbers_of_the_table(tmp_path):
     discover = pytest.importorskip("orbit_eval.discover", reason="needs orbit-eval")
     from orbit_eval import io
