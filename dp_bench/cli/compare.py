@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import arg
+from tyro.conf import FlagCreatePairsOff, arg
 
 from dp_bench import registry
 from dp_bench.cli import tables
@@ -67,7 +67,9 @@ class Compare:
         ),
     ] = None
     """Folder of results; each task has a folder in it."""
-    until_decided: bool = False
+    until_decided: Annotated[
+        FlagCreatePairsOff[bool], arg(help_behavior_hint=hint("default: off"))
+    ] = False
     """Add trainings of two methods until it is decided which one is better."""
     pair: Annotated[
         tuple[str, ...],

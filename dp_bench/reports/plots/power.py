@@ -45,7 +45,7 @@ def power_curves(plan: Plan, ax: Axes | None = None) -> Axes:
         marker="o",
         markersize=style.MARKER + 2,
         linestyle="",
-        label=f"records: {seeds_by_starts([plan.size])}",
+        label="the records",
         zorder=4,
     )
     ax.set_ylim(0, 1.02)
@@ -57,8 +57,10 @@ def power_curves(plan: Plan, ax: Axes | None = None) -> Axes:
     style.x_label(
         ax,
         "train seeds of each method",
-        f"{plan.a.task}, variant {plan.a.variant}; if the true difference is the "
-        f"observed {decimals(abs(plan.study.difference))}",
+        f"{plan.a.task}, variant {plan.a.variant}; records: "
+        f"{seeds_by_starts([plan.size])}\n"
+        "if the true difference is the observed "
+        f"{decimals(abs(plan.study.difference))}",
     )
     style.legend_beside(ax)
     return ax
