@@ -40,10 +40,14 @@ def verdict(rows: Sequence[Row], families: Sequence[Family]) -> list[str]:
 
 def label(row: Row, rows: Sequence[Row]) -> str:
     """Writes a row's title, with what sets it apart from the method's other rows."""
-    apart = [
-        f"{CIRCUMSTANCES[name]} {getattr(row, name)}"
-        for name in differing(of_method(rows, row.method))
-    ]
+    siblings = of_method(rows, row.method)
+    names = differing(siblings)
+    for number in range(len(names)):  # a hash of settings only where nothing else tells
+        keys = {tuple(getattr(r, name) for name in names[:number]) for r in siblings}
+        if len(keys) == len(siblings):
+            names = names[:number]
+            break
+    apart = [f"{CIRCUMSTANCES[name]} {getattr(row, name)}" for name in names]
     return f"{row.title} ({', '.join(apart)})" if apart else row.title
 
 
@@ -79,7 +83,8 @@ def _decisions(family: Family) -> str:
         for better, others in sorted(worse.items())
     ]
     open_pairs = sum(not pair.decided for pair in family.pairs)
-    rest = f" {open_pairs} of {number} pairs are undecided." if open_pairs else ""
+    are = "is" if open_pairs == 1 else "are"
+    rest = f" {open_pairs} of {number} pairs {are} undecided." if open_pairs else ""
     return f"{'; '.join(sentences)} ({sure}).{rest}"
 
 
