@@ -16,9 +16,11 @@ from dp_bench.policies.actor import Actor
 from dp_bench.runs.folder import RunFolder, policy_config
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.provenance import commit, versions
+from dp_bench.runs.trained import Trained
 from dp_bench.task import Task
 from dp_bench.util import progress, settings
 from dp_bench.util.files import locked_to_write, remove_stale_parts
+from dp_bench.util.tensors import digest_of
 from dp_bench.util.types import JsonObject
 
 WORTH_PROCESSES = 1500  # steps; fewer take less time than the start of a process
@@ -111,6 +113,7 @@ class _Weights:
         updates: Number of updates that made the weights.
         train_seconds: Wall-clock time of the training so far [s].
         parameters: Number of trained parameters.
+        trained: How they were trained, and their digest.
     """
 
     folder: RunFolder
@@ -119,6 +122,7 @@ class _Weights:
     updates: int
     train_seconds: float
     parameters: int
+    trained: Trained
 
 
 def _weights_of(folder: RunFolder, info: RunInfo, step: int | None) -> _Weights:
@@ -131,6 +135,10 @@ def _weights_of(folder: RunFolder, info: RunInfo, step: int | None) -> _Weights:
         updates=facts.update,
         train_seconds=facts.seconds,
         parameters=policy.num_parameters,
+        trained=dataclasses.replace(
+            folder.trained().until(facts.update),
+            weights=digest_of(policy.state_dict()),
+        ),
     )
 
 
@@ -215,6 +223,7 @@ class _Evaluation:
             train_seconds=self.weights.train_seconds,
             commit=commit(),
             versions=versions(),
+            trained=self.weights.trained,
         )
 
     def spec(self) -> rollout.RolloutSpec:

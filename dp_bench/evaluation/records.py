@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 from dp_bench.runs.info import RunIdentity, check_identity
+from dp_bench.runs.trained import Trained
 from dp_bench.util import jsonl, settings
 from dp_bench.util.files import whole_files
 
@@ -44,6 +45,8 @@ class Record(RunIdentity):
         versions: Versions of Python and of the packages that can change numbers.
         success_once: Whether the task was solved at any step; None if unknown.
         success_at_end: Whether it was solved at the last step; None if unknown.
+        trained: How the weights were trained, and their digest; None in records from
+            before dp-bench wrote it.
     """
 
     step: int
@@ -61,6 +64,7 @@ class Record(RunIdentity):
     versions: dict[str, str]
     success_once: bool | None = None
     success_at_end: bool | None = None
+    trained: Trained | None = None
 
     def __post_init__(self) -> None:
         settings.check_at_least(self, dict.fromkeys(NOT_NEGATIVE, 0))

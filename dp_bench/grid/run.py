@@ -232,7 +232,7 @@ def _train(prepared: Prepared) -> None:
     from dp_bench.training.loop import Diverged, train
 
     train_seed = prepared.info.train_seed
-    prepared.folder.write_info(prepared.info)
+    prepared.folder.write_info(prepared.info, prepared.cell.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(Purpose.INITIAL_WEIGHTS, train_seed))
         policy = build_policy(prepared.info)

@@ -16,8 +16,8 @@ from dp_bench.reports.table import (
     distinct,
     of_method,
 )
+from dp_bench.reports.trained import marks
 from dp_bench.reports.wording import (
-    DAGGER,
     NOTHING,
     TIMES,
     count,
@@ -128,7 +128,7 @@ def circumstances(table: Table) -> tuple[list[str], str]:
 
 
 def _methods(rows: Iterable[Row]) -> ShownColumn:
-    cells = [Cell(row.title + _mark(row)) for row in rows]
+    cells = [Cell(row.title + marks(row)) for row in rows]
     return ShownColumn("method", cells, text=True)
 
 
@@ -144,7 +144,7 @@ def _circumstance_text(row: Row, name: str) -> str:
 def _metric(rows: Iterable[Row], key: str, title: str, rank: int) -> ShownColumn:
     cells = [
         Cell(
-            decimals(row.estimates[key].value) + _mark(row),
+            decimals(row.estimates[key].value) + marks(row),
             interval(row.estimates[key]),
         )
         for row in rows
@@ -199,7 +199,3 @@ def _costs(rows: Sequence[Row]) -> list[ShownColumn]:
         ShownColumn("training", times, TIME),
         ShownColumn("decision", latencies, LATENCY),
     ]
-
-
-def _mark(row: Row) -> str:
-    return f" {DAGGER}" if row.differs else ""

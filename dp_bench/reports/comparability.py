@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row
+from dp_bench.reports.trained import conditions_of, other_trainings
 from dp_bench.reports.wording import ranges
 from dp_bench.statistics.comparisons import Pair, all_pairs, letters
 
@@ -22,6 +23,7 @@ class Majority(NamedTuple):
         train_seeds: Seeds of the trainings.
         splits: Digest of the split into training and validation, by train seed.
         orders: Digest of the order of the training rows, by train seed.
+        trained: Device, precision and version of torch, by train seed, where known.
     """
 
     demos_digest: str
@@ -29,6 +31,7 @@ class Majority(NamedTuple):
     train_seeds: tuple[int, ...]
     splits: Mapping[int, str]
     orders: Mapping[int, str]
+    trained: Mapping[int, str]
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Majority:
@@ -40,6 +43,7 @@ class Majority(NamedTuple):
             _commonest([row.train_seeds for row in finished]),
             _commonest_by_seed([row.splits for row in rows]),
             _commonest_by_seed([row.orders for row in rows]),
+            _commonest_by_seed([conditions_of(row) for row in rows]),
         )
 
     def differences(self, row: Row) -> tuple[str, ...]:
@@ -68,7 +72,7 @@ class Majority(NamedTuple):
                 f"another order of the training rows (train seeds "
                 f"{ranges(other_orders)})"
             )
-        return tuple(notes)
+        return (*notes, *other_trainings(row, self.trained))
 
 
 class Family(NamedTuple):

@@ -6,6 +6,7 @@ import pandas as pd
 
 from dp_bench.reports.escaping import for_csv
 from dp_bench.reports.table import CIRCUMSTANCES, Row, Table
+from dp_bench.reports.trained import mixture
 from dp_bench.reports.wording import ranges
 from dp_bench.statistics.estimates import Estimate
 
@@ -51,6 +52,7 @@ def _flat(row: Row) -> dict[str, object]:
         "env_seeds": ranges(row.env_seeds),
         "demos_digest": row.demos_digest,
         "differs": "; ".join(row.differs),
+        "mixed": mixture(row),
     }
     cells |= estimate_columns("difference", row.difference)
     cells |= {"best": row.best, "letters": row.letters}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dp_bench.reports.wording import DAGGER, NOTHING, TIMES
+from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER, NOTHING, TIMES
 from dp_bench.util.text import one_line
 
 MINUS = "\u2212"
@@ -17,6 +17,7 @@ LATEX = {
     "|": r"\textbar{}",
     "[": "{[}",  # LaTeX would read a bare one as an option of the \\ before it
     DAGGER: r"$^{\dagger}$",
+    DOUBLE_DAGGER: r"$^{\ddagger}$",
     TIMES: r"$\times$",
     NOTHING: "--",
     MINUS: "$-$",

@@ -8,8 +8,9 @@ import pandas as pd
 
 from dp_bench.reports.column_statistics import STATISTICS
 from dp_bench.reports.table import LEVEL, Row, distinct
+from dp_bench.reports.trained import described, is_mixed, mixture
 from dp_bench.reports.verdict import label
-from dp_bench.reports.wording import DAGGER, ranges
+from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER, ranges
 from dp_bench.task import Column
 
 
@@ -31,6 +32,7 @@ def footnotes(
         *_conditions(rows, records),
         *_unfinished(rows),
         *_not_comparable(rows),
+        *_mixed(rows),
         *_explanations(rows, columns, sources),
     ]
 
@@ -48,9 +50,10 @@ def _conditions(rows: Sequence[Row], records: pd.DataFrame) -> list[str]:
         f"rows {orders}.",
         f"Train seeds: {' or '.join(train_seeds)}; {kinds} starts: "
         f"{' or '.join(env_seeds)}.",
-        f"Settings: {', '.join(distinct(rows, 'preset'))}. "
-        f"Commit: {_listed(records['commit'].str.slice(0, 12), ', ')}. "
-        f"Versions: {_listed(records['versions'], '; or ')}.",
+        f"Settings: {', '.join(distinct(rows, 'preset'))}.",
+        described(rows),
+        f"Evaluated: commit {_listed(records['commit'].str.slice(0, 12), ', ')}; "
+        f"versions {_listed(records['versions'], '; or ')}.",
     ]
 
 
@@ -68,6 +71,17 @@ def _not_comparable(rows: Sequence[Row]) -> list[str]:
         f"{DAGGER} {label(row, rows)} is not comparable: {'; '.join(row.differs)}."
         for row in rows
         if row.differs
+    ]
+
+
+def _mixed(rows: Sequence[Row]) -> list[str]:
+    labels: dict[str, list[str]] = {}
+    for row in filter(is_mixed, rows):
+        labels.setdefault(mixture(row), []).append(label(row, rows))
+    return [
+        f"{DOUBLE_DAGGER} Trainings differ in device, precision or version of torch: "
+        f"{words}. Rows: {'; '.join(members)}."
+        for words, members in labels.items()
     ]
 
 

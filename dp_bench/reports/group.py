@@ -20,7 +20,8 @@ from dp_bench.reports.csv_file import csv_text, estimate_columns
 from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row, Table, differing
-from dp_bench.reports.wording import with_interval
+from dp_bench.reports.trained import marks
+from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER, with_interval
 from dp_bench.statistics.estimates import Estimate, mean_of
 from dp_bench.util.files import atomic_write
 from dp_bench.util.text import one_line
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 # A row of a group has one value of each; settings differ between tasks.
 SHARED = ("obs_kind", "control", "preset", "starts", "variant")
 
+MARKS = {
+    DAGGER: "Not comparable with the other rows of this task",
+    DOUBLE_DAGGER: "Trainings differ in device, precision or version of torch",
+}
+
 
 @dataclass(frozen=True)
 class GroupRow:
@@ -41,11 +47,13 @@ class GroupRow:
     Attributes:
         first: The method's row of the first task that has one; says the circumstances.
         scores: By task, in their order; None for a task without such a row.
+        marks: By task, as in the table of that task; "" for none.
         mean: Of all tasks; None if a task is missing.
     """
 
     first: Row
     scores: Mapping[str, Estimate | None]
+    marks: Mapping[str, str]
     mean: Estimate | None
 
     @property
@@ -93,7 +101,8 @@ def combine(tables: Mapping[str, Table]) -> list[GroupRow]:
         scores = {t: by_task[t].score if t in by_task else None for t in tables}
         known = [row.score for task, row in by_task.items()]
         mean = mean_of(known) if len(known) == len(tables) else None
-        rows.append(GroupRow(next(iter(by_task.values())), scores, mean))
+        marked = {t: marks(by_task[t]) if t in by_task else "" for t in tables}
+        rows.append(GroupRow(next(iter(by_task.values())), scores, marked, mean))
     return sorted(rows, key=_place)
 
 
@@ -139,6 +148,7 @@ def to_frame(rows: Sequence[GroupRow]) -> pd.DataFrame:
         cells: dict[str, object] = {name: getattr(row.first, name) for name in names}
         for task, score in row.scores.items():
             cells |= estimate_columns(task, score)
+            cells[f"{task}_marks"] = row.marks[task].strip()
         cells |= estimate_columns("mean", row.mean)
         frame.append({**cells, "known": len(row.known)})
     return pd.DataFrame(frame)
@@ -159,7 +169,8 @@ def _cells(
         [
             row.first.title,
             *(str(getattr(row.first, name)) for name in differ),
-            *map(with_interval, (*row.scores.values(), row.mean)),
+            *(with_interval(row.scores[t], row.marks[t]) for t in tasks),
+            with_interval(row.mean),
         ]
         for row in rows
     ]
@@ -183,6 +194,10 @@ def _notes(rows: Sequence[GroupRow], tables: Mapping[str, Table]) -> list[str]:
         f"[low, high]: {LEVEL:.0%} interval. A task has the interval of its own table; "
         "the mean combines those of the tasks, which are independent of each other.",
     ]
+    every_mark = "".join(mark for row in rows for mark in row.marks.values())
+    for mark, words in MARKS.items():
+        if mark in every_mark:
+            lines.append(f"{mark} {words}; the table of the task says how.")
     if any(row.mean is None for row in rows):
         lines.append("A row has a mean if it has a score for every task.")
     return lines

@@ -20,7 +20,7 @@ import pandas as pd
 from dp_bench import registry
 from dp_bench.evaluation import records
 from dp_bench.evaluation.records import Record
-from dp_bench.reports import trainings
+from dp_bench.reports import trained, trainings
 from dp_bench.reports.csv_file import to_csv
 from dp_bench.reports.latex import to_latex
 from dp_bench.reports.markdown import to_markdown
@@ -53,7 +53,8 @@ def remake_groups(results: Path) -> list[RichTable]:
         root = results if results.name == task.group else results / task.group
         own = root / task.name
         for place in sorted(own.rglob("records")) if own.is_dir() else []:
-            test = [r for r in records.read(place) if r.starts == "test"]
+            read = trained.with_trainings(records.read(place), place.parent)
+            test = [r for r in read if r.starts == "test"]
             if test:
                 folder = root / place.parent.relative_to(own)
                 tables.setdefault(folder, {})[task.name] = summary(test, task)
@@ -78,7 +79,7 @@ def remake_task(folder: Path) -> Table:
     Raises:
         ReadOnly: When the folder can be read and not written.
     """
-    everything = records.read(folder / "records")
+    everything = _records(folder)
     table = _table(folder, everything)
     texts = {
         "table.md": to_markdown(table),
@@ -99,7 +100,12 @@ def remake_task(folder: Path) -> Table:
 
 def table_of(folder: Path) -> Table:
     """Makes the table of `remake_task`, and writes nothing."""
-    return _table(folder, records.read(folder / "records"))
+    return _table(folder, _records(folder))
+
+
+def _records(folder: Path) -> list[Record]:
+    """Reads the records of a folder, and how their weights were trained."""
+    return trained.with_trainings(records.read(folder / "records"), folder)
 
 
 def _table(folder: Path, everything: Sequence[Record]) -> Table:

@@ -207,6 +207,11 @@ def _row(
         missing=tuple(sorted({*map(int, frame["env_seed"])} - {*scores.columns})),
         splits=dict(zip(runs["train_seed"], runs["split_digest"], strict=True)),
         orders=dict(zip(runs["train_seed"], runs["order_digest"], strict=True)),
+        trained={
+            int(seed): trained
+            for seed, trained in zip(runs["train_seed"], runs["trained"], strict=True)
+            if trained is not None
+        },
         parameters=int(runs["parameters"].median()),
         train_seconds=float(runs["train_seconds"].mean()),
         decision_latency=float(frame["decision_latency"].median()),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dp_bench.runs.trained import Trained
 from dp_bench.statistics.estimates import Estimate
 from dp_bench.task import Column
 
@@ -48,6 +49,7 @@ class Row:
         missing: Seeds of starts that some train seed lacks; `scores` omits them.
         splits: Digest of the split into training and validation, by train seed.
         orders: Digest of the order of the training rows, by train seed.
+        trained: How the weights were trained, by train seed, where it is known.
         parameters: Number of trained parameters.
         train_seconds: Mean wall-clock time of a training [s].
         decision_latency: Median time of a decision [s].
@@ -82,6 +84,7 @@ class Row:
     parameters: int
     train_seconds: float
     decision_latency: float
+    trained: Mapping[int, Trained] = field(default_factory=dict)
     differs: tuple[str, ...] = ()
     difference: Estimate | None = None
     best: bool = False

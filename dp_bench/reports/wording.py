@@ -10,6 +10,7 @@ from dp_bench.reports.table import Row
 from dp_bench.statistics.estimates import Estimate
 
 DAGGER = "†"  # marks a row that is not comparable with the others
+DOUBLE_DAGGER = "‡"  # marks a row whose trainings differ in device or versions
 NOTHING = "–"  # noqa: RUF001
 TIMES = "×"  # noqa: RUF001
 
@@ -33,11 +34,11 @@ def interval(estimate: Estimate) -> str:
     return f"[{decimals(estimate.low)}, {decimals(estimate.high)}]"
 
 
-def with_interval(estimate: Estimate | None) -> str:
-    """Writes `0.55 [0.34, 0.74]`, or a dash for no estimate."""
+def with_interval(estimate: Estimate | None, marks: str = "") -> str:
+    """Writes `0.55 [0.34, 0.74]`, marks behind the value, or a dash for no estimate."""
     if estimate is None:
         return NOTHING
-    return f"{decimals(estimate.value)} {interval(estimate)}".rstrip()
+    return f"{decimals(estimate.value)}{marks} {interval(estimate)}".rstrip()
 
 
 def count(number: float) -> str:

@@ -1,6 +1,6 @@
 """A run folder: settings as JSON, weights as safetensors, nothing pickled.
 
-run.json              what was trained: task, method, all settings, data, seed
+run.json              what was trained (task, method, all settings, data, seed), and how
 log.jsonl             training and validation loss over the training
 resume.safetensors    the state to resume from, while training lasts
 weights.safetensors   the weights to evaluate, once training has finished
@@ -23,12 +23,14 @@ from dp_bench.runs.facts import Facts, checked_facts, load_facts
 from dp_bench.runs.info import RunInfo, check_identity
 from dp_bench.runs.provenance import commit, machine, versions
 from dp_bench.runs.sizes import built
+from dp_bench.runs.trained import Trained, check_weights, stage_here, trained_of
 from dp_bench.util import settings
 from dp_bench.util.devices import available_device
 from dp_bench.util.files import atomic_write, read_without_links, refuse_links_in
 from dp_bench.util.json_text import parsed
-from dp_bench.util.tensors import load_tensors
+from dp_bench.util.tensors import digest_of, load_tensors
 from dp_bench.util.text import shown
+from dp_bench.util.types import JsonObject
 
 if TYPE_CHECKING:
     from dp_bench.policies.base import Policy, PolicyConfig
@@ -43,6 +45,26 @@ def read_info(file: Path) -> RunInfo:
     Raises:
         BadInput: When it is damaged or of another version.
     """
+    return read_run(file)[0]
+
+
+def read_run(file: Path) -> tuple[RunInfo, Trained]:
+    """Reads from `run.json`, or from a copy, what was trained and how.
+
+    Raises:
+        BadInput: When it is damaged or of another version.
+    """
+    data = _read_json(file)
+    trained = trained_of(data, str(file))
+    for fact in ("commit", "versions", "machine", "trained"):
+        data.pop(fact, None)
+    info = settings.from_json(RunInfo, data, str(file))
+    check_identity(info, str(file))
+    return info, trained
+
+
+def _read_json(file: Path) -> JsonObject:
+    """Reads `run.json` without its format, which must be this version's."""
     try:
         data = parsed(read_without_links(file))
     except BadInput:
@@ -57,11 +79,7 @@ def read_info(file: Path) -> RunInfo:
             f"{file} has format {shown(version)}; this version reads {FORMAT}; "
             f"{settings.UPDATE}"
         )
-    for fact in ("commit", "versions", "machine"):
-        data.pop(fact, None)
-    info = settings.from_json(RunInfo, data, str(file))
-    check_identity(info, str(file))
-    return info
+    return data
 
 
 class RunFolder:
@@ -79,17 +97,52 @@ class RunFolder:
         self.path = Path(path)
         for folder in (self.path, self.path / "kept"):
             refuse_links_in(folder)
+        self._json = self.path / "run.json"
         self.log = self.path / "log.jsonl"
         self.resume = self.path / "resume.safetensors"
         self.weights = self.path / "weights.safetensors"
         self.records = self.path / "records.jsonl"
 
-    def write_info(self, info: RunInfo) -> None:
-        """Writes `run.json`, and adds commit, versions and machine to it."""
+    def write_info(self, info: RunInfo, device: str | None = None) -> None:
+        """Writes `run.json`, and adds commit, versions and machine to it.
+
+        Args:
+            info: Describes the run.
+            device: Device on which training begins or resumes, which the file then
+                names with the precision; None where nothing is trained.
+        """
         facts = {"commit": commit(), "versions": versions(), "machine": machine()}
-        data = {"format": FORMAT, **dataclasses.asdict(info), **facts}
-        with atomic_write(self.path / "run.json") as part:
-            part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        data = {**dataclasses.asdict(info), **facts}
+        if device is not None:
+            trained, update = Trained(), 0
+            if self.resume.is_file():
+                update = load_facts(self.resume).update
+                trained = self.trained()
+            stage = stage_here(device, info.training, update)
+            data["trained"] = dataclasses.asdict(trained.resumed(stage))
+        self._write_json(data)
+
+    def write_weights_digest(self) -> None:
+        """Adds the digest of the finished weights to a `run.json` that names stages."""
+        if not self._json.is_file():
+            return
+        data = _read_json(self._json)
+        if "trained" in data:
+            tensors, _ = load_tensors(self.weights)
+            trained = trained_of(data, str(self._json))
+            data["trained"] = dataclasses.asdict(
+                dataclasses.replace(trained, weights=digest_of(tensors))
+            )
+            self._write_json(data)
+
+    def _write_json(self, data: JsonObject) -> None:
+        with atomic_write(self._json) as part:
+            text = json.dumps({"format": FORMAT, **data}, indent=2)
+            part.write_text(text + "\n", encoding="utf-8")
+
+    def trained(self) -> Trained:
+        """Reads how the weights were trained; nothing where `run.json` is missing."""
+        return read_run(self._json)[1] if self._json.is_file() else Trained()
 
     def info(self) -> RunInfo:
         """Reads `run.json`.
@@ -97,13 +150,12 @@ class RunFolder:
         Raises:
             BadInput: When it is missing, damaged or of another version.
         """
-        file = self.path / "run.json"
-        if not file.is_file():
+        if not self._json.is_file():
             raise BadInput(
                 f"{self.path} is not a run folder: it has no run.json; "
                 "`dp-bench train` makes run folders, under runs/ by default"
             )
-        return read_info(file)
+        return read_info(self._json)
 
     def steps(self) -> list[int]:
         """Lists the updates after which training kept weights, in increasing order."""
@@ -153,7 +205,9 @@ class RunFolder:
             )
         tensors, facts = load_tensors(file)
         checked = checked_facts(file, facts)
-        where = str(self.path / "run.json")
+        if step is None:
+            check_weights(digest_of(tensors), self.trained(), file)
+        where = str(self._json)
         policy = built(functools.partial(build_policy, info, where), tensors, file)
         try:
             policy.load_state_dict(tensors)

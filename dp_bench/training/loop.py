@@ -107,6 +107,7 @@ def train(
             )
         _Run(updater, held_back, folder, stop_requested).to_the_end(title)
         state.finish(folder.weights)
+        folder.write_weights_digest()
         folder.resume.unlink(missing_ok=True)
         if stop_requested():
             raise KeyboardInterrupt

@@ -67,6 +67,12 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
     return tensors, facts
 
 
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Hashes tensors, with names, types and shapes, to 12 hex digits."""
+    data = {name: t.detach().contiguous().cpu() for name, t in tensors.items()}
+    return _checksum(data, "")[:12]
+
+
 def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
     """Hashes facts and tensors, with names, types and shapes."""
     import torch

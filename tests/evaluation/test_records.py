@@ -9,6 +9,7 @@ import pytest
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import Record, append, read, same, to_frame
 from dp_bench.runs.info import RunIdentity
+from dp_bench.runs.trained import Stage, Trained
 
 # Written by an earlier version, which knew no order digest; and by the last one.
 LINE_WITHOUT_ORDER = (
@@ -86,6 +87,13 @@ def test_a_record_says_when_the_task_was_solved(file):
     assert frame["success_at_end"].tolist() == [False, None]
 
 
+def test_a_record_says_how_its_weights_were_trained(file):
+    trained = Trained((Stage(device="cpu", torch="2.0"), Stage(3, "cuda")), "0" * 12)
+    append(file, [make(trained=trained), make()])
+    assert read(file) == [make(trained=trained), make()]
+    assert to_frame(read(file))["trained"].tolist() == [trained, None]
+
+
 def test_a_record_has_every_field_of_the_identity_of_its_run():
     names = [field.name for field in dataclasses.fields(RunIdentity)]
     assert set(names) < {field.name for field in dataclasses.fields(Record)}
@@ -125,6 +133,9 @@ def without(name):
             change(success_once=False, success_at_end=True),
             "success_at_end is true, so success_once must be true, too",
         ),
+        (change(trained={"weights": 3}), "trained: weights must be text, got 3"),
+        (change(trained={"stages": [{"threads": -1}]}), "threads must be at least 0"),
+        (change(trained=[]), "trained: the data must be an object"),
         (change(train_seed="0"), "train_seed must be a whole number, got '0'"),
         (change(length=True), "length must be a whole number"),
         (change(sub_scores={"p1": "high"}), "sub_scores.p1 must be a number"),

@@ -10,6 +10,7 @@ from dp_bench.cli import main
 from dp_bench.evaluation import multimodality, records
 from dp_bench.evaluation.records import Record
 from dp_bench.runs.folder import RunFolder
+from dp_bench.runs.trained import Stage, Trained
 from dp_bench.training.log import LogLine
 from dp_bench.training.state import TrainingState
 from dp_bench.util import jsonl
@@ -20,6 +21,7 @@ from made_up import written_run
 
 FILES = ("run.json", "log.jsonl", "records.jsonl", "weights.safetensors",
          "kept/000003.safetensors")  # fmt: skip
+STAGE = Stage(0, "cpu", "a CPU", "", "float32", 2, "2.0", "abc")
 PUBLISHED = """\
 task,demos,obs,method,metric,selection,value,source
 pusht,ph,state,dp_c,score,last10,0.70,A & B (2020)
@@ -47,6 +49,7 @@ def record(info, env_seed, step=5, variant="default", starts="test"):
         train_seconds=1.0,
         commit="abc",
         versions={"numpy": "2.0"},
+        trained=Trained((STAGE, dataclasses.replace(STAGE, update=3)), "0" * 12),
     )
 
 
@@ -59,6 +62,8 @@ def log():
 def write_run(folder, **changes):
     """A trained run with a kept checkpoint, a log and records."""
     run = written_run(folder / "run", demos_source="mine", **changes)
+    run.write_info(run.info(), "cpu")
+    run.write_weights_digest()
     run.kept(3).parent.mkdir()
     shutil.copy(run.weights, run.kept(3))
     jsonl.write(run.log, log())
@@ -76,7 +81,7 @@ def write_results(folder):
             write_run(folder / "made").info(), method=method, policy=policy
         )
         shutil.rmtree(folder / "made")
-        run.write_info(info)
+        run.write_info(info, "cpu")
         episodes = [record(info, 100_000 + k, s) for k in range(2) for s in (3, 5)]
         for place, lines in (("records", episodes), ("logs", log())):
             (task / place).mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from dp_bench.evaluation import records
 from dp_bench.grid import run as grid_run
 from dp_bench.grid.cell import resolve
 from dp_bench.runs.folder import RunFolder
-from dp_bench.util.tensors import load_tensors, save_tensors
+from dp_bench.util.tensors import digest_of, load_tensors, save_tensors
 from made_up import pusht_demos
 
 
@@ -47,6 +47,15 @@ def test_a_finished_cell_is_not_made_again_and_another_setting_is(cell, monkeypa
 
     run(dataclasses.replace(cell, episodes=2))
     assert len(records.read(folder.records)) == 4
+
+
+def test_the_run_and_its_records_say_how_the_weights_were_trained(cell):
+    folder = RunFolder(run(cell))
+    trained = folder.trained()
+    assert [(stage.update, stage.device) for stage in trained.stages] == [(0, "cpu")]
+    assert trained.stages[0].precision == folder.info().training["precision"]
+    assert trained.weights == digest_of(load_tensors(folder.weights)[0])
+    assert {r.trained for r in records.read(folder.records)} == {trained}
 
 
 def test_the_run_says_how_many_episodes_were_padded(cell):

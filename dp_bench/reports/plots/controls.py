@@ -23,7 +23,7 @@ from dp_bench.reports.table import (
     distinct,
     of_method,
 )
-from dp_bench.reports.wording import DAGGER, seeds_by_starts, sizes_of
+from dp_bench.reports.wording import seeds_by_starts, sizes_of
 
 PANEL_WIDTH = 24  # of the lines above a panel [characters]
 OTHERS = [n for n in CIRCUMSTANCES if n not in ("control", "step", "settings")]
@@ -61,8 +61,7 @@ def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]
     axes[0].set_ylabel("share of episodes", fontsize=LETTERS, color=INK)
     rows = [row for row in table.rows if row.method in methods]
     note = f"{seeds_by_starts(sizes_of(rows))}, {LEVEL:.0%} intervals"
-    if any(row.differs for row in rows):
-        note += f"; {DAGGER} not comparable with the others"
+    note += style.mark_notes(rows)
     if figure:
         # of the figure, as one panel is too narrow for it
         figure.supxlabel(note, x=0.99, ha="right", fontsize=SMALL, color=FAINT)

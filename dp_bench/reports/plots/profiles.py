@@ -28,7 +28,7 @@ from dp_bench.reports.table import (
     differing,
     of_method,
 )
-from dp_bench.reports.wording import DAGGER, seeds_by_starts, sizes_of
+from dp_bench.reports.wording import seeds_by_starts, sizes_of
 from dp_bench.statistics.intervals import is_binary
 from dp_bench.statistics.profiles import performance_profiles, probability_of_beating
 
@@ -80,8 +80,8 @@ def profiles(table: Table) -> Sequence[Axes]:
     notes = [circumstances(table)[1], f"{seeds_by_starts(sizes_of(shown))}, {bands}"]
     if any(row.num_seeds == 1 for row in shown):
         notes.append("no band: of one training")
-    if any(row.differs for row in shown):
-        notes.append(f"{DAGGER} not comparable with the others")
+    if marked := style.mark_notes(shown):
+        notes.append(marked.removeprefix("; "))
     style.figure_title(figure, table.title)
     _add_legend(figure, axes, columns)
     style.x_label(axes[-1], "score", "\n".join(notes))

@@ -23,7 +23,7 @@ from dp_bench.reports.table import (
     differing,
     of_method,
 )
-from dp_bench.reports.wording import DAGGER, seeds_by_starts, sizes_of
+from dp_bench.reports.wording import seeds_by_starts, sizes_of
 
 ROW_HEIGHT = 0.45  # of one row [inch]
 ABOVE = 0.15  # distance of the trainings' scores from the row's [rows]
@@ -58,8 +58,7 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     note = f"{constant}\n{seeds_by_starts(sizes_of(rows))}, {LEVEL:.0%} intervals"
-    if any(row.differs for row in rows):
-        note += f"; {DAGGER} not comparable with the others"
+    note += style.mark_notes(rows)
     which = f"with {' and '.join(dict(shares).values())}" if shares else "solved"
     style.x_label(ax, f"score, and share of episodes {which}", note)
     ax.grid(visible=False, axis="y")

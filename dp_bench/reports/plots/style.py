@@ -19,7 +19,8 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.reports.plots.looks import Dashes, Look, tint
 from dp_bench.reports.table import Row, Table
-from dp_bench.reports.wording import DAGGER
+from dp_bench.reports.trained import marks
+from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER
 from dp_bench.statistics.estimates import Estimate
 from dp_bench.util.files import atomic_write
 
@@ -129,8 +130,18 @@ def method_label(method: str, apart: Sequence[str]) -> str:
 
 
 def marked(text: str, row: Row) -> str:
-    """Adds a dagger to the name of a row that is not comparable with the others."""
-    return f"{text} {DAGGER}" if row.differs else text
+    """Adds the marks of a row to its name, as in the table."""
+    return text + marks(row)
+
+
+def mark_notes(rows: Sequence[Row]) -> str:
+    """Explains the marks that rows have; begins with a semicolon."""
+    every = "".join(map(marks, rows))
+    notes = {
+        DAGGER: "not comparable with the others",
+        DOUBLE_DAGGER: "trainings differ in device, precision or torch",
+    }
+    return "".join(f"; {mark} {note}" for mark, note in notes.items() if mark in every)
 
 
 def finish(ax: Axes, title: str) -> None:
