@@ -99,8 +99,8 @@ def _explanations(
         lines.append(
             "Letter: rows that share a letter cannot be told apart. Difference: score "
             "minus the score of the best comparable row on the same starts; its "
-            "interval excludes 0 if the pair is decided. Rows with a mark or with one "
-            "training take no part."
+            f"interval excludes 0 if the pair is decided. Rows with {DAGGER} or with "
+            "one training take no part."
         )
     if sources:
         lines.append(
