@@ -208,6 +208,8 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
         with opened(prepared.folder):
             if not prepared.folder.weights.is_file():
                 _train(prepared)
+            elif not prepared.folder.trained().weights:  # killed just before its end
+                prepared.folder.write_weights_digest()
             training.close()
             yield prepared.folder
 

@@ -56,6 +56,12 @@ def test_the_run_and_its_records_say_how_the_weights_were_trained(cell):
     assert trained.stages[0].precision == folder.info().training["precision"]
     assert trained.weights == digest_of(load_tensors(folder.weights)[0])
     assert {r.trained for r in records.read(folder.records)} == {trained}
+    file = folder.path / "run.json"
+    whole = file.read_text()
+    file.write_text(whole.replace(f'"weights": "{trained.weights}"', '"weights": ""'))
+    assert not folder.trained().weights  # killed between weights and digest
+    run(cell)
+    assert file.read_text() == whole
 
 
 def test_the_run_says_how_many_episodes_were_padded(cell):
