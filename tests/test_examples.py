@@ -66,6 +66,15 @@ def test_own_demonstrations_can_be_imported(tmp_path):
     assert "3 episodes" in printed
 
 
+def test_another_tool_reads_exported_episodes(tmp_path):
+    pytest.importorskip("robostats", reason="needs robostats, and so Python 3.11")
+    words = ("export", ROOT / "results" / "pusht", "--form", "csv", "--out", "pusht")
+    run(sys.executable, "-m", "dp_bench", *words, cwd=tmp_path)
+    script = EXAMPLES / "other_tools.py"
+    printed = run(sys.executable, script, "pusht/episodes.csv", cwd=tmp_path)
+    assert printed.strip() == "1500 episodes"
+
+
 def test_the_gallery_draws_a_task(tmp_path):
     from dp_bench.envs.opengl import opengl_works
 
