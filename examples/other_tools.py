@@ -1,7 +1,7 @@
 """Reads exported episodes with robostats, a library for comparing robot policies.
 
 Export first: dp-bench export results/pusht --form csv
-Then: python other_tools.py results/pusht-csv/episodes.csv
+Then: python other_tools.py pusht-csv/episodes.csv
 """
 
 import sys
