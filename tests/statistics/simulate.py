@@ -162,6 +162,44 @@ def coverage(cell: Cell, count: int = TABLES) -> Coverage:
     return Coverage(*map(float, np.mean(held, axis=0)))
 
 
+class OneTraining(NamedTuple):
+    """One training of each method: what its interval holds, and what "differs".
+
+    Attributes:
+        of_method: Share of intervals before that hold the mean of the method.
+        of_training: Share of intervals after that hold the mean of this training.
+        from_best: Share of tables before with a row that "differs" from the best. Now
+            one training is never compared.
+    """
+
+    of_method: float
+    of_training: float
+    from_best: float
+
+
+def one_training(cell: Cell, count: int = TABLES) -> OneTraining:
+    """Measures tables of shares in which each method was trained once."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(81)
+    draw, seen = np.random.default_rng(round(1000 * sum(cell[3:5]))), []
+    middle = intercept(cell.mean, cell.spread**2 + 1)
+    for _ in range(count):
+        starts = draw.normal(size=cell.starts)
+        logits = middle + cell.spread * draw.normal(size=METHODS)
+        truths = expit(logits[:, None] + nodes) @ weights / weights.sum()
+        rows = [
+            (draw.random((1, cell.starts)) < expit(logit + starts)).astype(float)
+            for logit in logits
+        ]
+        best = max(rows, key=np.mean)
+        differs = any(differs_before(row, best) for row in rows if row is not best)
+        for row, truth in zip(rows, truths, strict=True):
+            low, high = interval_before(row)
+            own_low, own_high = estimate_mean(row)[1:3]
+            held = (low <= cell.mean <= high, own_low <= truth <= own_high)
+            seen.append([*held, differs])
+    return OneTraining(*map(float, np.mean(seen, axis=0)))
+
+
 class FalseDifferences(NamedTuple):
     """Share of tables of equal methods in which something "differs"."""
 
@@ -256,6 +294,15 @@ def main() -> None:
             for f in each(false_differences, cells, count)
         ]
         write(f"equal_methods_{kind}.md", ["", *spreads], by_size(cells, texts))
+    cells = [
+        Cell("share", 1, 50, mean, spread)
+        for mean, spread in itertools.product(MEANS, SPREADS)
+    ]
+    texts = [
+        f"{m.of_method:.2f} / {m.of_training:.2f} / {m.from_best:.0%}"
+        for m in each(one_training, cells, count)
+    ]
+    write("one_training.md", ["", *spreads], by_size(cells, texts))
     wild = zip(wild_cells(), each(coverage, wild_cells(), 5 * count), strict=True)
     lines = [
         [f"{c.seeds} x {c.starts}", f"{m.before:.3f}", f"{m.after:.3f}",

@@ -117,6 +117,16 @@ def test_holm_decides_as_its_procedure_does():
         assert {k for k, p in enumerate(holm(ps)) if p <= 0.05} == rejected
 
 
+def test_holm_agrees_with_statsmodels():
+    """A second implementation."""
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    draw = np.random.default_rng(1)
+    for size in (1, 3, 10):
+        ps = draw.beta(0.3, 3, size=size)
+        expected = multitest.multipletests(ps, method="holm")[1]
+        np.testing.assert_allclose(holm(ps), expected)
+
+
 def test_letters_match_an_example_worked_out_by_hand():
     """Piepho's insert and absorb: 0 differs from 2 and 3, and 1 from 3."""
     assert letters(4, [(0, 2), (0, 3), (1, 3)]) == ["a", "ab", "bc", "c"]

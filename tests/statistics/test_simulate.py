@@ -9,6 +9,7 @@ from simulate import (
     false_differences,
     grid,
     intercept,
+    one_training,
     tables,
     wild_cells,
 )
@@ -38,6 +39,12 @@ def test_the_interval_of_one_wild_method_is_nearly_wide_enough(cell):
 @pytest.mark.parametrize("cell", SHARES_AND_SCORES, ids=named)
 def test_equal_methods_are_seldom_told_apart(cell):
     assert false_differences(cell).any_pair_after <= 0.07
+
+
+def test_the_interval_of_one_training_holds_the_mean_of_this_training():
+    seen = one_training(Cell("share", 1, 50, 0.5, 1.0), 100)
+    assert seen.of_training >= 0.93
+    assert seen.of_method < 0.7
 
 
 def test_the_simulation_is_seeded_and_has_the_mean_it_says():
