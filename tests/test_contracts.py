@@ -14,12 +14,23 @@ NEEDS = {  # by task: the package it needs, and the extra that installs it
 }
 
 
+LONG = {"transport", "tool_hang"}  # 700 steps, so a whole episode is a slow test
+
+
 def named(check):
     return check.__name__
 
 
-@pytest.mark.parametrize("task", registry.tasks())
-@pytest.mark.parametrize("check", testing.TASK_CHECKS, ids=named)
+def checks_of_tasks():
+    """Lists every check of every task; whole long episodes are slow tests."""
+    for check in testing.TASK_CHECKS:
+        for task in registry.tasks():
+            long = task in LONG and named(check) == "task_scores_an_episode"
+            marks = [pytest.mark.slow] if long else []
+            yield pytest.param(check, task, marks=marks, id=f"{named(check)}-{task}")
+
+
+@pytest.mark.parametrize(("check", "task"), checks_of_tasks())
 def test_every_task_keeps_the_contract(check, task):
     if task in NEEDS:
         package, extra = NEEDS[task]

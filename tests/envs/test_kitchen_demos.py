@@ -58,7 +58,13 @@ def test_the_reader_finds_the_episodes_scores_and_noise_of_human_demonstrations(
     np.testing.assert_allclose(human.states[begins, :9], [start[:9]] * 19, 0, 1e-6)
 
 
-@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize(
+    "control",
+    [
+        pytest.param(c, marks=pytest.mark.slow) if c == "position" else c
+        for c in CONTROLS
+    ],
+)
 def test_replays_of_human_demonstrations_do_73_of_their_76_elements(human, control):
     report = replay(human, registry.task("kitchen"), control=control)
     assert report.noted["elements done"].sum() == 76

@@ -20,12 +20,12 @@ from dp_bench.envs.robomimic.scripts.follower import Follower
 from dp_bench.envs.robomimic.scripts.moves import CLOSE, OPEN, Move
 from dp_bench.task import MOST_TEST_STARTS, VALIDATION_STARTS
 
-QUICK = ("lift", "can")
+QUICK = ("lift",)
 TASKS = [
     *QUICK,
     *(
         pytest.param(name, marks=pytest.mark.slow)
-        for name in ("square", "transport", "tool_hang")
+        for name in ("can", "square", "transport", "tool_hang")
     ),
 ]
 each_task = pytest.mark.parametrize("name", TASKS)
