@@ -30,7 +30,7 @@ def checks_of_tasks():
             yield pytest.param(check, task, marks=marks, id=f"{named(check)}-{task}")
 
 
-@pytest.mark.parametrize(("check", "task"), checks_of_tasks())
+@pytest.mark.parametrize(("check", "task"), list(checks_of_tasks()))
 def test_every_task_keeps_the_contract(check, task):
     if task in NEEDS:
         package, extra = NEEDS[task]
