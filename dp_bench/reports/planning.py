@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -182,11 +183,15 @@ def one_more_seed(table: Table) -> str:
     """Says what one more train seed would show about the closest undecided pair.
 
     The pair with the smallest p-value among the undecided ones is the closest to a
-    decision. Returns "" where nothing is undecided.
+    decision. Returns "" where nothing is undecided, or where no score varies.
     """
     _, families = compared(table.rows)
     for family in families:
-        pairs = [pair for pair in family.pairs if not pair.decided]
+        pairs = [
+            pair
+            for pair in family.pairs
+            if not pair.decided and math.isfinite(pair.detectable)
+        ]
         if pairs:
             closest = min(pairs, key=lambda pair: pair.p)
             return _one_more_seed(family, closest)

@@ -135,6 +135,12 @@ def test_one_more_seed_has_no_advice_where_all_is_decided_or_unknown():
     assert one_more_seed(table(once)) == ""
 
 
+def test_one_more_seed_has_no_advice_where_no_score_varies():
+    zeros = [[0.0] * 4] * 2
+    made = table(episodes("one", zeros) + episodes("two", zeros))
+    assert one_more_seed(made) == ""
+
+
 def test_one_more_seed_starts_from_what_the_verdict_says():
     """The smallest difference `now` is that of the tables."""
     made = table(records_of(good=0.6, bad=0.5))
