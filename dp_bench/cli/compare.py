@@ -158,6 +158,7 @@ class Compare:
     def _compare(self, cells: Sequence[ResolvedCell]) -> Path:
         """Runs the grid of one task, and returns the folder of results."""
         from dp_bench.grid import forecast
+        from dp_bench.grid.local import refuse_failures
         from dp_bench.reports import planning, remake, results_folder
 
         out = self._results(cells)
@@ -177,13 +178,7 @@ class Compare:
             if advice := planning.one_more_seed(table):
                 print(advice)
             print(f"records, tables and figures: {folder}")
-        failed = [end for end in ends if end.error]
-        if failed:
-            titles = ", ".join(end.cell.title for end in failed)
-            raise BadInput(
-                f"{len(failed)} of {len(ends)} cells failed ({titles}): "
-                f"{failed[0].error}; the same command tries them again"
-            )
+        refuse_failures(ends)
         return out
 
     def _run_cells(self, cells: Sequence[ResolvedCell], out: Path) -> list[Finished]:

@@ -42,6 +42,21 @@ class Finished:
     stopped: bool = False
 
 
+def refuse_failures(ends: Sequence[Finished]) -> None:
+    """Raises an error that names all cells that failed.
+
+    Raises:
+        BadInput: When a cell failed; with the reason of the first.
+    """
+    failed = [end for end in ends if end.error]
+    if failed:
+        titles = ", ".join(end.cell.title for end in failed)
+        raise BadInput(
+            f"{len(failed)} of {len(ends)} cells failed ({titles}): "
+            f"{failed[0].error}; the same command tries them again"
+        )
+
+
 def run_cells(
     cells: Sequence[Cell],
     *,

@@ -14,7 +14,7 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation import records
 from dp_bench.evaluation.starts import DECISION, env_seeds_of
 from dp_bench.grid.cell import Cell, ResolvedCell
-from dp_bench.grid.local import Finished
+from dp_bench.grid.local import Finished, refuse_failures
 from dp_bench.runs.folder import RunFolder
 from dp_bench.statistics.sequential import FEWEST, LEVEL, NEEDED, Look, look
 
@@ -139,13 +139,7 @@ def until_decided(
 
 def _folders(ends: Sequence[Finished]) -> dict[tuple[str, int], Path]:
     """Lists the run folders of cells by method and train seed."""
-    failed = [end for end in ends if end.error]
-    if failed:
-        titles = ", ".join(end.cell.title for end in failed)
-        raise BadInput(
-            f"{len(failed)} of {len(ends)} cells failed ({titles}): "
-            f"{failed[0].error}; the same command tries them again"
-        )
+    refuse_failures(ends)
     return {
         (end.cell.method, end.cell.train_seed): end.folder
         for end in ends
