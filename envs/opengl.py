@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ REMEDY = (
 def loading(task: str, package: str, install: str) -> Iterator[None]:
     """Turns a failed import of a simulator in a `with` block into one sentence.
 
-    MuJoCo loads the OpenGL that `MUJOCO_GL` names as soon as it is imported.
+    MuJoCo loads the OpenGL that `MUJOCO_GL` names as soon as it is imported. Its
+    warnings go to stderr; MuJoCo would write MUJOCO_LOG.TXT in the working folder.
 
     Args:
         task: Name of the environment that needs the simulator.
@@ -38,6 +40,8 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
     """
     try:
         yield
+        if "mujoco" in sys.modules:
+            sys.modules["mujoco"].set_mju_user_warning(_show_warning)
     except ImportError as error:
         raise BadInput(f"{task} needs {package}: pip install {install}") from error
     except Exception as error:  # each implementation of OpenGL raises its own error
@@ -45,6 +49,10 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
             f"the OpenGL of MUJOCO_GL={os.environ.get('MUJOCO_GL')} cannot be loaded: "
             f"unset it if you need no pictures; {REMEDY}"
         ) from error
+
+
+def _show_warning(message: str) -> None:
+    print(f"MuJoCo: {message}", file=sys.stderr, flush=True)
 
 
 class Camera:
