@@ -194,9 +194,13 @@ def last_words(attempt):
 
 
 def played(folder):
-    """The records of all runs, without measured times."""
-    return [
+    """The records of all runs, without measured times and this checkout's commit."""
+    lines = [
         {k: v for k, v in dataclasses.asdict(record).items() if k not in TIMES}
         for file in sorted(folder.glob("runs/pusht/*/records.jsonl"))
         for record in records.read(file)
     ]
+    for line in lines:
+        for stage in line["trained"]["stages"]:
+            del stage["commit"]
+    return lines
