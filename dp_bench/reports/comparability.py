@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row
+from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row, grouped
 from dp_bench.reports.trained import conditions_of, other_trainings
 from dp_bench.reports.wording import ranges
 from dp_bench.statistics.comparisons import Pair, all_pairs, letters
@@ -113,11 +113,9 @@ def compared(rows: Sequence[Row]) -> tuple[list[Row], list[Family]]:
         The rows, with their letters and their differences from the best row of their
         variant, and what was compared.
     """
-    able = [row for row in _last(rows) if not row.differs and row.num_seeds > 1]
+    able = [row for row in _last(rows) if row.comparable]
     families = [
-        _family(variant, members)
-        for variant, members in _grouped(able, lambda row: row.variant).items()
-        if len(members) > 1
+        _family(members) for members in grouped(able, ["variant"]) if len(members) > 1
     ]
     results = {id(row): new for family in families for row, new in _results(family)}
     return [results.get(id(row), row) for row in rows], families
@@ -125,21 +123,14 @@ def compared(rows: Sequence[Row]) -> tuple[list[Row], list[Family]]:
 
 def _last(rows: Sequence[Row]) -> list[Row]:
     """Selects the last checkpoint of each training."""
-    steps: dict[tuple[str, ...], int] = {}
-    keys = [
-        (row.method, *(str(getattr(row, n)) for n in CIRCUMSTANCES if n != "step"))
-        for row in rows
-    ]
-    for key, row in zip(keys, rows, strict=True):
-        steps[key] = max(row.step, steps.get(key, 0))
-    return [r for key, r in zip(keys, rows, strict=True) if r.step == steps[key]]
+    same = ["method", "demos_digest", *(n for n in CIRCUMSTANCES if n != "step")]
+    return [max(group, key=lambda row: row.step) for group in grouped(rows, same)]
 
 
-def _family(variant: str, rows: Sequence[Row]) -> Family:
+def _family(rows: Sequence[Row]) -> Family:
     ranked = sorted(rows, key=lambda row: -row.score.value)
-    return Family(
-        variant, ranked, all_pairs([row.scores for row in ranked], level=LEVEL)
-    )
+    pairs = all_pairs([row.scores for row in ranked], level=LEVEL)
+    return Family(ranked[0].variant, ranked, pairs)
 
 
 def _results(family: Family) -> list[tuple[Row, Row]]:
@@ -153,13 +144,6 @@ def _results(family: Family) -> list[tuple[Row, Row]]:
         difference = to_best[place].negated()
         results.append((row, replace(row, difference=difference, letters=named[place])))
     return results
-
-
-def _grouped(rows: Iterable[Row], key: Callable[[Row], H]) -> dict[H, list[Row]]:
-    groups: dict[H, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return groups
 
 
 def _commonest(values: Sequence[H]) -> H:

@@ -16,7 +16,7 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation import records
 from dp_bench.evaluation.records import Record
 from dp_bench.reports.csv_file import csv_text
-from dp_bench.reports.summary import ROW
+from dp_bench.reports.summary import at_last_step
 from dp_bench.runs.info import run_name
 from dp_bench.util.files import (
     PART,
@@ -168,14 +168,8 @@ def _records_of(folder: Path) -> list[Record]:
 def _shown(everything: Sequence[Record]) -> list[Record]:
     """Selects what the table shows: test starts if there are any, the last updates."""
     chosen = [r for r in everything if r.starts == "test"] or everything
-
-    def row_of(record: Record) -> tuple[object, ...]:
-        return tuple(getattr(record, name) for name in ROW if name != "step")
-
-    last: dict[tuple[object, ...], int] = {}
-    for record in chosen:
-        last[row_of(record)] = max(record.step, last.get(row_of(record), 0))
-    return [record for record in chosen if record.step == last[row_of(record)]]
+    last = at_last_step(records.to_frame(chosen))
+    return [record for record, is_last in zip(chosen, last, strict=True) if is_last]
 
 
 def _by_run(episodes: Sequence[Record]) -> dict[str, list[Record]]:

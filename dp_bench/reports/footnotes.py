@@ -9,8 +9,7 @@ import pandas as pd
 from dp_bench.reports.column_statistics import STATISTICS
 from dp_bench.reports.table import LEVEL, Row, distinct
 from dp_bench.reports.trained import described, is_mixed, mixture
-from dp_bench.reports.verdict import label
-from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER, ranges
+from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER, label, ranges
 from dp_bench.task import Column
 
 

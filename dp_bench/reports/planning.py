@@ -10,8 +10,15 @@ from dp_bench.errors import BadInput
 from dp_bench.reports.comparability import Family, compared
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.table import LEVEL, Row, Table, distinct
-from dp_bench.reports.verdict import label, listed, short_label
-from dp_bench.reports.wording import decimals, interval, seeds_by_starts
+from dp_bench.reports.wording import (
+    decimals,
+    interval,
+    label,
+    listed,
+    seeds_by_starts,
+    short_label,
+    size,
+)
 from dp_bench.statistics.comparisons import POWER, Pair, all_pairs
 from dp_bench.statistics.planning import MOST_SEEDS, Study, study
 from dp_bench.task import MOST_TEST_STARTS
@@ -138,8 +145,8 @@ def describe(plan: Plan) -> str:
         "",
         _needs(plan),
         f"Smallest difference shown with a chance of {POWER:.0%}: "
-        f"{_size(pair.detectable)} now, "
-        f"{_size(plan.study.detectable(S + 1, E))} with one more "
+        f"{size(pair.detectable)} now, "
+        f"{size(plan.study.detectable(S + 1, E))} with one more "
         "train seed of each.",
         "The true difference may lie anywhere in the interval. If chance made the "
         "observed one large, the plan is too hopeful.",
@@ -212,10 +219,6 @@ def _one_more_seed(family: Family, pair: Pair) -> str:
         f"{decimals(abs(both.difference))}, the chance of deciding is "
         f"{both.power(S, E):.0%} with {S} train seeds and "
         f"{both.power(S + 1, E):.0%} with {S + 1}; the smallest difference shown "
-        f"with a chance of {POWER:.0%} falls from {_size(pair.detectable)} to "
-        f"{_size(both.detectable(S + 1, E))}."
+        f"with a chance of {POWER:.0%} falls from {size(pair.detectable)} to "
+        f"{size(both.detectable(S + 1, E))}."
     )
-
-
-def _size(difference: float) -> str:
-    return decimals(difference) if not difference > 1 else "more than 1"

@@ -69,12 +69,11 @@ def summary(
     task = task or registry.tasks().get(task_name)
     _refuse_doubles(frame)
     if steps == "last":
-        rest = [name for name in ROW if name != "step"]
-        frame = frame[frame["step"] == frame.groupby(rest)["step"].transform("max")]
+        frame = frame[at_last_step(frame)]
 
     columns = task.columns if task else _columns_of(frame)
     groups = [group for _, group in frame.groupby(ROW, sort=False)]
-    pools = _pools(groups, columns)
+    pools = _pools(frame[at_last_step(frame)], columns)
     rows = [_row(group, columns, pools) for group in groups]
     rows.sort(key=lambda row: _place(row, task, by_step=steps == "all"))
     rows, families = compared(marked(rows))
@@ -86,6 +85,19 @@ def summary(
         *footnotes(rows, columns, frame, sources),
     ]
     return Table(f"{task_name}{about}", tuple(rows), tuple(columns), tuple(footer))
+
+
+def at_last_step(frame: pd.DataFrame) -> pd.Series:
+    """Tells which records are of the last checkpoint of their row.
+
+    Args:
+        frame: Records as of `to_frame`.
+
+    Returns:
+        True or False for each record.
+    """
+    rest = [name for name in ROW if name != "step"]
+    return frame["step"] == frame.groupby(rest)["step"].transform("max")
 
 
 def scores_by_seed_and_start(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -150,30 +162,23 @@ def _columns_of(frame: pd.DataFrame) -> list[Column]:
 
 
 def _pools(
-    groups: Sequence[pd.DataFrame], columns: Sequence[Column]
+    frame: pd.DataFrame, columns: Sequence[Column]
 ) -> dict[tuple[str, str], Pool | None]:
     """Pools the rows of each variant, by variant and key of a column.
 
-    Of several checkpoints of one training, only the last joins the pool.
+    Args:
+        frame: Records of the last checkpoint of each row.
+        columns: Of the task.
     """
-    last: dict[tuple[object, ...], pd.DataFrame] = {}
-    for group in groups:
-        key = tuple(group.iloc[0][name] for name in ROW if name != "step")
-        if key not in last or group["step"].iloc[0] > last[key]["step"].iloc[0]:
-            last[key] = group
-    variants = {group["variant"].iloc[0] for group in groups}
-    return {
-        (variant, column.key): pool_of(
-            numbers
-            for group in last.values()
-            if group["variant"].iloc[0] == variant
-            for numbers in [_numbers(group, column)]
-            if numbers.size and np.isfinite(numbers).all()
-        )
-        for variant in variants
-        for column in (*EVERYWHERE, *WHEN_SOLVED, *columns)
-        if column.averaged
-    }
+    pools = {}
+    for variant, members in frame.groupby("variant"):
+        groups = [group for _, group in members.groupby(ROW, sort=False)]
+        for column in (*EVERYWHERE, *columns):
+            if column.averaged:
+                tables = [_numbers(group, column) for group in groups]
+                known = [t for t in tables if t.size and np.isfinite(t).all()]
+                pools[str(variant), column.key] = pool_of(known)
+    return pools
 
 
 def _row(

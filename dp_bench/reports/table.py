@@ -97,6 +97,11 @@ class Row:
         return self.estimates["score"]
 
     @property
+    def comparable(self) -> bool:
+        """Whether it can be compared: it has no mark, and two trainings or more."""
+        return not self.differs and self.num_seeds > 1
+
+    @property
     def num_seeds(self) -> int:
         """Number of train seeds."""
         return len(self.train_seeds)
@@ -134,6 +139,35 @@ def differing(
 ) -> list[str]:
     """Lists the circumstances in which rows differ."""
     return [name for name in names if len(distinct(rows, name)) > 1]
+
+
+def telling_apart(
+    row: Row, rows: Sequence[Row], names: Iterable[str] = tuple(CIRCUMSTANCES)
+) -> list[str]:
+    """Lists the circumstances that tell a row from the others of its method.
+
+    It takes the first few that tell all of them apart: a hash of settings says little.
+
+    Args:
+        row: One of `rows`.
+        rows: Of any methods.
+        names: Circumstances to choose from.
+    """
+    siblings = of_method(rows, row.method)
+    differ = differing(siblings, names)
+    for number in range(len(differ)):
+        keys = {tuple(getattr(r, n) for n in differ[:number]) for r in siblings}
+        if len(keys) == len(siblings):
+            return differ[:number]
+    return differ
+
+
+def grouped(rows: Iterable[Row], names: Sequence[str]) -> list[list[Row]]:
+    """Groups rows with equal values of some attributes, in the order of the rows."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(getattr(row, n) for n in names), []).append(row)
+    return list(groups.values())
 
 
 def of_method(rows: Iterable[Row], method: str) -> list[Row]:

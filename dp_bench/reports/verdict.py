@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from dp_bench.reports.comparability import Family
-from dp_bench.reports.table import (
-    CIRCUMSTANCES,
-    LEVEL,
-    Row,
-    differing,
-    distinct,
-    of_method,
-)
-from dp_bench.reports.wording import decimals
+from dp_bench.reports.table import LEVEL, Row, distinct, grouped
+from dp_bench.reports.wording import decimals, listed, short_label, size
 from dp_bench.statistics.comparisons import POWER
 
 
@@ -36,32 +27,6 @@ def verdict(rows: Sequence[Row], families: Sequence[Family]) -> list[str]:
     if not families:
         lines = [_no_comparison(rows)]
     return [*lines, *_noise(rows)]
-
-
-def label(row: Row, rows: Sequence[Row]) -> str:
-    """Writes a row's title, with what sets it apart from the method's other rows."""
-    siblings = of_method(rows, row.method)
-    names = differing(siblings)
-    for number in range(len(names)):  # a hash of settings only where nothing else tells
-        keys = {tuple(getattr(r, name) for name in names[:number]) for r in siblings}
-        if len(keys) == len(siblings):
-            names = names[:number]
-            break
-    apart = [f"{CIRCUMSTANCES[name]} {getattr(row, name)}" for name in names]
-    return f"{row.title} ({', '.join(apart)})" if apart else row.title
-
-
-def short_label(row: Row, rows: Sequence[Row]) -> str:
-    """Writes the same with the method's abbreviation, if its title has one."""
-    abbreviation = re.search(r"\(([^()]+)\)$", row.title)
-    short = replace(row, title=abbreviation[1]) if abbreviation else row
-    return label(short, rows)
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Writes `a, b and c`."""
-    *others, last = parts
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _decisions(family: Family) -> str:
@@ -94,16 +59,12 @@ def _limit(family: Family, where: str) -> list[str]:
     known = [value for value in smallest if np.isfinite(value)]
     if not known:
         return []
-    ends = list(dict.fromkeys(map(_size, (min(known), max(known)))))
+    ends = list(dict.fromkeys(map(size, (min(known), max(known)))))
     depends = ", depending on the pair" if len(ends) > 1 else ""
     return [
         f"Undecided{where} does not mean equal: the smallest difference that this run "
         f"would show with a chance of {POWER:.0%} is {' to '.join(ends)}{depends}."
     ]
-
-
-def _size(difference: float) -> str:
-    return decimals(difference) if difference <= 1 else "more than 1"
 
 
 def _no_comparison(rows: Sequence[Row]) -> str:
@@ -127,14 +88,13 @@ def _noise(rows: Sequence[Row]) -> list[str]:
     floor = "Noise floor: 0 for evaluating the same weights again"
     if not several:
         return [f"{floor}; unknown for training again, with one training."]
-    variants = distinct(several, "variant")
+    variants = grouped(several, ["variant"])
     parts = []
-    for variant in variants:
-        members = [row for row in several if row.variant == variant]
+    for members in variants:
         spreads = [
             f"{short_label(row, members)} {decimals(_spread(row))}" for row in members
         ]
-        name = f"({variant}) " if len(variants) > 1 else ""
+        name = f"({members[0].variant}) " if len(variants) > 1 else ""
         parts.append(name + ", ".join(spreads))
     return [
         f"{floor}; standard deviation of the score between trainings: "

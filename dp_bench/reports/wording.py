@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from dp_bench.reports.table import Row
+from dp_bench.reports.table import CIRCUMSTANCES, Row, telling_apart
 from dp_bench.statistics.estimates import Estimate
 
 DAGGER = "†"  # marks a row that is not comparable with the others
@@ -79,3 +81,30 @@ def seeds_by_starts(sizes: Sequence[tuple[int, int]]) -> str:
 def sizes_of(rows: Iterable[Row]) -> list[tuple[int, int]]:
     """Lists the number of train seeds and of starts of each row."""
     return [(row.num_seeds, row.num_starts) for row in rows]
+
+
+def size(difference: float) -> str:
+    """Writes a difference of scores; none is larger than 1."""
+    return decimals(difference) if not difference > 1 else "more than 1"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Writes `a, b and c`."""
+    *others, last = parts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def label(row: Row, rows: Sequence[Row]) -> str:
+    """Writes a row's title, with what sets it apart from the method's other rows."""
+    apart = [
+        f"{CIRCUMSTANCES[name]} {getattr(row, name)}"
+        for name in telling_apart(row, rows)
+    ]
+    return f"{row.title} ({', '.join(apart)})" if apart else row.title
+
+
+def short_label(row: Row, rows: Sequence[Row]) -> str:
+    """Writes the same with the method's abbreviation, if its title has one."""
+    abbreviation = re.search(r"\(([^()]+)\)$", row.title)
+    short = replace(row, title=abbreviation[1]) if abbreviation else row
+    return label(short, rows)

@@ -14,9 +14,9 @@ from dp_bench.statistics.variance import (
     MeanSquares,
     Variance,
     combined,
+    larger_variance,
     mean_squares,
     pool,
-    variance_of_mean,
 )
 
 ALPHA = 0.05  # chance of a false decision
@@ -76,12 +76,9 @@ class Study(NamedTuple):
         ]
         rest = sum(row.rest.value for row in rows[:2])
         starts = MeanSquare(rest + S * self.starts, E - 1)
-        own = variance_of_mean(combined(rows[:2], starts, S))
         pooled = pool(rows)
-        if pooled is None:
-            return own
-        shared = variance_of_mean(combined(rows[:2], starts, S, pooled))
-        return Variance(max(own.value, shared.value), shared.df)
+        shared = combined(rows[:2], starts, S, pooled) if pooled else None
+        return larger_variance(combined(rows[:2], starts, S), shared)
 
     def power(self, num_seeds: int, num_starts: int) -> float:
         """Predicts the chance of deciding the pair, if the difference is the true one.

@@ -141,19 +141,29 @@ def variance_of_mean(squares: MeanSquares) -> Variance:
 def variance_in_table(squares: MeanSquares, pooled: Pool | None) -> Variance:
     """Estimates the variance of the mean of one row among the rows of a table.
 
-    It is the larger of the row's own variance and its moderated one, with the degrees
-    of freedom of the moderated one. So a row whose trainings differ more than those of
-    the other rows keeps its own variance.
-
     Args:
         squares: Of the row.
         pooled: Of all rows; None for the row's own variance alone.
     """
-    own = variance_of_mean(squares)
-    if pooled is None:
-        return own
-    shared = variance_of_mean(moderated(squares, pooled))
-    return Variance(max(own.value, shared.value), shared.df)
+    shared = None if pooled is None else moderated(squares, pooled)
+    return larger_variance(squares, shared)
+
+
+def larger_variance(own: MeanSquares, shared: MeanSquares | None) -> Variance:
+    """Takes the larger of the own and the moderated variance of a mean.
+
+    The degrees of freedom are those of the moderated one. A row whose trainings differ
+    more than those of the other rows keeps its own variance.
+
+    Args:
+        own: Mean squares without moderation.
+        shared: The same, moderated; None for the own variance alone.
+    """
+    variance = variance_of_mean(own)
+    if shared is None:
+        return variance
+    other = variance_of_mean(shared)
+    return Variance(max(variance.value, other.value), other.df)
 
 
 def squares_of_difference(
@@ -206,12 +216,9 @@ def combined(
 def variance_of_difference(
     a: np.ndarray, b: np.ndarray, pooled: Pool | None = None
 ) -> Variance:
-    """Estimates the variance of `a.mean() - b.mean()`; see `variance_in_table`."""
-    own = variance_of_mean(squares_of_difference(a, b))
-    if pooled is None:
-        return own
-    shared = variance_of_mean(squares_of_difference(a, b, pooled))
-    return Variance(max(own.value, shared.value), shared.df)
+    """Estimates the variance of `a.mean() - b.mean()`; see `larger_variance`."""
+    shared = None if pooled is None else squares_of_difference(a, b, pooled)
+    return larger_variance(squares_of_difference(a, b), shared)
 
 
 def _sum_of(parts: list[MeanSquare], weights: list[float]) -> MeanSquare:

@@ -101,6 +101,14 @@ def test_a_hash_of_settings_names_a_row_only_where_nothing_else_does():
     assert "m (settings s1) is better than m (settings s2)" in line
 
 
+def test_more_updates_on_other_demonstrations_do_not_hide_a_row():
+    records = episodes("one", noisy(0.9, 0)) + episodes("two", noisy(0.3, 1))
+    records += episodes("one", noisy(0.5, 2), demos_digest="d2", step=200)
+    rows = {(row.method, row.demos_digest): row for row in table(records).rows}
+    assert rows["one", "d1"].best
+    assert not rows["one", "d2"].letters
+
+
 def test_an_earlier_checkpoint_takes_no_part():
     records = [
         record

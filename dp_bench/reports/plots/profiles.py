@@ -26,7 +26,8 @@ from dp_bench.reports.table import (
     Row,
     Table,
     differing,
-    of_method,
+    grouped,
+    telling_apart,
 )
 from dp_bench.reports.wording import seeds_by_starts, sizes_of
 from dp_bench.statistics.intervals import is_binary
@@ -43,7 +44,7 @@ def profile_blocks(table: Table) -> list[list[Row]]:
 
     Where every score is 0 or 1, a profile is the success rate at all thresholds.
     """
-    blocks = _blocks(table.rows)
+    blocks = grouped(table.rows, BLOCKS)
     return [rows for rows in blocks if not all(is_binary(row.scores) for row in rows)]
 
 
@@ -93,9 +94,9 @@ def compared_blocks(table: Table) -> list[list[Row]]:
 
     A row that is marked, or of one training, takes no part.
     """
-    able = [row for row in table.rows if not row.differs and row.num_seeds > 1]
+    able = [row for row in table.rows if row.comparable]
     able.sort(key=lambda row: -row.score.value)
-    blocks = [rows for rows in _blocks(able) if len(rows) > 1]
+    blocks = [rows for rows in grouped(able, BLOCKS) if len(rows) > 1]
     return sorted(blocks, key=lambda rows: table.rows.index(rows[0]))
 
 
@@ -149,14 +150,6 @@ def probabilities(table: Table) -> Sequence[Axes]:
     return axes
 
 
-def _blocks(rows: Sequence[Row]) -> list[list[Row]]:
-    """Groups rows that differ in none of `BLOCKS`, in their order."""
-    blocks: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        blocks.setdefault(tuple(getattr(row, n) for n in BLOCKS), []).append(row)
-    return list(blocks.values())
-
-
 def _heading(table: Table, rows: Sequence[Row]) -> str:
     """Names what sets a block apart from the others."""
     return ", ".join(
@@ -167,15 +160,12 @@ def _heading(table: Table, rows: Sequence[Row]) -> str:
 
 def _labels(rows: Sequence[Row]) -> list[str]:
     """Writes the methods, with what tells rows of one method apart within a block."""
+    within = [name for name in CIRCUMSTANCES if name not in BLOCKS]
     labels = []
     for row in rows:
-        rivals = of_method(rows, row.method)
-        names = differing(rivals, [n for n in CIRCUMSTANCES if n not in BLOCKS])
-        apart: list[str] = []
-        while len({tuple(getattr(r, n) for n in apart) for r in rivals}) < len(rivals):
-            apart.append(names[len(apart)])
-        facts = [registry.title_of(row.method), *(str(getattr(row, n)) for n in apart)]
-        labels.append(style.marked(", ".join(facts), row))
+        apart = [str(getattr(row, n)) for n in telling_apart(row, rows, within)]
+        title = registry.title_of(row.method)
+        labels.append(style.marked(", ".join([title, *apart]), row))
     return labels
 
 
