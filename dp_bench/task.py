@@ -38,6 +38,20 @@ class Outcome(NamedTuple):
     success_at_end: bool | None = None
 
 
+class ObsColumns(NamedTuple):
+    """Where demonstrations hold a vector: columns of another observation.
+
+    Attributes:
+        kind: Name of that observation.
+        start: First column; counted from the end below 0.
+        stop: One past the last column; None for the end.
+    """
+
+    kind: str
+    start: int
+    stop: int | None
+
+
 class Column(NamedTuple):
     """One more column in a task's table.
 
@@ -185,6 +199,13 @@ class Task:
         max_steps: Steps after which the environment truncates an episode.
         score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
         obs_kinds: Values of the environment's `obs` argument; the first is the default.
+        obs_keys: By kind of observation that is a dictionary, the keys that policies
+            observe, in order: pictures `(height, width, 3)` and vectors. A kind that is
+            not listed is one array, under its own name in demonstrations.
+        obs_columns: Vectors of dictionaries that demonstrations hold as columns of
+            another observation, by key.
+        image_kinds: Kinds of observation with pictures, which take the presets for
+            images.
         obs_dims: Do of each kind that is one vector, as `dp-bench list` shows it; the
             contract tests compare it with the environment.
         controls: Values of the environment's `control` argument. The first is the
@@ -220,6 +241,9 @@ class Task:
     max_steps: int
     score: str
     obs_kinds: tuple[str, ...] = ("state",)
+    obs_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    obs_columns: Mapping[str, ObsColumns] = field(default_factory=dict)
+    image_kinds: tuple[str, ...] = (IMAGE,)
     obs_dims: Mapping[str, int] = field(default_factory=dict)
     controls: tuple[str, ...] = ("position",)
     actions_as: Mapping[str, str] = field(default_factory=dict)

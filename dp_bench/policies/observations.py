@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +44,18 @@ class ObsConfig:
             raise BadInput(f"obs_scale must be above 0, got {self.obs_scale}")
         if not 0 <= self.obs_noise < math.inf:
             raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
+
+
+class Observation(NamedTuple):
+    """An observation with pictures, as an encoder takes it.
+
+    Attributes:
+        images: Pictures by key, uint8, each `(B, T, height, width, 3)`.
+        vectors: All vectors joined and normalised, `(B, T, Dv)`.
+    """
+
+    images: dict[str, Tensor]
+    vectors: Tensor
 
 
 ROUNDING = 8  # a range of so many rounding errors of the largest value is none

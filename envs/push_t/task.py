@@ -2,7 +2,7 @@
 
 import math
 
-from dp_bench.task import Column, DemoSource, Fork, Task
+from dp_bench.task import Column, DemoSource, Fork, ObsColumns, Task
 
 TASK = Task(
     name="pusht",
@@ -12,6 +12,8 @@ TASK = Task(
     max_steps=300,
     score="dp_bench.envs.scores:best_reward",
     obs_kinds=("keypoints", "state", "image"),
+    obs_keys={"image": ("image", "agent_pos")},
+    obs_columns={"agent_pos": ObsColumns("keypoints", 18, 20)},
     obs_dims={"keypoints": 20, "state": 5},
     controls=("position", "velocity"),
     actions_as={"velocity": "dp_bench.envs.push_t.demos:displacements"},

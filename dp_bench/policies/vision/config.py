@@ -1,0 +1,66 @@
+"""Settings of the encoders of pictures, without torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from dp_bench.errors import BadInput
+
+PRETRAINED = ("efficientnet_lite0",)  # encoders whose ImageNet weights can be had
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """Settings of the encoders of pictures, one encoder for each camera.
+
+    Attributes:
+        encoder: "resnet18" as published; "resnet18_small" has 16 to 128 channels; "cnn"
+            has four strided layers; "vit_small" is a transformer over patches of 8 x 8
+            pixels; "efficientnet_lite0" is cut after its tenth block.
+        pretrained: Whether to begin with weights trained on ImageNet, which
+            "efficientnet_lite0" has.
+        frozen: Whether the encoder keeps the weights it begins with; only what follows
+            the pooling is trained.
+        pooling: "spatial_softmax" gives the expected position of each keypoint, as
+            published; "average" gives the mean of each channel.
+        keypoints: Keypoints of the spatial softmax.
+        features: Numbers that each picture is reduced to.
+        norm: "group" as published, or "batch".
+        crop: Share of height and width that a policy sees: a random part in training,
+            one for each window and camera, and the centre in evaluation.
+        shared: Whether all cameras share one encoder.
+        lr_factor: Learning rate of the encoders, as a multiple of that of the policy.
+        weight_decay: Weight decay of the encoders.
+    """
+
+    encoder: Literal[
+        "resnet18", "resnet18_small", "cnn", "vit_small", "efficientnet_lite0"
+    ] = "resnet18"
+    pretrained: bool = False
+    frozen: bool = False
+    pooling: Literal["spatial_softmax", "average"] = "spatial_softmax"
+    keypoints: int = 32
+    features: int = 64
+    norm: Literal["group", "batch"] = "group"
+    crop: float = 0.9
+    shared: bool = False
+    lr_factor: float = 1.0
+    weight_decay: float = 1e-6
+
+    def __post_init__(self) -> None:
+        for name in ("keypoints", "features"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.crop <= 1:
+            raise BadInput(f"crop must be above 0 and at most 1, got {self.crop}")
+        if not 0 < self.lr_factor < math.inf:
+            raise BadInput(f"lr_factor must be above 0, got {self.lr_factor}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise BadInput(f"weight_decay must be 0 or above, got {self.weight_decay}")
+        if self.pretrained and self.encoder not in PRETRAINED:
+            raise BadInput(
+                f"{self.encoder!r} has no pretrained weights; "
+                f"{', '.join(PRETRAINED)} has"
+            )
