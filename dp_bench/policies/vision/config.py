@@ -18,11 +18,11 @@ class VisionConfig:
     Attributes:
         encoder: "resnet18" as published; "resnet18_small" has 16 to 128 channels; "cnn"
             has four strided layers; "vit_small" is a transformer over patches of 8 x 8
-            pixels; "efficientnet_lite0" is cut after its tenth block.
+            pixels; "efficientnet_lite0" is cut after 11 of its 16 blocks.
         pretrained: Whether to begin with weights trained on ImageNet, which
             "efficientnet_lite0" has.
-        frozen: Whether the encoder keeps the weights it begins with; only what follows
-            the pooling is trained.
+        frozen: Whether the encoder keeps the weights it begins with; only the pooling
+            and what follows it are trained.
         pooling: "spatial_softmax" gives the expected position of each keypoint, as
             published; "average" gives the mean of each channel.
         keypoints: Keypoints of the spatial softmax.

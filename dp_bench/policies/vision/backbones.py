@@ -1,0 +1,53 @@
+"""The network in front of the pooling, by its name in the settings."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from dp_bench.policies.vision.config import VisionConfig
+
+TO_UNIT_RANGE = (2 / 255, -1.0)  # of grey levels, to [-1, 1], as published
+
+
+def scale_of(config: VisionConfig) -> tuple[float, float]:
+    """Returns what grey levels are multiplied by, and what is added then."""
+    if config.pretrained:
+        from dp_bench.policies.vision.efficientnet import SCALE
+
+        return SCALE
+    return TO_UNIT_RANGE
+
+
+def build_backbone(
+    config: VisionConfig, size: tuple[int, int], *, pretrained: bool
+) -> nn.Module:
+    """Builds the network that maps pictures `(N, 3, H, W)` to a map of features.
+
+    Args:
+        config: Settings.
+        size: Height and width of the pictures [px].
+        pretrained: Whether to load the ImageNet weights that settings ask for.
+
+    Returns:
+        A module with an attribute `channels`, those of its output.
+
+    Raises:
+        BadInput: When its package is missing.
+    """
+    if config.encoder == "cnn":
+        from dp_bench.policies.vision.cnn import Cnn
+
+        return Cnn(config.norm)
+    if config.encoder == "vit_small":
+        from dp_bench.policies.vision.vit import Vit
+
+        return Vit(size)
+    if config.encoder == "efficientnet_lite0":
+        from dp_bench.policies.vision.efficientnet import EfficientNet
+
+        # From scratch, its BatchNorm is replaced as in the other encoders.
+        kind = "batch" if config.pretrained else config.norm
+        return EfficientNet(kind, pretrained=config.pretrained and pretrained)
+    from dp_bench.policies.vision.resnet import WIDTHS, ResNet
+
+    return ResNet(WIDTHS[config.encoder], config.norm)
