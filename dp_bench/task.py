@@ -164,6 +164,8 @@ class DemoSource:
         arrays: Names of the arrays that the reader takes from a foreign file.
         images: Names of images that the reader also takes from a robomimic file, if it
             holds them.
+        pictures: Arrays of a replay buffer that hold pictures in [0, 255], and the key
+            of each in the frames file that the import writes from them.
         script: `"module:function"`, `(env_seed: int) -> Demonstration | None`. Plays
             one episode; None for a failure.
         env_seeds: Seeds of the script's episodes.
@@ -181,6 +183,7 @@ class DemoSource:
     convert: str | None = None
     arrays: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    pictures: Mapping[str, str] = field(default_factory=dict)
     script: str | None = None
     env_seeds: Sequence[int] = ()
     max_episodes: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,9 @@ class Demos:
         last_obs: Observation after the last action of each episode, by kind, each
             `(E, ...)`. Empty unless it was recorded.
         models: MuJoCo XML of each episode, E texts. Empty unless it differs by start.
+        apart: Keys of `obs` whose pictures lie in a frames file of their own. Digest,
+            checksum and `hdf5.save` leave these out, so that demonstrations are the
+            same with and without them.
 
     Raises:
         BadInput: When the arrays do not fit together, or a number is not finite.
@@ -65,6 +69,7 @@ class Demos:
     actions_as: dict[str, np.ndarray] = field(default_factory=dict)
     last_obs: dict[str, np.ndarray] = field(default_factory=dict)
     models: tuple[str, ...] = ()
+    apart: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name, dtype, ndim in (
@@ -121,7 +126,11 @@ class Demos:
                 f"episode_ends must increase from above 0 to the {num_rows} rows of "
                 f"actions, got {_shortened(ends)}"
             )
-        if not self.obs:
+        object.__setattr__(self, "apart", frozenset(self.apart))
+        unknown = self.apart - set(self.obs)
+        if unknown:
+            self._refuse(f"apart names {min(unknown)!r}, which obs does not hold")
+        if not set(self.obs) - self.apart:
             self._refuse("there must be at least one kind of observation")
         for name, array in self.step_arrays().items():
             if array.dtype.kind not in "fiub" or array.ndim < 1:
@@ -147,10 +156,11 @@ class Demos:
             self._refuse(f"{shape[0]} episodes have {len(self.scores)} scores")
         if self.models and len(self.models) != shape[0]:
             self._refuse(f"{shape[0]} episodes have {len(self.models)} models")
-        if self.last_obs and set(self.last_obs) != set(self.obs):
+        own = [kind for kind in self.obs if kind not in self.apart]
+        if self.last_obs and set(self.last_obs) != set(own):
             self._refuse(
                 f"last observations are of kinds {', '.join(self.last_obs)}; they must "
-                f"be of the kinds of the observations, {', '.join(self.obs)}"
+                f"be of the kinds of the observations, {', '.join(own)}"
             )
         for kind, last in self.last_obs.items():
             expected = (*shape, *self.obs[kind].shape[1:])
@@ -212,10 +222,18 @@ class Demos:
         Rewards, scores and actions of other control modes may be computed on import.
         The digest leaves them out, so that it does not depend on how a CPU rounds.
         """
-        arrays = self.step_arrays() | {"episode_ends": self.episode_ends}
+        arrays = self.without_apart().step_arrays()
+        arrays["episode_ends"] = self.episode_ends
         for name in ("rewards", *(f"{ACTIONS_AS}{mode}" for mode in self.actions_as)):
             del arrays[name]
         return sha256_of([self.task], arrays)
+
+    def without_apart(self) -> Demos:
+        """Leaves out the pictures that lie in a frames file."""
+        if not self.apart:
+            return self
+        own = {kind: a for kind, a in self.obs.items() if kind not in self.apart}
+        return dataclasses.replace(self, obs=own, apart=frozenset())
 
     @property
     def num_episodes(self) -> int:
@@ -261,11 +279,12 @@ class Demos:
             actions_as={mode: array[rows] for mode, array in self.actions_as.items()},
             last_obs={kind: array[chosen] for kind, array in self.last_obs.items()},
             models=tuple(self.models[k] for k in chosen) if self.models else (),
+            apart=self.apart,
         )
 
     def checksum(self) -> str:
         """SHA-256 of everything that a file of these demonstrations holds."""
-        arrays = self.step_arrays() | {
+        arrays = self.without_apart().step_arrays() | {
             "episode_ends": self.episode_ends,
             "scores": self.scores,
             **{f"notes/{name}": array for name, array in self.notes.items()},

@@ -40,13 +40,15 @@ def save(demos: Demos, path: str | Path) -> None:
 
     Each episode is a group `data/demo_k` with `actions, states, rewards, dones, obs/*,
     next_obs/*` and the attribute `model_file`. Further attributes let `load` check
-    that the content is what `save` wrote.
+    that the content is what `save` wrote. Pictures that lie in a frames file
+    (`Demos.apart`) stay there.
 
     Raises:
         BadInput: When the file cannot be written: no space, no permission, ...
     """
     import h5py
 
+    demos = demos.without_apart()
     layout = layout_of(registry.task(demos.task), demos)
     with (
         atomic_write(Path(path)) as aside,

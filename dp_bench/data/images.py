@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,12 @@ class EpisodeImages(NamedTuple):
     Attributes:
         dataset: Path of the dataset inside the HDF5 file.
         rows: Number of images.
+        sha256: Digest of the images (`episode_sha256`); "" if unknown.
     """
 
     dataset: str
     rows: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,13 @@ class LazyImages:
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> np.ndarray:
-        """Reads all images into memory."""
-        return self[:].astype(dtype or self.dtype, copy=False)
+        """Reads all images into memory, and checks them as `read_episode` does."""
+        images = np.empty(self.shape, np.uint8)
+        end = 0
+        for block in self.episodes():
+            images[end : end + len(block)] = block
+            end += len(block)
+        return images.astype(dtype or self.dtype, copy=False)
 
     def select(self, episodes: Sequence[int] | np.ndarray) -> LazyImages:
         """Keeps these episodes only, in the given order, and reads nothing."""
@@ -129,11 +137,37 @@ class LazyImages:
         return dataclasses.replace(self, parts=parts, shape=(rows, *self.shape[1:]))
 
     def episodes(self) -> Iterator[np.ndarray]:
-        """Reads the images of one episode after the other."""
-        end = 0
-        for part in self.parts:
-            yield self[end : end + part.rows]
-            end += part.rows
+        """Reads the images of one episode after the other, with `read_episode`."""
+        for k in range(len(self.parts)):
+            yield self.read_episode(k)
+
+    def read_episode(self, k: int) -> np.ndarray:
+        """Reads the images of episode k, and checks their digest if it is known.
+
+        Indexing checks no digest, because that takes whole episodes.
+
+        Returns:
+            uint8 `(rows, height, width, channels)`.
+
+        Raises:
+            BadInput: When the images are not those that were written, or the file is
+                missing, changed or damaged.
+        """
+        part = self.parts[k]
+        end = sum(earlier.rows for earlier in self.parts[: k + 1])
+        images = self[end - part.rows : end]
+        if part.sha256 and episode_sha256(images) != part.sha256:
+            raise BadInput(
+                f"the images of these demonstrations are in {self.path}, where "
+                f"{part.dataset} holds others than were written: get or render them "
+                f"again"
+            )
+        return images
+
+
+def episode_sha256(images: np.ndarray) -> str:
+    """SHA-256 of the images of an episode, uint8 `(L, height, width, channels)`."""
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
 
 
 def lazy_images(path: Path, groups: Sequence[h5py.Group], name: str) -> LazyImages:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
 
 from dp_bench import registry
-from dp_bench.data import hdf5, learned, readers
+from dp_bench.data import frames, hdf5, learned, pictures, readers
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
@@ -68,8 +69,20 @@ def find(
     return next((file for file in candidates if file.is_file()), None)
 
 
+def frames_path(task_name: str, source: str) -> Path:
+    """Returns the path of the pictures of imported demonstrations, there or not.
+
+    Raises:
+        BadInput: When a name cannot be part of a file name.
+    """
+    return frames.path_of(demos_path(task_name, source))
+
+
 def load_demos(
-    task: Task | str, source: str | None = None, path: str | Path | None = None
+    task: Task | str,
+    source: str | None = None,
+    path: str | Path | None = None,
+    images: Sequence[str] = (),
 ) -> Demos:
     """Loads demonstrations from this machine; plays those of a script if necessary.
 
@@ -79,9 +92,12 @@ def load_demos(
             `path`, for the source that the file names.
         path: A file to read instead of the imported one, in any format that `readers`
             knows.
+        images: Keys of pictures. Those that the file does not hold come from a frames
+            file, which is made if necessary; no picture is read from it.
 
     Raises:
-        BadInput: When the demonstrations are missing, or their file cannot be used.
+        BadInput: When the demonstrations are missing, or their file cannot be used, or
+            there are no pictures.
     """
     task = _task(task)
     file = find(task, source, path)
@@ -93,7 +109,22 @@ def load_demos(
                 f"them with `dp-bench demos get {task.name}{option}`"
             )
         file = obtain(task, source)
-    return readers.read(file, task, source)
+    demos = readers.read(file, task, source)
+    return _with_pictures(task, demos, images, None if path is None else Path(path))
+
+
+def _with_pictures(
+    task: Task, demos: Demos, keys: Sequence[str], path: Path | None
+) -> Demos:
+    """Adds pictures to demonstrations that were imported, or read from `path`."""
+    if not keys:
+        return demos
+    imported = frames_path(demos.task, demos.source)
+    places = [imported, _cache_folder() / imported.name]
+    if path is not None:  # the import keeps its own frames file
+        file = demos_path(demos.task, demos.source)
+        places = [frames.path_of(file, demos.digest), *places]
+    return pictures.with_pictures(task, demos, keys, places, path)
 
 
 def obtain(
@@ -101,6 +132,7 @@ def obtain(
     source: str | None = None,
     from_path: str | Path | None = None,
     mask: str | None = None,
+    images: Sequence[str] = (),
 ) -> Path:
     """Imports demonstrations from a file, from their publisher or from their script.
 
@@ -113,6 +145,7 @@ def obtain(
         from_path: File to import, in any format that `readers` knows.
         mask: With `from_path`, the name of a list of episodes in that file; None for
             all episodes.
+        images: Keys of pictures that must be there, too; see `load_demos`.
 
     Returns:
         The imported file.
@@ -124,14 +157,29 @@ def obtain(
     task = _task(task)
     remove_stale_parts(data_folder())
     if from_path is not None:
-        return _import_file(task, source, from_path, mask)
-    name = _source_name(task, source)
-    imported = find(task, name)
-    if imported is not None:
-        return imported
-    if task.source_named(name).script:
-        return _play_script(task, name)
-    return _download(task, name)
+        file = _import_file(task, source, from_path, mask)
+    else:
+        name = _source_name(task, source)
+        imported = find(task, name)
+        if imported is None or (images and _can_download_pictures(task, name)):
+            imported = _fetch(task, name)
+        file = imported
+    if images:
+        _with_pictures(task, readers.read(file, task, source), images, None)
+    return file
+
+
+def _can_download_pictures(task: Task, source: str) -> bool:
+    """Tells whether recorded pictures were published that were not imported yet."""
+    known = task.sources.get(source)
+    published = known is not None and known.url is not None and known.pictures
+    return bool(published) and not frames_path(task.name, source).is_file()
+
+
+def _fetch(task: Task, source: str) -> Path:
+    if task.source_named(source).script:
+        return _play_script(task, source)
+    return _download(task, source)
 
 
 def _import_file(
@@ -145,6 +193,8 @@ def _import_file(
             f"{path} cannot be imported, {error} (demonstrations of your own need a "
             f"`source` of their own)"
         ) from error
+    target = frames_path(demos.task, demos.source)
+    pictures.import_recorded(task, demos, Path(path), target)
     return _save(demos)
 
 
@@ -177,6 +227,7 @@ def _download(task: Task, source: str) -> Path:
     download.from_url(published.url, part, f"{task.name} demonstrations")
     try:
         demos = _checked(readers.read(part, task, source), task, part)
+        pictures.import_recorded(task, demos, part, frames_path(task.name, source))
     except BadInput as error:
         part.unlink(missing_ok=True)
         raise BadInput(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from dp_bench.data import hdf5, signatures
 from dp_bench.data.demos import Demos
 from dp_bench.data.images import LazyImages
 from dp_bench.data.readers import minari, npz, replay_zarr, robomimic
-from dp_bench.data.readers.rows import check_finite
+from dp_bench.data.readers.rows import as_pictures, by_episode, check_finite
 from dp_bench.errors import BadInput
 from dp_bench.task import DemoSource, Task
 
@@ -28,12 +28,15 @@ class Reader(NamedTuple):
         read_arrays: `(path, names) -> (arrays by name (N, ...), episode_ends (E,))`.
         has_masks: Whether `read_arrays` also takes `mask`, the name of a list of
             episodes in the file, and `images`, names of arrays that stay in the file.
+        read_blocks: `(path, name) -> blocks of rows (n, ...)` of an array that may
+            exceed memory, or None if the file lacks it; None if the reader cannot.
     """
 
     about: str
     matches: Callable[[Path], bool]
     read_arrays: Callable[..., tuple[Mapping[str, np.ndarray | LazyImages], np.ndarray]]
     has_masks: bool = False
+    read_blocks: Callable[[Path, str], Iterator[np.ndarray] | None] | None = None
 
 
 # npz goes before zarr, whose reader takes any zip for a replay buffer.
@@ -47,6 +50,7 @@ READERS = (
         about="a replay buffer in zarr (a folder, or a zip of one)",
         matches=replay_zarr.matches,
         read_arrays=replay_zarr.read_arrays,
+        read_blocks=replay_zarr.read_blocks,
     ),
     Reader(
         about="a Minari data set in HDF5 (its folder, or the file in it)",
@@ -134,6 +138,45 @@ def _read_foreign(
         return dataclasses.replace(demos, task=task.name, source=source)
     except BadInput as error:
         raise BadInput(f"{path} cannot be used, {error}") from error
+
+
+def recorded_pictures(
+    path: str | Path, task: Task, demos: Demos
+) -> Iterator[dict[str, np.ndarray]] | None:
+    """Reads the pictures that a foreign file holds beside its demonstrations.
+
+    Args:
+        path: The file, as for `read`.
+        task: Names in `DemoSource.pictures` which arrays are pictures.
+        demos: The demonstrations in the file.
+
+    Returns:
+        The pictures of one episode after the other by key, uint8 `(L, H, W, 3)`; None
+        if the file holds none.
+
+    Raises:
+        BadInput: At a damaged block, or one that holds no pictures.
+    """
+    source = task.sources.get(demos.source)
+    reader = next((r for r in READERS if r.matches(Path(path))), None)
+    if (
+        source is None
+        or not source.pictures
+        or reader is None
+        or not reader.read_blocks
+    ):
+        return None
+    parts: dict[str, Iterator[np.ndarray]] = {}
+    for name, key in source.pictures.items():
+        blocks = reader.read_blocks(Path(path), name)
+        if blocks is None:
+            return None
+        subject = f"{path}: array {name!r}"
+        parts[key] = by_episode(as_pictures(blocks, subject), demos.lengths, subject)
+    return (
+        dict(zip(parts, episode, strict=True))
+        for episode in zip(*parts.values(), strict=True)
+    )
 
 
 def _without_converter(

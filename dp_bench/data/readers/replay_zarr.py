@@ -79,6 +79,44 @@ def read_arrays(
     return arrays, checked_ends(path, ENDS, ends, arrays)
 
 
+def read_blocks(path: str | Path, name: str) -> Iterator[np.ndarray] | None:
+    """Reads an array that may exceed memory, chunk by chunk along its first axis.
+
+    Args:
+        path: As for `read_arrays`.
+        name: Name of an array in `data`.
+
+    Returns:
+        Blocks of rows `(n, ...)`, in order; None if the buffer has no such array.
+
+    Raises:
+        BadInput: As `read_arrays` does, before the first block or at a damaged one.
+    """
+    path = Path(path)
+    try:
+        with _open(path) as buffer:
+            if buffer.size(f"data/{name}/.zarray") is None:
+                return None
+    except BadInput:
+        raise
+    except Exception as error:
+        raise damaged(path, error) from error
+    return _blocks(path, f"data/{name}")
+
+
+def _blocks(path: Path, name: str) -> Iterator[np.ndarray]:
+    try:
+        with _open(path) as buffer:
+            about = buffer.checked(name)
+            for start in range(0, about.shape[0], about.chunks[0]):
+                rows = slice(start, start + about.chunks[0])
+                yield np.asarray(buffer.group[name][rows])
+    except BadInput:
+        raise
+    except Exception as error:  # zarr, its codecs and zipfile share no base class
+        raise damaged(path, error) from error
+
+
 class _Buffer:
     """The files of a replay buffer in a folder, and its zarr group."""
 
@@ -104,7 +142,16 @@ class _Buffer:
         }
 
     def decode(self, name: str) -> np.ndarray:
-        """Decodes one array after checking its description and all of its chunks.
+        """Decodes one array after checking it.
+
+        Raises:
+            BadInput: As `checked` does.
+        """
+        self.checked(name)
+        return np.asarray(self.group[name][:])
+
+    def checked(self, name: str) -> ArrayAbout:
+        """Checks the description of an array and all of its chunks.
 
         Zarr leaves chunks out that hold zeros only. Such chunks are named in a warning.
 
@@ -136,7 +183,7 @@ class _Buffer:
                 f"zeros, but if the copy is incomplete, get the file again",
                 stacklevel=2,
             )
-        return np.asarray(self.group[name][:])
+        return about
 
     def _about(self, name: str) -> ArrayAbout:
         """Reads the description of an array, in all places where zarr reads it."""

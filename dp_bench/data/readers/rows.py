@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,3 +111,53 @@ def check_numbers(array: np.ndarray, subject: str) -> None:
             f"{subject} must be numbers with one row for each step, got "
             f"{array.dtype} {array.shape}"
         )
+
+
+def as_pictures(blocks: Iterable[np.ndarray], subject: str) -> Iterator[np.ndarray]:
+    """Converts blocks of RGB pictures `(n, H, W, 3)` in [0, 255] to uint8.
+
+    Raises:
+        BadInput: With the subject, when a block holds no such pictures.
+    """
+    for block in blocks:
+        if block.ndim != 4 or block.shape[3] != 3 or block.dtype.kind not in "fiu":
+            raise BadInput(
+                f"{subject} must hold pictures (steps, height, width, 3), got "
+                f"{block.dtype} {block.shape}"
+            )
+        # `not <=` instead of `>`: NaN is refused, too.
+        if block.dtype != np.uint8 and not (block.min() >= 0 and block.max() <= 255):
+            raise BadInput(
+                f"{subject} must hold numbers in [0, 255], got {block.min()} to "
+                f"{block.max()}"
+            )
+        yield np.rint(block).astype(np.uint8)
+
+
+def by_episode(
+    blocks: Iterable[np.ndarray], lengths: Sequence[int] | np.ndarray, subject: str
+) -> Iterator[np.ndarray]:
+    """Cuts blocks of rows that lie end to end into episodes.
+
+    Args:
+        blocks: Rows `(n, ...)`.
+        lengths: Rows of each episode.
+        subject: The array, for errors.
+
+    Raises:
+        BadInput: With the subject, when there are fewer or more rows.
+    """
+    rest: list[np.ndarray] = []
+    present, source = 0, iter(blocks)
+    for k, length in enumerate(lengths):
+        while present < length:
+            block = next(source, None)
+            if block is None:
+                raise BadInput(f"{subject} ends within episode {k}: get the file again")
+            rest.append(block)
+            present += len(block)
+        rows = np.concatenate(rest)
+        yield rows[:length]
+        rest, present = [rows[length:]], present - int(length)
+    if present or next(source, None) is not None:
+        raise BadInput(f"{subject} has rows after the last episode")
