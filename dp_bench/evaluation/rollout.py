@@ -19,7 +19,12 @@ from dp_bench import references
 from dp_bench.errors import BadInput
 from dp_bench.policies.actor import Actor
 from dp_bench.policies.agent import Agent
-from dp_bench.policies.spaces import observations_of
+from dp_bench.policies.spaces import (
+    WHOLE,
+    Observations,
+    check_shapes,
+    observations_of,
+)
 from dp_bench.task import Outcome
 from dp_bench.util import progress, workers
 from dp_bench.util.types import Env, Info
@@ -113,7 +118,10 @@ def play_group(
     """Plays one episode in each environment, and asks the actor for all lanes at once.
 
     A lane whose episode has ended keeps its place in the batch, with its last
-    observation.
+    observation. An environment with an attribute `draws_images` is told before each
+    step whether the actor will look at the observation, so that it need not draw the
+    others. An episode that ends with one of the others keeps the last one with
+    pictures.
 
     Args:
         actor: Chooses the actions.
@@ -127,54 +135,108 @@ def play_group(
 
     Raises:
         BadInput: When an observation or a reward is not finite, when observations
-            differ in shape, when one is no array of numbers, or when the actor returns
-            another number of action dimensions than the environment takes.
+            differ in shape, when one is not what the actor observes, or when the actor
+            returns another number of action dimensions than the environment takes.
     """
     agent = Agent(actor)
     agent.reset(list(env_seeds))
-    starts = zip(envs, env_seeds, strict=False)
-    latest = [_seen(env.reset(seed=seed)[0], env) for env, seed in starts]
-    rewards: list[list[float]] = [[] for _ in env_seeds]
-    infos: list[list[Info]] = [[] for _ in env_seeds]
-    active = set(range(len(env_seeds)))
-    while active:
-        actions = agent.act(_stacked(latest, envs[0]))
+    keys = getattr(actor, "obs_keys", None)
+    pairs = zip(envs, env_seeds, strict=False)
+    lanes = [_Lane(env, env_seed, keys) for env, env_seed in pairs]
+    while not all(lane.over for lane in lanes):
+        obs = _stacked([lane.latest for lane in lanes], envs[0])
+        actions = agent.act(obs if keys is not None else obs[WHOLE])
         _check_width(actions, actor, envs[0])
-        for lane in sorted(active):
-            obs, reward, terminated, truncated, info = envs[lane].step(actions[lane])
-            latest[lane] = _seen(obs, envs[lane])
-            rewards[lane].append(float(reward))
-            infos[lane].append(info)
-            if terminated or truncated:
-                active.remove(lane)
-                tick()
-        finite = all(np.isfinite(seen).all() for seen in latest)
-        if not finite or not all(np.isfinite(r[-1]) for r in rewards):
-            raise BadInput(
-                f"{envs[0]} returned an observation or a reward that is not finite"
-            )
+        looks = agent.looks_next().tolist()
+        for lane, action, look in zip(lanes, actions, looks, strict=True):
+            if not lane.over:
+                lane.step(action, look)
+                if lane.over:
+                    tick()
     latency = float(np.mean(agent.decision_seconds)) / len(env_seeds)
-    return [
-        Episode(seed, score(np.asarray(r), i), len(r), latency)
-        for seed, r, i in zip(env_seeds, rewards, infos, strict=True)
-    ]
+    return [lane.episode(score, latency) for lane in lanes]
 
 
-def _seen(obs: object, env: Env) -> np.ndarray:
-    """Copies one observation; environments may change theirs in place."""
-    space = getattr(env, "observation_space", None)
-    return observations_of(obs, True, space, given=f"{env} returned")[0].copy()
+class _Lane:
+    """One environment, playing one episode.
+
+    Attributes:
+        latest: The latest observation, by key.
+        over: Whether the episode has ended.
+    """
+
+    def __init__(self, env: Env, env_seed: int, keys: Sequence[str] | None) -> None:
+        self._env, self._env_seed, self._keys = env, env_seed, keys
+        self._rewards: list[float] = []
+        self._infos: list[Info] = []
+        self.over = False
+        draw_images(env, True)
+        self.latest = self._drawn = self._seen(env.reset(seed=env_seed)[0])
+
+    def step(self, action: np.ndarray, look: bool) -> None:
+        """Plays one step.
+
+        Args:
+            action: `(Da,)`.
+            look: Whether the actor will look at the observation.
+
+        Raises:
+            BadInput: When the observation or the reward is not finite.
+        """
+        draw_images(self._env, look)
+        obs, reward, terminated, truncated, info = self._env.step(action)
+        self.latest = self._seen(obs)
+        self._rewards.append(float(reward))
+        self._infos.append(info)
+        if not (_is_finite(self.latest) and np.isfinite(self._rewards[-1])):
+            raise BadInput(
+                f"{self._env} returned an observation or a reward that is not finite"
+            )
+        self.over = bool(terminated or truncated)
+        if look or self._keys is None:
+            self._drawn = self.latest
+        elif self.over:  # no decision shall see a picture that was not drawn
+            self.latest = self._drawn
+
+    def _seen(self, obs: object) -> Observations:
+        """Copies one observation; environments may change theirs in place."""
+        env, space = self._env, getattr(self._env, "observation_space", None)
+        given = f"{env} returned"
+        parts = observations_of(obs, True, self._keys, space, given=given)
+        return {key: part[0].copy() for key, part in parts.items()}
+
+    def episode(
+        self, score: Callable[[np.ndarray, list[Info]], Outcome], latency: float
+    ) -> Episode:
+        """Scores the episode, which has ended."""
+        outcome = score(np.asarray(self._rewards), self._infos)
+        return Episode(self._env_seed, outcome, len(self._rewards), latency)
 
 
-def _stacked(latest: Sequence[np.ndarray], env: Env) -> np.ndarray:
+def draw_images(env: Env, wanted: bool) -> None:
+    """Tells an environment whether to draw the pictures of its next observations.
+
+    One without an attribute `draws_images` always draws them.
+    """
+    inner = getattr(env, "unwrapped", env)
+    if hasattr(inner, "draws_images"):
+        inner.draws_images = wanted
+
+
+def _stacked(latest: Sequence[Observations], env: Env) -> Observations:
     """Joins the observations of all lanes in a number type that holds them all."""
-    shapes = {seen.shape for seen in latest}
-    if len(shapes) > 1:
-        raise BadInput(
-            f"{env} returned observations of different shapes: "
-            f"{' and '.join(map(str, sorted(shapes)))}"
-        )
-    return np.stack(latest)
+    stacked = {}
+    for key in latest[0]:
+        lanes = [seen[key] for seen in latest]
+        check_shapes(lanes, key, f"{env} returned")
+        stacked[key] = np.stack(lanes)
+    return stacked
+
+
+def _is_finite(seen: Observations) -> bool:
+    """Tells whether all numbers are finite; pictures, whole numbers, always are."""
+    floats = (part for part in seen.values() if part.dtype.kind == "f")
+    return all(np.isfinite(part).all() for part in floats)
 
 
 def _check_width(actions: np.ndarray, actor: Actor, env: Env) -> None:

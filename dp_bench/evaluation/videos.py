@@ -11,6 +11,7 @@ import numpy as np
 from dp_bench import references, registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.evaluate import changed
+from dp_bench.evaluation.rollout import draw_images
 from dp_bench.policies.agent import Agent
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import progress
@@ -58,6 +59,7 @@ class _EpisodePanel:
         self.score = references.load(self.task.score)
 
     def reset(self, env_seed: int) -> None:
+        draw_images(self.env, True)
         self.obs, _ = self.env.reset(seed=env_seed)
         self.agent.reset(env_seed)
         self.rewards: list[float] = []
@@ -70,6 +72,7 @@ class _EpisodePanel:
         if self.over:
             return
         action = self.agent.act(self.obs)
+        draw_images(self.env, bool(self.agent.looks_next()[0]))
         self.obs, reward, terminated, truncated, info = self.env.step(action)
         self.rewards.append(float(reward))
         self.infos.append(info)

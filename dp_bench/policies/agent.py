@@ -9,13 +9,14 @@ import gymnasium as gym
 import numpy as np
 
 from dp_bench.errors import BadInput
-from dp_bench.policies.actor import Actor
+from dp_bench.policies.actor import Actor, Obs
 from dp_bench.policies.autoreset import (
     Played,
     check_lanes,
     shows_last_observation_first,
 )
-from dp_bench.policies.spaces import Spaces, observations_of
+from dp_bench.policies.history import History, widened
+from dp_bench.policies.spaces import WHOLE, Spaces, observations_of
 
 
 class Agent:
@@ -96,7 +97,8 @@ class Agent:
         self._lanes = len(seeds)
         self._fresh = np.ones(self._lanes, bool)
         self._used = np.zeros(self._lanes, int)  # actions taken from the chunk
-        self._history: np.ndarray | None = None
+        self._keys = getattr(self.actor, "obs_keys", None)
+        self._history = History(self.actor.horizons.obs)
         self._chunk: np.ndarray | None = None
         self.decision_seconds.clear()
         self.actor.reset(seeds)
@@ -136,32 +138,37 @@ class Agent:
         self._fresh[lane] = True
         self.actor.restart(lane, env_seed)
 
-    def act(self, obs: np.ndarray) -> np.ndarray:
+    def act(self, obs: Obs) -> np.ndarray:
         """Returns the next action.
 
         Args:
             obs: The latest observation, `(Do,)`, or `(B, Do)` in a vector environment.
+                For an actor with `obs_keys` it is a dictionary of such arrays; in a
+                vector environment it may also be one dictionary for each lane. Keys
+                that the actor does not observe do not matter.
 
         Returns:
             Action `(Da,)`, or `(B, Da)`.
 
         Raises:
-            BadInput: When `reset` was not called, when `obs` has another number of
-                lanes or another shape, or when the actor returns an action that the
-                environment cannot be meant to take.
+            BadInput: When `reset` was not called, when `obs` lacks a key, has another
+                number of lanes or another shape, or when the actor returns an action
+                that the environment cannot be meant to take.
         """
         if not self._lanes:
             raise BadInput("call agent.reset(env_seed) before agent.act(obs)")
         space = self._spaces.observation if self._spaces else None
-        batch = observations_of(obs, self._single, space)
-        if len(batch) != self._lanes:
-            raise BadInput(
-                f"agent.reset was given {self._lanes} env seeds, but agent.act was "
-                f"given observations of {len(batch)} lanes"
-            )
+        batch = observations_of(obs, self._single, self._keys, space)
+        for key, values in batch.items():
+            if len(values) != self._lanes:
+                raise BadInput(
+                    f"agent.reset was given {self._lanes} env seeds, but agent.act was "
+                    f"given {repr(key) if key else 'observations'} of {len(values)} "
+                    "lanes"
+                )
         if self._spaces is not None:
             self._spaces.check_obs(batch)
-        self._remember(batch)
+        self._history.add(batch, self._fresh)
         self._decide()
         assert self._chunk is not None
         # A lane that waits for its new episode may have used up its chunk. The
@@ -174,23 +181,25 @@ class Agent:
         self._coming.clear()
         return action[0] if self._single else action
 
-    def _remember(self, batch: np.ndarray) -> None:
-        if self._history is None:
-            shape = (self._lanes, self.actor.horizons.obs, *batch.shape[1:])
-            self._history = np.empty(shape, batch.dtype)
-        if batch.shape[1:] != self._history.shape[2:]:
-            raise BadInput(
-                f"agent.act was given an observation of shape {batch.shape[1:]} after "
-                f"observations of shape {self._history.shape[2:]}"
-            )
-        self._history = _widened(self._history, batch)
-        self._history[:, :-1] = self._history[:, 1:]
-        self._history[:, -1] = batch
-        # Pad the history with the first observation.
-        self._history[self._fresh] = batch[self._fresh, None]
+    def looks_next(self) -> np.ndarray:
+        """Tells which lanes will look at the observation that the next step returns.
+
+        An actor decides every Ta steps and looks at the last To observations. Action u
+        of a chunk (0, 1, ... Ta - 1) leads to observation u + 1 after the decision, so
+        that observation matters if u + 1 > Ta - To. An environment need not draw the
+        pictures of the others. Call it between `act` and `step`; lanes that restarted
+        at different times differ.
+
+        The first observation of an episode always matters. Where `step` itself may
+        return it (same-step autoreset), draw every picture.
+
+        Returns:
+            `(B,)` bool.
+        """
+        horizons = self.actor.horizons
+        return self._fresh | (self._used > horizons.action - horizons.obs)
 
     def _decide(self) -> None:
-        assert self._history is not None
         length = self.actor.horizons.action
         asking = self._fresh | (self._used >= length)
         asking[list(self._coming)] = False
@@ -198,18 +207,18 @@ class Agent:
         if not asking.any():
             return
         began = time.perf_counter()
+        lanes = np.flatnonzero(asking)
+        seen = self._history.of(lanes)
+        shown: Obs = seen if self._keys is not None else seen[WHOLE]
         if asking.all():
-            chunk = np.asarray(self.actor.act(self._history.copy()))
+            chunk = np.asarray(self.actor.act(shown))
         else:
-            lanes = np.flatnonzero(asking)
-            chunk = np.asarray(
-                self.actor.act(self._history[lanes], lanes=lanes.tolist())
-            )
+            chunk = np.asarray(self.actor.act(shown, lanes=lanes.tolist()))
         self.decision_seconds.append(time.perf_counter() - began)
         self._check_chunk(chunk, (int(asking.sum()), length))
         if self._chunk is None:
             self._chunk = np.empty((self._lanes, *chunk.shape[1:]), chunk.dtype)
-        self._chunk = _widened(self._chunk, chunk)
+        self._chunk = widened(self._chunk, chunk)
         self._chunk[asking] = chunk
         self._used[asking] = 0
 
@@ -237,12 +246,3 @@ class Agent:
             )
         if self._spaces is not None:
             self._spaces.check_actions(chunk, name)
-
-
-def _widened(buffer: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Returns a buffer in a number type that also holds new values.
-
-    The first values may be whole numbers or half precision and later ones not, so the
-    first ones must not decide on the type.
-    """
-    return buffer.astype(np.result_type(buffer.dtype, values.dtype), copy=False)

@@ -14,5 +14,5 @@ Info: TypeAlias = dict[str, Any]
 # A JSON object; readers check its values with `util.settings.from_json`.
 JsonObject: TypeAlias = dict[str, Any]
 
-# An environment whose observation is one array.
-Env: TypeAlias = gym.Env[np.ndarray, np.ndarray]
+# An environment; its observation is one array, or a dictionary of arrays.
+Env: TypeAlias = gym.Env[Any, np.ndarray]
