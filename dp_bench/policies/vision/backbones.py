@@ -37,7 +37,7 @@ def build_backbone(
     if config.encoder == "cnn":
         from dp_bench.policies.vision.cnn import Cnn
 
-        return Cnn(config.norm)
+        return Cnn()
     if config.encoder == "vit_small":
         from dp_bench.policies.vision.vit import Vit
 

@@ -5,33 +5,33 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dp_bench.policies.vision.norms import norm
-
 CHANNELS = (16, 16, 16, 32)
 STRIDES = (2, 2, 2, 1)  # 84 pixels become 11
 
 
 class Cnn(nn.Module):
-    """Four 3 x 3 convolutions, each with normalisation and ReLU.
+    """Four 3 x 3 convolutions with ReLU.
 
-    Args:
-        kind: "group" or "batch".
+    They have no normalisation. On a made-up task (where are two squares?) GroupNorm
+    made an update a fifth slower, and with it one seed of four learned nothing in 400
+    updates; without it every seed learned.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
+        self.convs = nn.ModuleList()
         inputs = 3
         for outputs, stride in zip(CHANNELS, STRIDES, strict=True):
-            conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-            nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+            conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+            # Without normalisation, it is activations that must keep their size.
+            nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
+            nn.init.zeros_(conv.bias)
             self.convs.append(conv)
-            self.norms.append(norm(kind, outputs))
             inputs = outputs
         self.channels = inputs
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps pictures `(N, 3, H, W)` to `(N, channels, H / 8, W / 8)`."""
-        for conv, normed in zip(self.convs, self.norms, strict=True):
-            x = F.relu(normed(conv(x)))
+        for conv in self.convs:
+            x = F.relu(conv(x), inplace=True)
         return x

@@ -27,7 +27,8 @@ class VisionConfig:
             published; "average" gives the mean of each channel.
         keypoints: Keypoints of the spatial softmax.
         features: Numbers that each picture is reduced to.
-        norm: "group" as published, or "batch".
+        norm: "group" as published, or "batch"; "cnn" has no normalisation, "vit_small"
+            one of its own.
         crop: Share of height and width that a policy sees: a random part in training,
             one for each window and camera, and the centre in evaluation.
         shared: Whether all cameras share one encoder.

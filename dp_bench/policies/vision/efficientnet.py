@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
@@ -48,7 +49,7 @@ class EfficientNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps pictures `(N, 3, H, W)` to `(N, 112, H / 16, W / 16)`."""
-        return self.blocks(nn.functional.relu6(self.stem_norm(self.stem(x))))
+        return self.blocks(F.relu6(self.stem_norm(self.stem(x)), inplace=True))
 
 
 def imagenet_weights() -> dict[str, Tensor]:
