@@ -17,11 +17,12 @@ class Method:
             the settings.
         about: One line that says what the method does.
         presets: `{(task, tier): Preset}`, or the `"module:attribute"` of such a table,
-            which is imported only when needed.
+            which is imported only when needed. A row `(task, tier, "image")` is for
+            observations with pictures.
     """
 
     name: str
     title: str
     policy: str
     about: str = ""
-    presets: Mapping[tuple[str, str], object] | str = field(default_factory=dict)
+    presets: Mapping[tuple[str, ...], object] | str = field(default_factory=dict)

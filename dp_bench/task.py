@@ -292,6 +292,13 @@ class Task:
                     f"it has {', '.join(choices) or 'none'}"
                 )
 
+    def pictures_of(self, obs_kind: str) -> tuple[str, ...]:
+        """Lists the keys of an observation under which demonstrations hold pictures."""
+        if obs_kind not in self.image_kinds:
+            return ()
+        keys = self.obs_keys.get(obs_kind, ())
+        return tuple(key for key in keys if key not in self.obs_columns)
+
     @property
     def default_source(self) -> str:
         """Name of the first source of demonstrations; "" for a task without any."""
@@ -345,7 +352,8 @@ class Task:
         options: dict[str, Any] = dict(
             self.variants[variant or next(iter(self.variants))]
         )
-        options["obs"] = obs_kind or self.obs_kinds[0]
+        if len(self.obs_kinds) > 1 or self._takes_obs():
+            options["obs"] = obs_kind or self.obs_kinds[0]
         if len(self.controls) > 1:
             options["control"] = control or self.controls[0]
         options.update(kwargs)
@@ -359,6 +367,15 @@ class Task:
         if steps != self.max_steps:  # Gymnasium's registry has `max_steps`
             options["max_episode_steps"] = steps
         return gym.make(self.env_id, disable_env_checker=True, **options)
+
+    def _takes_obs(self) -> bool:
+        """Tells whether the environment has an argument `obs`."""
+        import inspect
+
+        from dp_bench import references
+
+        parameters = inspect.signature(references.load(self.entry_point)).parameters
+        return "obs" in parameters
 
     def max_steps_of(self, source: str | None) -> int:
         """Returns the time limit for policies trained on a source [steps]."""

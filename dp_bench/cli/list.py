@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from dp_bench import registry
-from dp_bench.cli.options import Tier, one_of, task_or_first
+from dp_bench.cli.options import ObsKind, Tier, one_of, task_or_first
 
 if TYPE_CHECKING:
     from dp_bench.task import Task
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 WIDTH = 100  # columns of a table in a pipe or a file
 
 TIERS = (
-    "presets: smoke (a test), laptop (two CPU cores), paper (as published, for a GPU)"
+    "presets: smoke (a test), laptop (two CPU cores), gpu (15 minutes of a GPU, where "
+    "there is one), paper (as published)"
 )
 
 
@@ -46,11 +47,15 @@ class List:
     """Show all settings of this method, in the form that --set takes."""
     preset: Tier = "laptop"
     """Tier of these settings."""
+    obs: ObsKind = None
+    """Kind of observation of these settings."""
 
     def run(self) -> None:
         """Prints the tables, or the settings."""
         if self.method:
-            _print_settings(self.method, task_or_first(self.task), self.preset)
+            _print_settings(
+                self.method, task_or_first(self.task), self.preset, self.obs
+            )
         elif self.task:
             _print_task(registry.task(self.task))
         else:
@@ -108,19 +113,23 @@ def _observations(task: Task) -> str:
     )
 
 
-def _print_settings(method_name: str, task: Task, tier: Tier) -> None:
+def _print_settings(
+    method_name: str, task: Task, tier: Tier, obs_kind: str | None
+) -> None:
     from dp_bench.presets import preset
     from dp_bench.util import settings
 
     method = registry.method(method_name)
-    values = settings.names(preset(method, task.name, tier))
-    print(f"{method.name} on {task.name}, {tier} (change with --set NAME=VALUE)")
+    task.check(obs_kind=obs_kind)
+    values = settings.names(preset(method, task.name, tier, obs_kind))
+    words = ", ".join(filter(None, (tier, obs_kind)))
+    print(f"{method.name} on {task.name}, {words} (change with --set NAME=VALUE)")
     _print_columns(
         {"name": None, "value": None},
         (
             (name, ",".join(map(str, v)) if isinstance(v, tuple) else str(v))
             for name, v in values.items()
-            if name.startswith(("policy.", "training."))
+            if name.startswith(("policy.", "training.", "vision."))
         ),
     )
 

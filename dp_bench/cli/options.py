@@ -67,10 +67,10 @@ def groups() -> list[str]:
 
 
 Tier = Annotated[
-    Literal["smoke", "laptop", "paper"],
+    Literal["smoke", "laptop", "gpu", "paper"],
     arg(
         metavar="TIER",
-        help_behavior_hint=hint("one of smoke, laptop, paper; default: laptop"),
+        help_behavior_hint=hint("one of smoke, laptop, gpu, paper; default: laptop"),
     ),
 ]
 TaskName = Annotated[
@@ -91,6 +91,10 @@ SourceName = Annotated[
         metavar="SOURCE",
         help_behavior_hint=hint("`dp-bench list` shows them; default: the first"),
     ),
+]
+ObsKind = Annotated[
+    str | None,
+    arg(metavar="KIND", help_behavior_hint=one_of(obs_kinds, "the task's first")),
 ]
 Settings = Annotated[
     tuple[str, ...], arg(metavar="NAME=VALUE ...", help_behavior_hint="")
@@ -120,7 +124,7 @@ class GridOptions:
     """  # noqa: D205 - help shows it as one paragraph
 
     preset: Tier = "laptop"
-    """Tier of the settings: for a test, for two CPU cores, or as published."""
+    """Tier of the settings: for a test, two CPU cores, one GPU, or as published."""
     set: Settings = ()
     """Settings to change."""
     demos: Annotated[
@@ -130,10 +134,7 @@ class GridOptions:
     """File or folder with demonstrations of your own."""
     source: SourceName = None
     """Source of the demonstrations."""
-    obs: Annotated[
-        str | None,
-        arg(metavar="KIND", help_behavior_hint=one_of(obs_kinds, "the task's first")),
-    ] = None
+    obs: ObsKind = None
     """Kind of observation that the policy sees."""
     control: Annotated[
         str | None,

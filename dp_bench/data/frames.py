@@ -108,6 +108,15 @@ def digest_of(path: Path) -> str:
     return about(path).digest
 
 
+def digest_for(demos: Demos) -> str:
+    """Returns the digest of the frames file of demonstrations; "" if there is none."""
+    for key in sorted(demos.apart):
+        pictures = demos.obs[key]
+        if isinstance(pictures, LazyImages):
+            return digest_of(pictures.path)
+    return ""
+
+
 def attach(demos: Demos, path: Path, keys: Sequence[str]) -> Demos:
     """Adds pictures of a frames file to the observations; reads no picture.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dp_bench import registry
 from dp_bench.data import store
 from dp_bench.errors import BadInput
-from dp_bench.task import IMAGE
+from dp_bench.policies.obs_spec import ObsSpec
 from dp_bench.util import progress
 
 if TYPE_CHECKING:
@@ -93,16 +93,42 @@ class ChosenDemos:
         source: Name of their source; None for the task's default, or for the source
             that the file names.
         path: File to read instead of the data folder.
+        obs_kind: Kind of observation whose pictures are needed, too; None for none.
     """
 
     task: Task
     source: str | None = None
     path: str | None = None
+    obs_kind: str | None = None
 
     @functools.cached_property
     def loaded(self) -> Demos:
-        """Reads the demonstrations and keeps them in memory."""
-        return store.load_demos(self.task, self.source, self.path)
+        """Reads the demonstrations and keeps them in memory, except for pictures."""
+        return store.load_demos(
+            self.task, self.source, self.path, images=self._pictures
+        )
+
+    @property
+    def _pictures(self) -> tuple[str, ...]:
+        return self.task.pictures_of(self.obs_kind) if self.obs_kind else ()
+
+    @functools.cached_property
+    def shown(self) -> ObsSpec | None:
+        """What the environment shows; None for observations that are one array.
+
+        Raises:
+            BadInput: When a key is missing, or is neither a picture nor a vector.
+        """
+        kind = self.obs_kind
+        if kind is None or kind not in self.task.obs_keys:
+            return None
+        env = self.task.make_env(obs_kind=kind)
+        where = f"{kind!r} observations of {self.task.name}"
+        try:
+            keys = self.task.obs_keys[kind]
+            return ObsSpec.of_space(env.observation_space, keys, where)
+        finally:
+            env.close()
 
     @functools.cached_property
     def source_name(self) -> str:
@@ -143,10 +169,11 @@ class ChosenDemos:
             _ = self.source_name
 
     def obtain(self) -> None:
-        """Fetches or makes the demonstrations unless they are on disk."""
+        """Fetches or makes demonstrations and pictures unless they are on disk."""
         if self.path is None:
-            store.obtain(self.task, self.source)
-            store.load_demos(self.task, self.source)  # refuses a damaged file
+            store.obtain(self.task, self.source, images=self._pictures)
+        if self.path is None or self._pictures:  # refuses a damaged file
+            store.load_demos(self.task, self.source, self.path, images=self._pictures)
 
 
 @dataclass(frozen=True)
@@ -206,7 +233,8 @@ def resolve(cells: Sequence[Cell], task: Task | None = None) -> list[ResolvedCel
     task = task or registry.task(cells[0].task)
     cells = [_with_source(cell, task) for cell in cells]
     methods = {name: registry.method(name) for name in {cell.method for cell in cells}}
-    demos = ChosenDemos(task, cells[0].source, cells[0].demos)
+    obs_kind = cells[0].obs_kind or task.obs_kinds[0]
+    demos = ChosenDemos(task, cells[0].source, cells[0].demos, obs_kind)
     return [_resolve(cell, task, methods[cell.method], demos) for cell in cells]
 
 
@@ -223,17 +251,13 @@ def _resolve(
 ) -> ResolvedCell:
     from dp_bench.presets import preset
 
-    settings = _changed(preset(method, task.name, cell.preset), cell, method)
+    task.check(obs_kind=cell.obs_kind)
+    obs_kind = cell.obs_kind or task.obs_kinds[0]
+    usual_settings = preset(method, task.name, cell.preset, obs_kind)
+    settings = _changed(usual_settings, cell, method)
     usual = settings.control if settings.control in task.controls else task.controls[0]
     control = cell.control or usual
-    task.check(obs_kind=cell.obs_kind, control=control)
-    obs_kind = cell.obs_kind or task.obs_kinds[0]
-    if obs_kind == IMAGE:
-        numbers = ", ".join(kind for kind in task.obs_kinds if kind != IMAGE) or "none"
-        raise BadInput(
-            f"these policies cannot learn from {IMAGE!r} observations yet; choose "
-            f"observations made of numbers: {numbers}"
-        )
+    task.check(control=control)
     settings = dataclasses.replace(settings, control=control)
     return ResolvedCell(cell, task, method, settings, obs_kind, demos)
 
@@ -242,7 +266,7 @@ def _changed(settings: Preset, cell: Cell, method: Method) -> Preset:
     """Applies the changes of a cell to its preset."""
     from dp_bench.util import settings as fields
 
-    owners = ("policy", "training")
+    owners = ("policy", "training", *(("vision",) if settings.vision else ()))
     for name, _ in cell.changes:
         if name.split(".")[0] not in owners:
             known = [n for n in fields.names(settings) if n.startswith(owners)]

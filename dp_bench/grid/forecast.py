@@ -47,11 +47,16 @@ class GridForecast:
         demonstrations: Time to make the demonstrations [s]; 0 if they are on disk.
         cells: One forecast for each cell.
         jobs: Number of cells that run at a time.
+        pictures: Size of the pictures of one training [GiB]; 0 for none, or if unknown.
+        in_memory: Whether these fit into the memory of the device; else they are read
+            from their file.
     """
 
     demonstrations: float
     cells: tuple[CellForecast, ...]
     jobs: int = 1
+    pictures: float = 0.0
+    in_memory: bool = True
 
     @property
     def seconds(self) -> float:
@@ -72,13 +77,13 @@ def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
     words = json.dumps([cell.to_json() for cell in cells])
     child = start_child("dp_bench.grid.probe", words, child_environment(jobs))
     forecasts: list[CellForecast] = []
-    demonstrations = 0.0
+    facts: dict[str, float] = {"demonstrations": 0.0}
     with progress.bar("Timing this machine", len(cells)) as bar:
         try:
             for line in child.stdout or ():
                 message = json.loads(line)
                 if "demonstrations" in message:
-                    demonstrations = message["demonstrations"]
+                    facts = message
                 else:
                     forecasts.append(CellForecast(**message))
                     bar.advance(1)
@@ -88,7 +93,7 @@ def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
     error = (child.stderr.read() if child.stderr else "").strip().splitlines()
     if child.wait() or len(forecasts) < len(cells):
         raise BadInput(error[-1] if error else f"the probe ended with {child.poll()}")
-    return GridForecast(demonstrations, tuple(forecasts), jobs)
+    return GridForecast(cells=tuple(forecasts), jobs=jobs, **facts)  # type: ignore[arg-type]
 
 
 def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
@@ -111,6 +116,9 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
         duration = progress.duration(forecast.demonstrations)
         named = f"{source}, " if (source := first.source) else ""
         lines.append(f"  demonstrations: {named}made by a script, {duration}")
+    if forecast.pictures:
+        place = "in memory" if forecast.in_memory else "read from their file"
+        lines.append(f"  pictures: {forecast.pictures:.2g} GiB, {place}")
     for name in dict.fromkeys(cell.method for cell in forecast.cells):
         mine = [cell for cell in forecast.cells if cell.method == name]
         lines.append(f"  {registry.title_of(name)}: {_describe_method(mine)}")

@@ -12,14 +12,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dp_bench import references
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.forecast import CellForecast
-from dp_bench.grid.run import PROCESSES, prepare
+from dp_bench.grid.run import PROCESSES, obs_dim_of, prepare
+from dp_bench.runs.folder import new_policy
 from dp_bench.util.processes import end_with_parent
 from dp_bench.util.text import sentence
 
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dp_bench.policies.base import Policy
+    from dp_bench.training.batches import ObsRows, Rows
     from dp_bench.util.types import Env
 
 UPDATE_SECONDS, STEP_SECONDS = 2.0, 0.5  # how long a probe measures [s]
 SHARE = 0.05  # of the work, which a probe never exceeds: a smoke test is short
 ROWS, EPISODE = 2000, 100  # size of the made-up demonstrations, of one episode [steps]
+ROWS_WITH_PICTURES = 400
 SCRIPTED = 6  # episodes that a script plays to be timed
 
 
@@ -120,45 +123,83 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
     task = cell.task
     env = task.make_env(obs_kind=cell.obs_kind, control=cell.control)
     obs, actions, ends = _made_up(cell, env)
+    shown, vision = cell.demos.shown, cell.settings.vision
     with torch.random.fork_rng(devices=[]):
-        policy = references.load(cell.method.policy)(
-            cell.settings.policy, obs_dim=obs.shape[1], action_dim=actions.shape[1]
+        policy = new_policy(
+            references.load(cell.method.policy),
+            cell.settings.policy,
+            obs_dim=obs_dim_of(shown, vision, obs),
+            action_dim=actions.shape[1],
+            observation=shown,
+            vision=vision,
         )
         update = _time_update(cell, policy, (obs, actions, ends))
     steps = task.max_steps_of(cell.names.source)
     decisions = -(-steps // policy.horizons.action)
-    decision, step = _time_rollout(policy, env, obs[: task.lanes], steps)
+    decision = _time_decision(policy, _histories(policy, obs, task.lanes), steps)
+    step, picture = _time_steps(env, steps)
+    looks = decisions * min(policy.horizons.obs, policy.horizons.action)
     return _Costs(
         start=start,
         update=update,
         group=decisions * decision,
-        episode=steps * step,
+        episode=steps * step + looks * picture,
         lanes=task.lanes,
         processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
     )
 
 
-def _made_up(cell: ResolvedCell, env: Env) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _made_up(cell: ResolvedCell, env: Env) -> Rows:
     """Draws demonstrations with the dimensions of an environment."""
     import numpy as np
 
-    shape, action_shape = env.observation_space.shape, env.action_space.shape
-    if shape is None or action_shape is None or len(shape) != 1:
+    rng, rows = np.random.default_rng(0), ROWS
+    obs: ObsRows
+    if (shown := cell.demos.shown) is not None:
+        rows = ROWS_WITH_PICTURES if shown.images else ROWS
+        obs = {
+            key: rng.integers(0, 256, (rows, *shown.shape_of(key)), np.uint8)
+            if key in shown.images
+            else rng.uniform(-1, 1, (rows, *shown.shape_of(key))).astype(np.float32)
+            for key in shown.keys
+        }
+    else:
+        shape = env.observation_space.shape
+        if shape is None or len(shape) != 1:
+            raise BadInput(
+                f"{cell.obs_kind} observations of {cell.task.name} are "
+                f"{env.observation_space}; list the keys of a dictionary in "
+                f"Task.obs_keys, or choose observations that are one vector of numbers"
+            )
+        obs = rng.uniform(-1, 1, (rows, shape[0])).astype(np.float32)
+    action_shape = env.action_space.shape
+    if action_shape is None or len(action_shape) != 1:
         raise BadInput(
-            f"a forecast needs observations that are one vector of numbers; the "
-            f"{cell.obs_kind} observations of {cell.task.name} are "
-            f"{env.observation_space}"
+            f"actions must be one vector of numbers, and those of {cell.task.name} "
+            f"are {env.action_space}"
         )
-    rng = np.random.default_rng(0)
-    actions = rng.uniform(-1, 1, (ROWS, action_shape[0])).astype(np.float32)
-    obs = rng.uniform(-1, 1, (ROWS, shape[0])).astype(np.float32)
-    return obs, actions, np.arange(EPISODE, ROWS + 1, EPISODE)
+    actions = rng.uniform(-1, 1, (rows, action_shape[0])).astype(np.float32)
+    return obs, actions, np.arange(EPISODE, rows + 1, EPISODE)
+
+
+def _histories(
+    policy: Policy, obs: ObsRows, lanes: int
+) -> np.ndarray | dict[str, np.ndarray]:
+    """Makes one history for each lane, `(B, To, ...)`."""
+    import numpy as np
+
+    def repeated(rows: np.ndarray) -> np.ndarray:
+        return np.repeat(rows[:lanes, None], policy.horizons.obs, axis=1)
+
+    if isinstance(obs, Mapping):
+        return {key: repeated(np.asarray(rows)) for key, rows in obs.items()}
+    return repeated(obs)
 
 
 def _time_update(
     cell: ResolvedCell,
     policy: Policy,
-    data: tuple[np.ndarray, np.ndarray, np.ndarray],
+    data: Rows,
 ) -> float:
     """Times one update on the cell's device [s]."""
     from dp_bench.training.loop import update_seconds
@@ -174,33 +215,66 @@ def _time_update(
     )
 
 
-def _time_rollout(
-    policy: Policy, env: Env, obs: np.ndarray, steps: int
-) -> tuple[float, float]:
-    """Times one decision for all lanes, and one step of the simulator [s].
+def _time_decision(
+    policy: Policy, history: np.ndarray | dict[str, np.ndarray], steps: int
+) -> float:
+    """Times one decision for all lanes [s].
 
     Args:
         policy: Any; evaluation computes on one thread of the CPU.
-        env: Closed afterwards.
-        obs: One observation for each lane, `(B, Do)`.
+        history: `(B, To, Do)`, or by key.
         steps: Of an episode.
     """
-    import numpy as np
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     policy = policy.cpu().eval()
-    policy.reset(range(len(obs)))
-    history = np.repeat(obs[:, None], policy.horizons.obs, axis=1)
+    arrays = list(history.values()) if isinstance(history, dict) else [history]
+    policy.reset(range(len(arrays[0])))
     decisions = _part_of(-(-steps // policy.horizons.action))
     decision = _time(lambda: policy.act(history), decisions)
+    torch.set_num_threads(threads)
+    return decision
+
+
+def _time_steps(env: Env, steps: int) -> tuple[float, float]:
+    """Times one step without pictures, and the pictures of one step [s].
+
+    Args:
+        env: Closed afterwards.
+        steps: Of an episode.
+    """
+    import numpy as np
+
     env.reset(seed=0)
     action = np.asarray(env.action_space.sample()) * 0
-    step = _time(lambda: env.step(action), _part_of(steps))
+    seconds = []
+    for draws in (True, False):
+        if hasattr(env.unwrapped, "draws_images"):
+            env.unwrapped.draws_images = draws
+        seconds.append(_time(lambda: env.step(action), _part_of(steps)))
     env.close()
-    torch.set_num_threads(threads)
-    return decision, step
+    both, alone = seconds
+    return alone, max(0.0, both - alone)
+
+
+def _pictures(cell: ResolvedCell) -> dict[str, float | bool]:
+    """Says how much memory the pictures of a training take, and where they will lie."""
+    import torch
+
+    from dp_bench.training.frames import SHARE, free_memory, nbytes_of
+
+    obs = prepare(cell).train[0] if cell.demos.is_on_disk else None
+    if not isinstance(obs, Mapping) or not (shown := cell.demos.shown):
+        return {}
+    size = nbytes_of({key: obs[key] for key in shown.images})
+    where = cell.settings.training.frames
+    if where == "auto":
+        fits = size <= SHARE * free_memory(torch.device(cell.device))
+    else:
+        fits = where == "memory"
+    return {"pictures": size / 2**30, "in_memory": fits} if size else {}
 
 
 def _time_demonstrations(cell: ResolvedCell) -> float:
@@ -241,7 +315,8 @@ def _main() -> int:
     end_with_parent()
     try:
         cells = resolve([Cell.from_json(text) for text in json.loads(sys.argv[1])])
-        write({"demonstrations": _time_demonstrations(cells[0])})
+        demonstrations = _time_demonstrations(cells[0])
+        write({"demonstrations": demonstrations, **_pictures(cells[0])})
         for made in cell_forecasts(cells):
             write(dataclasses.asdict(made))
     except (BadInput, OSError) as error:

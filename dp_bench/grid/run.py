@@ -15,24 +15,23 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
+from dp_bench.policies.obs_spec import ObsSpec
 from dp_bench.util.processes import end_with_parent, signals_stop
 from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from dp_bench.data.demos import Demos
     from dp_bench.data.split import Split
+    from dp_bench.policies.vision.config import VisionConfig
     from dp_bench.presets import Preset
     from dp_bench.runs.folder import RunFolder
     from dp_bench.runs.info import RunInfo
     from dp_bench.task import ObsNoise
-
-    # obs (N, Do), actions (N, Da), episode ends (E,)
-    Data: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+    from dp_bench.training.batches import ObsRows, Rows
 
 # Environment variable: how many processes a cell of a grid may start to evaluate.
 PROCESSES = "DP_BENCH_PROCESSES"
@@ -67,8 +66,8 @@ class Prepared:
     info: RunInfo
     folder: RunFolder
     settings: Preset
-    train: Data
-    validation: Data | None
+    train: Rows
+    validation: Rows | None
     obs_noise: ObsNoise | None
 
 
@@ -125,7 +124,7 @@ def prepare(cell: ResolvedCell) -> Prepared:
     )
 
 
-def _split(cell: ResolvedCell) -> tuple[Data, Data | None, Split]:
+def _split(cell: ResolvedCell) -> tuple[Rows, Rows | None, Split]:
     """Splits the demonstrations of a cell; None where no episode is held back."""
     import numpy as np
 
@@ -134,11 +133,6 @@ def _split(cell: ResolvedCell) -> tuple[Data, Data | None, Split]:
     from dp_bench.seeds import Purpose, derive
 
     task, demos = cell.task, cell.demos.loaded
-    if cell.obs_kind not in demos.obs:
-        raise BadInput(
-            f"these demonstrations hold no {cell.obs_kind!r} observations; "
-            f"they hold {', '.join(demos.obs)}"
-        )
     split = split_episodes(
         demos,
         np.random.default_rng(derive(Purpose.SPLIT)),
@@ -151,25 +145,58 @@ def _split(cell: ResolvedCell) -> tuple[Data, Data | None, Split]:
         for episodes in (split.train, split.validation)
         if len(episodes)
     ]
-    if learned.obs[cell.obs_kind].ndim != 2:
-        raise BadInput(
-            f"these policies cannot learn from images, and {cell.obs_kind!r} are "
-            f"images; choose observations made of numbers with `--obs`"
-        )
     train, *validation = (
-        (np.asarray(part.obs[cell.obs_kind]), part.actions, part.episode_ends)
-        for part in parts
+        (_observed(cell, part), part.actions, part.episode_ends) for part in parts
     )
     return train, validation[0] if validation else None, split
 
 
-def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Data) -> RunInfo:
+def _observed(cell: ResolvedCell, demos: Demos) -> ObsRows:
+    """Returns the observations of demonstrations: one array, or arrays by key.
+
+    Raises:
+        BadInput: When they are missing, or the environment shows others.
+    """
+    import numpy as np
+
+    from dp_bench.data.observed import observed
+
+    kind, shown = cell.obs_kind, cell.demos.shown
+    if shown is not None:
+        by_key = observed(cell.task, demos, kind)
+        shapes = {k: (a.shape[1:], np.dtype(a.dtype)) for k, a in by_key.items()}
+        held = ObsSpec.of_arrays(shapes, "these demonstrations")
+        for key in shown.keys:
+            if held.shape_of(key) != shown.shape_of(key):
+                raise BadInput(
+                    f"these demonstrations hold {key!r} of shape {held.shape_of(key)}, "
+                    f"and {kind!r} observations of {cell.task.name} have "
+                    f"{shown.shape_of(key)}"
+                )
+        return by_key
+    if kind not in demos.obs:
+        raise BadInput(
+            f"these demonstrations hold no {kind!r} observations; "
+            f"they hold {', '.join(demos.obs)}"
+        )
+    if demos.obs[kind].ndim != 2:
+        raise BadInput(
+            f"{kind!r} of these demonstrations are pictures, {demos.obs[kind].shape}, "
+            f"and {cell.task.name} names no keys of such observations: list them in "
+            f"Task.obs_keys, or choose observations made of numbers with `--obs`"
+        )
+    return np.asarray(demos.obs[kind])
+
+
+def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Rows) -> RunInfo:
     """Describes the run of a cell."""
+    from dp_bench.data.frames import digest_for
     from dp_bench.data.windows import order_digest, short_episodes
     from dp_bench.runs.info import RunInfo
     from dp_bench.util import settings as fields
 
     demos, (obs, actions, ends) = cell.demos.loaded, train
+    shown, vision = cell.demos.shown, settings.vision
     return RunInfo(
         task=cell.task.name,
         obs_kind=cell.obs_kind,
@@ -185,9 +212,23 @@ def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Data) -> Ru
         train_episodes=len(split.train),
         padded_episodes=len(short_episodes(ends, settings.policy.horizons)),
         train_seed=cell.names.train_seed,
-        obs_dim=obs.shape[1],
+        obs_dim=obs_dim_of(shown, vision, obs),
         action_dim=actions.shape[1],
+        frames_digest=digest_for(demos),
+        observation=shown,
+        vision=vision if shown and shown.images else None,
     )
+
+
+def obs_dim_of(shown: ObsSpec | None, vision: VisionConfig | None, obs: ObsRows) -> int:
+    """Counts the numbers that the network observes: Do, or F features."""
+    import numpy as np
+
+    from dp_bench.policies.vision.config import VisionConfig
+
+    if shown is None:
+        return int(np.asarray(obs).shape[1])
+    return (vision or VisionConfig()).features_of(shown)
 
 
 @contextlib.contextmanager

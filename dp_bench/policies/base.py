@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field
-from typing import ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import numpy as np
 import torch
@@ -14,8 +14,16 @@ from torch import Tensor, nn
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policies.layers import ParameterGroup
-from dp_bench.policies.observations import ActionNormalizer, Normalizer, ObsConfig
+from dp_bench.policies.observations import (
+    ActionNormalizer,
+    Normalizer,
+    ObsConfig,
+    Observation,
+)
 from dp_bench.seeds import Purpose, derive
+
+if TYPE_CHECKING:
+    from dp_bench.policies.vision.encoder import Encoder
 
 FEW_LANES = 4  # up to this many, a second thread costs more time than it saves
 
@@ -41,20 +49,26 @@ class Policy(nn.Module):
     `recordable` if its loss never reads a number back from the device, so that a GPU
     can record the loss once and replay it.
 
+    A method learns from pictures without code of its own: `see_with` gives it an
+    encoder, and its observations are then the features of the encoder.
+
     Args:
         config: An instance of `config_class`.
-        obs_dim: Do.
+        obs_dim: Do, or F, the number of features, where there is an encoder.
         action_dim: Da.
 
     Attributes:
         train_seed: Seed of the training that made the weights, which also seeds the
             sampler's noise; 0 for a policy of no run.
+        encoder: Turns pictures and vectors into features; None for observations that
+            are one array.
     """
 
     config_class: ClassVar[type[PolicyConfig]]
     recordable: ClassVar[bool] = False  # whether a GPU may record and replay `loss`
     config: PolicyConfig
     train_seed: int = 0
+    encoder: Encoder | None
 
     def __init__(self, config: PolicyConfig, *, obs_dim: int, action_dim: int) -> None:
         super().__init__()
@@ -64,15 +78,40 @@ class Policy(nn.Module):
         # Weight files and resume states know the two normalisers by these names.
         self.add_module("obs_units", Normalizer(obs_dim))
         self.add_module("action_units", ActionNormalizer(action_dim))
+        self.encoder = None
         self.train_dtype = torch.float32
         self._generators: list[torch.Generator] = []
         self._memory: list[object] = []
         # The settings of another package's method need not extend ObsConfig.
         self._obs_config = config if isinstance(config, ObsConfig) else ObsConfig()
 
+    def see_with(self, encoder: Encoder) -> None:
+        """Gives a new policy the encoder of its observations, which are dictionaries.
+
+        The vectors of an observation are normalised; the features are not.
+
+        Raises:
+            BadInput: When the policy was made for another number of features.
+        """
+        if encoder.features != self.obs_dim:
+            raise BadInput(
+                f"a policy of {self.obs_dim} observed numbers cannot use an encoder of "
+                f"{encoder.features} features"
+            )
+        self.encoder = encoder
+        self.obs_units = Normalizer(encoder.spec.vector_dim)
+
+    @property
+    def obs_keys(self) -> tuple[str, ...] | None:
+        """Keys of the dictionary that `act` takes; None where it takes one array."""
+        return None if self.encoder is None else self.encoder.spec.keys
+
     @property
     def obs_normalizer(self) -> Normalizer:
-        """Converts observations to normalised units and back."""
+        """Converts observations to normalised units and back.
+
+        Where there is an encoder, it converts the vectors, `(..., Dv)`.
+        """
         return cast(Normalizer, self.obs_units)
 
     @property
@@ -85,7 +124,7 @@ class Policy(nn.Module):
 
         Args:
             obs: Training rows, `(N, Do)`, in units of the environment, float32 or
-                float64.
+                float64; the vectors, `(N, Dv)`, where there is an encoder.
             actions: Training rows, `(N, Da)`, of the same kind.
             generator: Source of randomness for methods that need some here.
         """
@@ -93,11 +132,35 @@ class Policy(nn.Module):
         self.obs_normalizer.fit(obs, config.obs_min_range, config.obs_scale)
         self.action_normalizer.fit(actions)
 
+    def encode(
+        self, obs: Tensor | Observation, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Turns observations into what the network takes, once a batch or decision.
+
+        Args:
+            obs: Normalised, `(B, T, Do)`; or pictures and normalised vectors.
+            generator: Draws the crops and the noise on vectors in training; None in
+                evaluation.
+
+        Returns:
+            `obs` itself, or features `(B, T, F)`.
+        """
+        if isinstance(obs, Tensor):
+            return obs
+        assert self.encoder is not None
+        if generator is not None:
+            noisy = self._with_noise(obs.vectors, generator)
+            obs = obs._replace(vectors=noisy)
+        dtype = self.train_dtype if self.training else torch.float32
+        features: Tensor = self.encoder(obs, generator, dtype)
+        return features
+
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Computes the number that training minimises.
 
         Args:
-            obs: Normalised, `(B, Tp, Do)`.
+            obs: Normalised, `(B, Tp, Do)`; features of the first `rows_seen` rows,
+                where there is an encoder.
             actions: Normalised, `(B, Tp, Da)`.
             generator: Source of all noise, on the device of the data.
 
@@ -180,9 +243,17 @@ class Policy(nn.Module):
             raise BadInput(f"{rule}, got {shape}")
 
     def with_obs_noise(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """Adds the noise of `ObsConfig.obs_noise` to observations, in training only."""
+        """Adds the noise of `ObsConfig.obs_noise` to observations, in training only.
+
+        Features are left alone: `encode` adds the noise to vectors.
+        """
+        if self.encoder is not None or not self.training:
+            return obs
+        return self._with_noise(obs, generator)
+
+    def _with_noise(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         config = self._obs_config
-        if not (self.training and config.obs_noise):
+        if not config.obs_noise:
             return obs
         noise = torch.randn(obs.shape, generator=generator, device=obs.device)
         return obs + config.obs_noise * config.obs_scale * noise
@@ -190,6 +261,30 @@ class Policy(nn.Module):
     def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
         """Groups the parameters for the optimiser; here all share the weight decay."""
         return [{"params": list(self.parameters()), "weight_decay": weight_decay}]
+
+    def optimizer_groups(self, weight_decay: float) -> list[ParameterGroup]:
+        """Groups all trained parameters, with a group for those of the encoder.
+
+        Args:
+            weight_decay: Of the policy's network; the encoder has a setting of its own.
+        """
+        seen = set() if self.encoder is None else {*map(id, self.encoder.parameters())}
+        groups = [
+            {**group, "params": [p for p in group["params"] if id(p) not in seen]}
+            for group in self.parameter_groups(weight_decay)
+        ]
+        if self.encoder is not None:
+            vision = self.encoder.config
+            groups.append(
+                {
+                    "params": list(self.encoder.parameters()),
+                    "weight_decay": vision.weight_decay,
+                    "lr_factor": vision.lr_factor,
+                }
+            )
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p.requires_grad]
+        return [group for group in groups if group["params"]]
 
     def reset(self, env_seeds: Sequence[int]) -> None:
         """Begins one episode in each lane; the seeds also seed the sampler's noise."""
@@ -211,41 +306,87 @@ class Policy(nn.Module):
         return torch.Generator().manual_seed(seed)
 
     @torch.inference_mode()
-    def act(self, obs: np.ndarray, lanes: Sequence[int] | None = None) -> np.ndarray:
+    def act(
+        self,
+        obs: np.ndarray | Mapping[str, np.ndarray],
+        lanes: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Decides on the next actions.
 
         This is the one place that converts units and cuts out the executed steps.
 
         Args:
             obs: The latest observations, oldest first, `(B, To, Do)`, in units of the
-                environment.
+                environment; where there is an encoder, `(B, To, ...)` by key.
             lanes: Which lanes the rows belong to; None for all.
 
         Returns:
             Actions, `(B, Ta, Da)`, in units of the environment.
 
         Raises:
-            BadInput: For a wrong shape, of observations or of what the policy
-                predicts, or values that are not finite.
+            BadInput: For a missing key, a wrong shape, of observations or of what the
+                policy predicts, or values that are not finite.
         """
         lanes = range(len(self._generators)) if lanes is None else lanes
-        expected = (len(lanes), self.horizons.obs, self.obs_dim)
-        if obs.shape != expected:
-            raise BadInput(
-                f"observations must be (B, To, Do) = {expected}, got {obs.shape}"
-            )
-        if not np.isfinite(obs).all():
-            raise BadInput("an observation holds a value that is not finite")
-        device = self.obs_normalizer.scale.device
-        given = self.obs_normalizer.from_numpy(obs, device)
         generators = [self._generators[lane] for lane in lanes]
         memory = [self._memory[lane] for lane in lanes]
+        device = self.obs_normalizer.scale.device
         with threads_for(len(lanes), device):
-            executed = self.decide(self.obs_normalizer(given), generators, memory)
+            features = self.encode(self._observation(obs, len(lanes), device))
+            executed = self.decide(features, generators, memory)
             executed = self.action_normalizer.inverse(executed)
         for lane, entry in zip(lanes, memory, strict=True):
             self._memory[lane] = entry
         return executed.cpu().numpy()
+
+    def _observation(
+        self,
+        obs: np.ndarray | Mapping[str, np.ndarray],
+        lanes: int,
+        device: torch.device,
+    ) -> Tensor | Observation:
+        """Checks observations, normalises them and moves them to a device."""
+        steps = self.horizons.obs
+        if self.encoder is None:
+            vectors, expected = np.asarray(obs), (lanes, steps, self.obs_dim)
+            if vectors.shape != expected:
+                raise BadInput(
+                    f"observations must be (B, To, Do) = {expected}, got "
+                    f"{vectors.shape}"
+                )
+        else:
+            vectors = self._vectors(obs, lanes)
+        if not np.isfinite(vectors).all():
+            raise BadInput("an observation holds a value that is not finite")
+        given = self.obs_normalizer.from_numpy(vectors, device)
+        normalized: Tensor = self.obs_normalizer(given)
+        if self.encoder is None:
+            return normalized
+        images = {
+            key: torch.as_tensor(np.asarray(obs[key]), device=device)  # type: ignore[call-overload]
+            for key in self.encoder.spec.images
+        }
+        return Observation(images, normalized)
+
+    def _vectors(
+        self, obs: np.ndarray | Mapping[str, np.ndarray], lanes: int
+    ) -> np.ndarray:
+        """Joins the vectors `(B, To, Dv)` of a dictionary, after checking it."""
+        assert self.encoder is not None
+        spec = self.encoder.spec
+        if not isinstance(obs, Mapping):
+            raise BadInput(
+                f"observations must be a dictionary with {', '.join(spec.keys)}, got "
+                f"{type(obs).__name__}"
+            )
+        spec.check(obs, 2, "the observation")
+        for key in spec.keys:
+            if obs[key].shape[:2] != (lanes, self.horizons.obs):
+                raise BadInput(
+                    f"observations {key!r} must begin with (B, To) = "
+                    f"{(lanes, self.horizons.obs)}, got {obs[key].shape}"
+                )
+        return spec.joined(obs)
 
     @property
     def rows_seen(self) -> int:

@@ -21,11 +21,18 @@ FEW = 4096  # elements; below, one slow operation is faster than several fast on
 FEW_PAIRS = 8  # pairs of query and key; up to here training multiplies attention out
 
 
-class ParameterGroup(TypedDict):
-    """Parameters that share a weight decay, as torch's optimisers name them."""
-
+class _Group(TypedDict):
     params: list[Tensor]
     weight_decay: float
+
+
+class ParameterGroup(_Group, total=False):
+    """Parameters that share a weight decay, as torch's optimisers name them.
+
+    `lr_factor` multiplies the learning rate; 1 where it is missing.
+    """
+
+    lr_factor: float
 
 
 class Context(Protocol):

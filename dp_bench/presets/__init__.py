@@ -4,7 +4,11 @@ Each file has a table `PRESETS` with a row for each task and tier:
 
 - `smoke` runs in seconds and shows that everything works.
 - `laptop` is made for two CPU cores.
+- `gpu` is made for one GPU of a data centre.
 - `paper` has the published settings, for a GPU.
+
+A row for observations with pictures has a third part, `"image"` or the name of the kind
+of observation: `("pusht", "laptop", "image")`.
 
 A row under the name of a group serves the group's tasks that have no row of their own.
 A row under "*" serves all other tasks, those of other packages too. The comment above a
@@ -13,14 +17,16 @@ row names the source of its values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from dp_bench.errors import BadInput
 from dp_bench.method import Method
 from dp_bench.policies.base import PolicyConfig
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.references import load
 from dp_bench.registry import tasks
+from dp_bench.task import IMAGE
 from dp_bench.training.config import Training
 
 
@@ -34,21 +40,25 @@ class Preset:
         control: What actions mean, "position" or "velocity"; None for the task's
             default. The default also applies to a task that lacks this control.
         episodes: How many test starts are played; None for the 50 of the protocol.
+        vision: Settings of the encoders of pictures; None without pictures.
     """
 
     policy: PolicyConfig
     training: Training
     control: str | None = None
     episodes: int | None = None
+    vision: VisionConfig | None = None
 
 
-def preset(method: Method, task: str, tier: str) -> Preset:
+def preset(method: Method, task: str, tier: str, obs_kind: str | None = None) -> Preset:
     """Finds the settings of a method on a task.
 
     Args:
         method: Holds the table of its presets.
         task: Name of the task.
-        tier: "smoke", "laptop" or "paper".
+        tier: "smoke", "laptop", "gpu" or "paper".
+        obs_kind: Kind of observation. Without rows for its pictures, a method has the
+            settings for numbers and the default encoder.
 
     Raises:
         BadInput: When the method has no such preset; the error lists its tiers.
@@ -57,10 +67,16 @@ def preset(method: Method, task: str, tier: str) -> Preset:
     table = load(given) if isinstance(given, str) else given
     known = tasks().get(task)
     rows = (task, known.group if known else "", "*")
-    for row in rows:
-        if (row, tier) in table:
-            return cast(Preset, table[row, tier])
-    tiers = sorted({t for name, t in table if name in rows})
+    kinds = [(obs_kind,)] if obs_kind else []
+    shows_pictures = obs_kind in (known.image_kinds if known else (IMAGE,))
+    kinds += [(IMAGE,)] if shows_pictures else []
+    for key in ((row, tier, *kind) for kind in (*kinds, ()) for row in rows):
+        if key in table:
+            found = cast(Preset, table[key])
+            if shows_pictures:
+                return replace(found, vision=found.vision or VisionConfig())
+            return found
+    tiers = sorted({key[1] for key in table if key[0] in rows})
     raise BadInput(
         f"no preset {tier!r} for {method.name} on {task}; "
         f"there is {', '.join(tiers) or 'none'}"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dp_bench.baselines.bet import BetConfig
 from dp_bench.horizons import Horizons
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
     SAME_PRECISION,
+    SMALL_PICTURES,
 )
 from dp_bench.training.config import Training
 
-PRESETS: dict[tuple[str, str], Preset] = {
+PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         BetConfig(clusters=8, width=32, heads=4, layers=2, dropout=0.0),
         Training(
@@ -24,6 +26,20 @@ PRESETS: dict[tuple[str, str], Preset] = {
             betas=(0.9, 0.95),
             validate_every=100,
         ),
+        control="velocity",
+        episodes=4,
+    ),
+    ("*", "smoke", "image"): Preset(
+        BetConfig(clusters=8, width=32, heads=4, layers=2, dropout=0.0),
+        Training(
+            updates=40,
+            batch_size=16,
+            lr=1e-3,
+            warmup=10,
+            validate_every=20,
+            betas=(0.9, 0.95),
+        ),
+        vision=SMALL_PICTURES,
         control="velocity",
         episodes=4,
     ),
@@ -162,6 +178,26 @@ PRESETS: dict[tuple[str, str], Preset] = {
             validate_every=2000,
             precision="float32",
         ),
+        control="velocity",
+    ),
+    # No result of BET from pictures is published. This is the row above, with the
+    # encoder and the batches of the published methods.
+    ("*", "paper", "image"): Preset(
+        BetConfig(),
+        Training(
+            updates=480_000,
+            batch_size=64,
+            lr=1e-4,
+            betas=(0.9, 0.95),
+            weight_decay=0.1,
+            grad_clip=1.0,
+            warmup=0,
+            schedule="constant",
+            ema=False,
+            validate_every=2000,
+            precision="float32",
+        ),
+        vision=VisionConfig(),
         control="velocity",
     ),
 }

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from dp_bench.horizons import Horizons
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
+    PUSHT_CROP,
     SAME_PRECISION,
+    SMALL_PICTURES,
 )
 from dp_bench.training.config import Training
 
-PRESETS: dict[tuple[str, str], Preset] = {
+PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         UnetDiffusionConfig(channels=(32, 64), step_dim=32, sample_steps=4),
         Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
+        episodes=4,
+    ),
+    ("*", "smoke", "image"): Preset(
+        UnetDiffusionConfig(channels=(32, 64), step_dim=32, sample_steps=4),
+        Training(updates=40, batch_size=16, lr=1e-3, warmup=10, validate_every=20),
+        vision=SMALL_PICTURES,
         episodes=4,
     ),
     # Chosen on validation starts (results/blockpush/README.md).
@@ -142,5 +151,34 @@ PRESETS: dict[tuple[str, str], Preset] = {
             validate_every=2000,
             precision="float32",
         ),
+    ),
+    # Chi et al. (2023), who train for 3050 epochs.
+    ("pusht", "paper", "image"): Preset(
+        UnetDiffusionConfig(
+            channels=(512, 1024, 2048), step_dim=128, sampler="ddpm", sample_steps=100
+        ),
+        Training(
+            updates=480_000,
+            batch_size=64,
+            lr=1e-4,
+            validate_every=2000,
+            precision="float32",
+        ),
+        vision=VisionConfig(crop=PUSHT_CROP),
+    ),
+    # Chi et al. (2023), who train for 3050 epochs; these updates are as many for Can.
+    ("*", "paper", "image"): Preset(
+        UnetDiffusionConfig(
+            channels=(512, 1024, 2048), step_dim=128, sampler="ddpm", sample_steps=100
+        ),
+        Training(
+            updates=1_100_000,
+            batch_size=64,
+            lr=1e-4,
+            validate_every=2000,
+            precision="float32",
+        ),
+        vision=VisionConfig(),
+        control="position",
     ),
 }

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from dp_bench.horizons import Horizons
 from dp_bench.policies.diffusion.config import TransformerDiffusionConfig
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
+    PUSHT_CROP,
     SAME_PRECISION,
+    SMALL_PICTURES,
 )
 from dp_bench.training.config import Training
 
-PRESETS: dict[tuple[str, str], Preset] = {
+# Chi et al. (2023).
+PUBLISHED_FOR_IMAGES = TransformerDiffusionConfig(
+    sampler="ddpm", sample_steps=100, dropout=0.3
+)
+
+PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         TransformerDiffusionConfig(width=32, layers=2, sample_steps=4),
         Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
+        episodes=4,
+    ),
+    ("*", "smoke", "image"): Preset(
+        TransformerDiffusionConfig(width=32, layers=2, sample_steps=4),
+        Training(updates=40, batch_size=16, lr=1e-3, warmup=10, validate_every=20),
+        vision=SMALL_PICTURES,
         episodes=4,
     ),
     # Chosen on validation starts (results/blockpush/README.md).
@@ -176,5 +190,36 @@ PRESETS: dict[tuple[str, str], Preset] = {
             validate_every=2000,
             precision="float32",
         ),
+    ),
+    # Chi et al. (2023), who train for 3050 epochs.
+    ("pusht", "paper", "image"): Preset(
+        PUBLISHED_FOR_IMAGES,
+        Training(
+            updates=480_000,
+            batch_size=64,
+            lr=1e-4,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            warmup=1000,
+            validate_every=2000,
+            precision="float32",
+        ),
+        vision=VisionConfig(crop=PUSHT_CROP),
+    ),
+    # Chi et al. (2023), who train for 3050 epochs; these updates are as many for Can.
+    ("*", "paper", "image"): Preset(
+        PUBLISHED_FOR_IMAGES,
+        Training(
+            updates=1_100_000,
+            batch_size=64,
+            lr=1e-4,
+            betas=(0.9, 0.95),
+            weight_decay=1e-3,
+            warmup=1000,
+            validate_every=2000,
+            precision="float32",
+        ),
+        vision=VisionConfig(),
+        control="position",
     ),
 }

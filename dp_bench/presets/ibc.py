@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dp_bench.baselines.ibc import IbcConfig
 from dp_bench.horizons import Horizons
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
+    PUSHT_CROP,
     SAME_PRECISION,
+    SMALL_PICTURES,
 )
 from dp_bench.training.config import Training
 
@@ -22,11 +27,19 @@ PUBLISHED = Training(
     validate_every=2000,
     precision="float32",
 )
+PUBLISHED_FOR_IMAGES = replace(PUBLISHED, updates=480_000, batch_size=128)
 
-PRESETS: dict[tuple[str, str], Preset] = {
+PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         IbcConfig(hidden=64, layers=2, negatives=32, candidates=64, dropout=0.0),
         Training(updates=200, batch_size=64, lr=1e-3, warmup=20, validate_every=100),
+        control="velocity",
+        episodes=4,
+    ),
+    ("*", "smoke", "image"): Preset(
+        IbcConfig(hidden=64, layers=2, negatives=32, candidates=64, dropout=0.0),
+        Training(updates=40, batch_size=16, lr=1e-3, warmup=10, validate_every=20),
+        vision=SMALL_PICTURES,
         control="velocity",
         episodes=4,
     ),
@@ -121,6 +134,20 @@ PRESETS: dict[tuple[str, str], Preset] = {
     ("*", "paper"): Preset(
         IbcConfig(),
         PUBLISHED,
+        control="velocity",
+    ),
+    # Chi et al. (2023), with derivative-free search.
+    ("pusht", "paper", "image"): Preset(
+        IbcConfig(),
+        PUBLISHED_FOR_IMAGES,
+        vision=VisionConfig(crop=PUSHT_CROP),
+        control="velocity",
+    ),
+    # Chi et al. (2023), with derivative-free search.
+    ("*", "paper", "image"): Preset(
+        IbcConfig(),
+        PUBLISHED_FOR_IMAGES,
+        vision=VisionConfig(),
         control="velocity",
     ),
 }

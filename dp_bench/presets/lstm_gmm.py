@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dp_bench.baselines.lstm_gmm import LstmGmmConfig
 from dp_bench.horizons import Horizons
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
+    PUSHT_CROP,
     SAME_PRECISION,
+    SMALL_PICTURES,
 )
 from dp_bench.training.config import Training
 
@@ -26,8 +31,9 @@ PUBLISHED = Training(
     validate_every=2000,
     precision="float32",
 )
+PUBLISHED_FOR_IMAGES = replace(PUBLISHED, updates=480_000, batch_size=64)
 
-PRESETS: dict[tuple[str, str], Preset] = {
+PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         LstmGmmConfig(hidden=32),
         Training(
@@ -38,6 +44,20 @@ PRESETS: dict[tuple[str, str], Preset] = {
             weight_decay=0.0,
             validate_every=100,
         ),
+        control="velocity",
+        episodes=4,
+    ),
+    ("*", "smoke", "image"): Preset(
+        LstmGmmConfig(hidden=32),
+        Training(
+            updates=40,
+            batch_size=16,
+            lr=1e-3,
+            warmup=10,
+            validate_every=20,
+            weight_decay=0.0,
+        ),
+        vision=SMALL_PICTURES,
         control="velocity",
         episodes=4,
     ),
@@ -106,6 +126,20 @@ PRESETS: dict[tuple[str, str], Preset] = {
     ("*", "paper"): Preset(
         LstmGmmConfig(),
         PUBLISHED,
+        control="velocity",
+    ),
+    # Chi et al. (2023), with robomimic's network for pictures.
+    ("pusht", "paper", "image"): Preset(
+        LstmGmmConfig(hidden=1000),
+        PUBLISHED_FOR_IMAGES,
+        vision=VisionConfig(crop=PUSHT_CROP),
+        control="velocity",
+    ),
+    # Chi et al. (2023), with robomimic's network for pictures.
+    ("*", "paper", "image"): Preset(
+        LstmGmmConfig(hidden=1000),
+        PUBLISHED_FOR_IMAGES,
+        vision=VisionConfig(),
         control="velocity",
     ),
 }

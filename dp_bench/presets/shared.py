@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from dp_bench.policies.vision.config import VisionConfig
+
 # The laptop presets of BlockPush, Kitchen and Robomimic name their precision, so that
 # runs from different machines share a row. BlockPush needs it too: bfloat16 keeps eight
 # bits, which is a millimetre in 0.3 m.
@@ -18,3 +20,9 @@ KITCHEN_NEARLY_STILL: Final = 0.2
 # Observation noise in training, as a multiple of the noise in the tests. Chosen on
 # validation starts (results/kitchen/README.md).
 KITCHEN_NOISE: Final = 3.0
+
+# Share of a picture that a policy sees: 84 of 96 pixels on PushT, as published.
+PUSHT_CROP: Final = 0.875
+
+# An encoder for smoke tests.
+SMALL_PICTURES: Final = VisionConfig(encoder="cnn", keypoints=8, features=16)

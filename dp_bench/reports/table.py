@@ -50,6 +50,8 @@ class Row:
         splits: Digest of the split into training and validation, by train seed.
         orders: Digest of the order of the training rows, by train seed.
         trained: How the weights were trained, by train seed, where it is known.
+        frames_digest: Digest of pictures that lie apart from the demonstrations; "" for
+            none.
         parameters: Number of trained parameters.
         train_seconds: Mean wall-clock time of a training [s].
         decision_latency: Median time of a decision [s].
@@ -85,6 +87,7 @@ class Row:
     train_seconds: float
     decision_latency: float
     trained: Mapping[int, Trained] = field(default_factory=dict)
+    frames_digest: str = ""
     differs: tuple[str, ...] = ()
     difference: Estimate | None = None
     best: bool = False

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from dp_bench import references, registry
 from dp_bench.errors import BadInput
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.runs.facts import Facts, checked_facts, load_facts
 from dp_bench.runs.info import RunInfo, check_identity
 from dp_bench.runs.provenance import commit, machine, versions
@@ -34,6 +35,7 @@ from dp_bench.util.types import JsonObject
 
 if TYPE_CHECKING:
     from dp_bench.policies.base import Policy, PolicyConfig
+    from dp_bench.policies.obs_spec import ObsSpec
 
 FORMAT = 1
 STEP = re.compile(r"[0-9]{6,18}")  # name of a file of kept weights
@@ -208,7 +210,8 @@ class RunFolder:
         if step is None:
             check_weights(digest_of(tensors), self.trained(), file)
         where = str(self._json)
-        policy = built(functools.partial(build_policy, info, where), tensors, file)
+        build = functools.partial(build_policy, info, where, pretrained=False)
+        policy = built(build, tensors, file)
         try:
             policy.load_state_dict(tensors)
         except RuntimeError as error:
@@ -220,19 +223,61 @@ class RunFolder:
         return policy.to(device).eval(), checked
 
 
-def build_policy(info: RunInfo, where: str = "this run") -> Policy:
+def build_policy(
+    info: RunInfo, where: str = "this run", *, pretrained: bool = True
+) -> Policy:
     """Builds the policy that `info` describes, with new weights.
 
     Args:
         info: Settings of the run.
         where: Where they come from, for errors.
+        pretrained: Whether an encoder begins with the ImageNet weights that settings
+            ask for; False where trained weights are loaded next.
 
     Raises:
         BadInput: When there is no such method, or a setting does not fit it.
     """
     config = policy_config(info, where)
     cls = references.load(registry.method(info.method).policy)
-    return cls(config, obs_dim=info.obs_dim, action_dim=info.action_dim)
+    return new_policy(
+        cls,
+        config,
+        obs_dim=info.obs_dim,
+        action_dim=info.action_dim,
+        observation=info.observation,
+        vision=info.vision,
+        pretrained=pretrained,
+    )
+
+
+def new_policy(
+    cls: type[Policy],
+    config: PolicyConfig,
+    *,
+    obs_dim: int,
+    action_dim: int,
+    observation: ObsSpec | None = None,
+    vision: VisionConfig | None = None,
+    pretrained: bool = True,
+) -> Policy:
+    """Builds a policy with new weights, and the encoder of its observations.
+
+    Args:
+        cls: Its class.
+        config: Its settings.
+        obs_dim: Do, or the number of features, F.
+        action_dim: Da.
+        observation: The keys of observations that are dictionaries; None for one array.
+        vision: Settings of the encoders; None for the default ones.
+        pretrained: See `build_policy`.
+    """
+    policy = cls(config, obs_dim=obs_dim, action_dim=action_dim)
+    if observation is not None:
+        from dp_bench.policies.vision.encoder import Encoder
+
+        encoder = Encoder(vision or VisionConfig(), observation, pretrained=pretrained)
+        policy.see_with(encoder)
+    return policy
 
 
 def policy_config(info: RunInfo, where: str = "this run") -> PolicyConfig:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 
 from dp_bench.errors import BadInput
+from dp_bench.policies.obs_spec import ObsSpec
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.util import settings
 from dp_bench.util.files import is_plain
 from dp_bench.util.types import JsonObject
@@ -15,16 +17,22 @@ from dp_bench.util.types import JsonObject
 # At that value they stay out of the settings hash, so older runs keep their names.
 ADDED_LATER = {
     "obs_scale": 1.0, "obs_min_range": 1e-4, "causal": False, "sensor_noise": 0.0,
+    "noise_draws": 1,
 }  # fmt: skip
 # Settings of the training that cannot move a number, so the hash leaves them out.
-SAME_NUMBERS = ("save_seconds", "log_every", "validate_every", "keep_every")
+SAME_NUMBERS = (
+    "save_seconds", "log_every", "validate_every", "keep_every", "frames",
+)  # fmt: skip
 
 MOST_NUMBERS = 1_000_000  # in one observation or action
 # Fields that are names, and may become a part of a path.
 NAMES = ("task", "obs_kind", "control", "method", "preset", "demos_source")
 # Number of hex digits of each digest; files from before it was recorded have "".
-DIGESTS = {"settings": 8, "demos_digest": 64, "split_digest": 12, "order_digest": 12}
-RECORDED_LATER = ("split_digest", "order_digest")
+DIGESTS = {
+    "settings": 8, "demos_digest": 64, "split_digest": 12, "order_digest": 12,
+    "frames_digest": 64,
+}  # fmt: skip
+RECORDED_LATER = ("split_digest", "order_digest", "frames_digest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,8 @@ class RunIdentity:
         train_seed: Seed of the training.
         order_digest: Digest of the order in which training visits the rows; "" in
             runs from before this was recorded.
+        frames_digest: Digest of pictures that lie apart from the demonstrations; "" for
+            none.
     """
 
     task: str
@@ -58,6 +68,7 @@ class RunIdentity:
     split_digest: str
     train_seed: int
     order_digest: str = ""
+    frames_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,8 +83,11 @@ class RunInfo:
         training: Settings of the training, as JSON.
         demos_source: Name of the demonstrations' source.
         train_episodes: Number of training episodes.
-        obs_dim: Do.
+        obs_dim: Do; the number of features, F, where the observation is a dictionary.
         action_dim: Da.
+        observation: The keys of an observation that is a dictionary; None for one
+            array.
+        vision: Settings of the encoders of pictures; None without pictures.
         padded_episodes: Number of training episodes that are shorter than the method's
             window, and were padded to one. Older runs left such episodes out.
     """
@@ -93,7 +107,10 @@ class RunInfo:
     obs_dim: int
     action_dim: int
     order_digest: str = ""
+    frames_digest: str = ""
     padded_episodes: int = 0
+    observation: ObsSpec | None = None
+    vision: VisionConfig | None = None
 
     def __post_init__(self) -> None:
         least = {"train_episodes": 0, "train_seed": 0, "obs_dim": 1, "action_dim": 1}
@@ -120,6 +137,9 @@ class RunInfo:
         # Older runs left such episodes out, so a run that has some needs another name.
         if hashed.pop("padded_episodes"):
             hashed["pads_episodes"] = True
+        for name in ("observation", "vision"):  # older runs have none
+            if hashed[name] is None:
+                del hashed[name]
         # Older runs say "auto" where newer ones name the type, and it was float32.
         if hashed["training"].get("precision") == "float32":
             hashed["training"]["precision"] = "auto"
@@ -130,7 +150,8 @@ class RunInfo:
                 if k not in ADDED_LATER or v != ADDED_LATER[k]
             }
         for name in (
-            "preset", "demos_digest", "split_digest", "order_digest", "train_seed",
+            "preset", "demos_digest", "split_digest", "order_digest", "frames_digest",
+            "train_seed",
         ):  # fmt: skip
             del hashed[name]
         return settings.short_hash(hashed)
@@ -144,6 +165,7 @@ class RunInfo:
 def run_name(run: RunInfo | RunIdentity) -> str:
     """Names a run folder; records name the same folder as the run itself."""
     digests = [run.demos_digest, run.split_digest, run.order_digest]
+    digests += [run.frames_digest] if run.frames_digest else []
     data = settings.short_hash(digests)[:4]
     return f"{run.method}-{run.settings}-{data}-seed{run.train_seed}"
 

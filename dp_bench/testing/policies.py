@@ -97,7 +97,7 @@ def policy_noise_depends_on_the_train_seed(name: str, folder: Path) -> None:
     assert np.array_equal(one, decisions(1)), (
         "the same train seed, env seeds and observations gave other actions"
     )
-    draws_noise = not np.array_equal(zero[0], zero[1])
+    draws_noise = _gap(zero[0], zero[1], zero) > LANES_DIFFER
     assert not draws_noise or not np.array_equal(zero[0], one[0]), (
         "two train seeds share the noise of the sampler; seed it from `train_seed`, too"
     )

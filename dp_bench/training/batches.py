@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, cast
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -10,12 +11,24 @@ from torch import Tensor
 
 from dp_bench.data.windows import row_order, window_index
 from dp_bench.policies.base import Policy
-from dp_bench.policies.observations import Normalizer
+from dp_bench.policies.observations import Normalizer, Observation
+from dp_bench.training.frames import Frames, Pictures, make_frames
 from dp_bench.training.obs_noise import AddObsNoise
 
-# Observations `(N, Do)`, actions `(N, Da)`, both in units of the environment, and
-# episode ends `(E,)`.
-Rows: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+# One array `(N, Do)`, or arrays by key: vectors `(N, width)` and pictures.
+ObsRows: TypeAlias = "np.ndarray | Mapping[str, Pictures]"
+
+# Observations and actions `(N, Da)`, both in units of the environment, and episode ends
+# `(E,)`.
+Rows: TypeAlias = "tuple[ObsRows, np.ndarray, np.ndarray]"
+
+
+def vectors_of(policy: Policy, obs: ObsRows) -> np.ndarray:
+    """Returns the numbers of observed rows: `(N, Do)`, or the vectors `(N, Dv)`."""
+    if policy.encoder is None:
+        return np.asarray(obs)
+    spec, by_key = policy.encoder.spec, cast("Mapping[str, np.ndarray]", obs)
+    return spec.joined(by_key)
 
 
 class Batches:
@@ -25,23 +38,25 @@ class Batches:
     draws. Each row stands for the window whose present (step To - 1) it is; rows
     without such a window are skipped. So methods with different horizons meet the same
     moments in the same order. The rows lie normalised on the training device, and a
-    batch is one gather.
+    batch is one gather. Of a window with pictures, a batch holds the observations that
+    the policy looks at.
 
     Args:
         policy: A fitted policy; its normalisers and horizons are used.
-        obs: `(N, Do)`, in units of the environment.
+        obs: Observations, `(N, Do)` or by key, in units of the environment.
         actions: `(N, Da)`, in units of the environment.
         episode_ends: One past the last row of each episode, `(E,)`.
         batch_size: Windows per batch; fewer where the data have fewer.
         train_seed: Seed of the order.
         device: Device that holds the data.
         noise: Observation noise that training adds; None for none.
+        frames: Where pictures lie during the training; see `make_frames`.
     """
 
     def __init__(
         self,
         policy: Policy,
-        obs: np.ndarray,
+        obs: ObsRows,
         actions: np.ndarray,
         episode_ends: np.ndarray,
         *,
@@ -49,32 +64,51 @@ class Batches:
         train_seed: int,
         device: torch.device,
         noise: AddObsNoise | None = None,
+        frames: Literal["auto", "memory", "file"] = "auto",
     ) -> None:
         index = window_index(episode_ends, policy.horizons)
 
         def normalized(normalizer: Normalizer, rows: np.ndarray) -> Tensor:
             return cast(Tensor, normalizer(normalizer.from_numpy(rows, device)))
 
-        self.obs = normalized(policy.obs_normalizer, obs)
+        self.frames: Frames | None = None
+        if policy.encoder is not None:
+            by_key = cast("Mapping[str, Pictures]", obs)
+            images = {key: by_key[key] for key in policy.encoder.spec.images}
+            self.frames = make_frames(images, device, frames)
+        self.obs = normalized(policy.obs_normalizer, vectors_of(policy, obs))
         self.actions = normalized(policy.action_normalizer, actions)
         self.index = torch.as_tensor(index, device=device)
         self.size = min(batch_size, len(index))
         self.per_epoch = len(index) // self.size
         self.noise = noise
+        self._looks_at = slice(policy.rows_seen)
         self._seed, self._epoch, self._order = train_seed, -1, torch.empty(0)
         # The window whose present is this row; -1 where there is none.
-        self._window_at = np.full(len(obs), -1)
+        self._window_at = np.full(len(actions), -1)
         self._window_at[index[:, policy.horizons.obs - 1]] = np.arange(len(index))
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def at(self, update: int) -> tuple[Tensor, Tensor]:
-        """Returns the batch of an update, normalised: `(B, Tp, Do)`, `(B, Tp, Da)`."""
+    @property
+    def streams(self) -> bool:
+        """Whether pictures are read from a file during the training."""
+        return self.frames is not None and self.frames.streams
+
+    def at(self, update: int) -> tuple[Tensor | Observation, Tensor]:
+        """Returns the batch of an update, normalised: observations and actions."""
         return self.rows(self.windows(update))
 
     def windows(self, update: int) -> Tensor:
         """Returns the numbers of the windows in the batch of an update, `(B,)`."""
+        windows = self._windows(update)
+        if self.frames is not None and self.frames.streams:
+            later = self.index[self._windows(update + 1)]
+            self.frames.read_ahead(later[:, self._looks_at])
+        return windows
+
+    def _windows(self, update: int) -> Tensor:
         epoch, k = divmod(update, self.per_epoch)
         if epoch != self._epoch:
             rows = row_order(self._seed, epoch, len(self._window_at))
@@ -83,14 +117,27 @@ class Batches:
             self._epoch, self._order = epoch, order
         return self._order[k * self.size : (k + 1) * self.size]
 
-    def rows(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the observations and actions of windows by number."""
+    def rows(self, windows: Tensor) -> tuple[Tensor | Observation, Tensor]:
+        """Returns the observations and actions of windows by number.
+
+        Args:
+            windows: `(B,)`.
+
+        Returns:
+            Observations `(B, Tp, Do)`, or pictures and vectors of the first
+            `rows_seen` rows; and actions `(B, Tp, Da)`.
+        """
         rows = self.index[windows]
-        return self.obs[rows], self.actions[rows]
+        if self.frames is None:
+            return self.obs[rows], self.actions[rows]
+        seen = rows[:, self._looks_at]
+        return Observation(self.frames.rows(seen), self.obs[seen]), self.actions[rows]
 
     def noisy(
         self, windows: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor | Observation, Tensor]:
         """Returns windows by number, with the observation noise of the training."""
         obs, actions = self.rows(windows)
-        return self.noise(obs, actions, generator) if self.noise else (obs, actions)
+        if self.noise is None or not isinstance(obs, Tensor):
+            return obs, actions
+        return self.noise(obs, actions, generator)

@@ -32,6 +32,9 @@ class Training:
         validate_every: Updates between validations.
         keep_every: Updates between weights kept for learning curves; 0 for none.
         save_seconds: Seconds between states to resume from.
+        frames: Where pictures lie during the training: in "memory" on the device, or in
+            their "file", which a thread reads ahead. "auto" is memory if they take at
+            most half of what is free.
     """
 
     updates: int = 8000
@@ -49,6 +52,7 @@ class Training:
     validate_every: int = 500
     keep_every: int = 0
     save_seconds: float = 60.0
+    frames: Literal["auto", "memory", "file"] = "auto"
 
     def __post_init__(self) -> None:
         for name in ("updates", "batch_size", "log_every", "validate_every"):

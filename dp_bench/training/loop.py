@@ -15,7 +15,7 @@ from dp_bench.policies.observations import as_rows
 from dp_bench.runs.folder import RunFolder
 from dp_bench.seeds import Purpose, derive
 from dp_bench.task import ObsNoise
-from dp_bench.training.batches import Batches, Rows
+from dp_bench.training.batches import Batches, Rows, vectors_of
 from dp_bench.training.config import Training, lr_factor
 from dp_bench.training.device import resolve_precision
 from dp_bench.training.facts import constant_dimensions, padded_episodes
@@ -58,7 +58,7 @@ def train(
 
     Args:
         policy: With its initial weights, not yet fitted.
-        train_data: obs `(N, Do)`, actions `(N, Da)`, episode ends `(E,)`.
+        train_data: obs `(N, Do)` or by key, actions `(N, Da)`, episode ends `(E,)`.
         validation_data: The same for the validation episodes; None for none.
         training: Settings.
         train_seed: Seed of batch order and noise.
@@ -96,6 +96,7 @@ def train(
             batch_size=training.batch_size,
             train_seed=train_seed,
             device=state.device,
+            frames=training.frames,
         )
     devices = [state.device] if state.device.type == "cuda" else []
     with deferred_signals() as stop_requested, torch.random.fork_rng(devices=devices):
@@ -171,7 +172,8 @@ def prepare(
     place = torch.device(available_device(device))
     policy = policy.to(place)
     policy.train_dtype = resolve_precision(training.precision, place)
-    obs, actions = as_rows(train_data[0]), as_rows(train_data[1])
+    obs = as_rows(vectors_of(policy, train_data[0]))
+    actions = as_rows(train_data[1])
     fit_generator = torch.Generator().manual_seed(derive(Purpose.FIT, train_seed))
     policy.fit(obs.to(place), actions.to(place), fit_generator)
     batches = Batches(
@@ -181,8 +183,9 @@ def prepare(
         train_seed=train_seed,
         device=place,
         noise=_noise(training, obs_noise, policy),
+        frames=training.frames,
     )
-    state = TrainingState(policy.train(), training, place)
+    state = TrainingState(policy.train(), training, place, streams=batches.streams)
     return Updater(state, batches, training, train_seed)
 
 

@@ -25,6 +25,8 @@ class TrainingState:
         policy: Fitted, on `device`; its weights are trained in place.
         training: Settings.
         device: Device that computes.
+        streams: Whether batches are read from a file, so that no CUDA graph can hold
+            an update.
 
     Attributes:
         values: The trained vectors: one per group on a CPU, one per parameter on a GPU.
@@ -33,18 +35,21 @@ class TrainingState:
         seconds: Wall-clock time of the training so far [s].
         loss_sum: Sum of the losses of the last `loss_count` updates, which no line of
             the log has yet; set where training stops between two lines.
-        lr: Learning rate of the next update.
+        lr_factors: Multiples of the learning rate, one for each group of parameters.
         average_weight: Weight of the new values in the moving average.
     """
 
     def __init__(
-        self, policy: Policy, training: Training, device: torch.device
+        self,
+        policy: Policy,
+        training: Training,
+        device: torch.device,
+        *,
+        streams: bool = False,
     ) -> None:
         self.policy, self.device = policy, device
-        groups = policy.parameter_groups(training.weight_decay)
-        for group in groups:
-            group["params"] = [p for p in group["params"] if p.requires_grad]
-        groups = [group for group in groups if group["params"]]
+        groups = policy.optimizer_groups(training.weight_decay)
+        self.lr_factors = [group.pop("lr_factor", 1.0) for group in groups]
         self.flat: list[FlatParameters] = []
         # A GPU updates many tensors at once, and its LSTM lays out its own parameters.
         if device.type == "cpu":
@@ -53,15 +58,16 @@ class TrainingState:
                 group["params"] = [flat.values]
         self.values: list[Tensor] = [v for group in groups for v in group["params"]]
         self.average = [v.detach().clone() for v in self.values] if training.ema else []
-        # A CUDA graph reads what changes between updates from these two tensors.
-        self.uses_cuda_graph = device.type == "cuda" and policy.recordable
-        self.lr: Tensor | float = training.lr
+        # A CUDA graph reads what changes between updates from tensors.
+        self.uses_cuda_graph = (
+            device.type == "cuda" and policy.recordable and not streams
+        )
         self.average_weight: Tensor | float = 1.0
+        lrs: list[Tensor | float] = [training.lr for _ in groups]
         if self.uses_cuda_graph:
-            self.lr, self.average_weight = torch.zeros(2, device=device)
+            self.average_weight, *lrs = torch.zeros(1 + len(groups), device=device)
         self.optimizer = torch.optim.AdamW(
-            [dict(group) for group in groups],
-            lr=self.lr,
+            [{**group, "lr": lr} for group, lr in zip(groups, lrs, strict=True)],
             betas=training.betas,
             fused=True,
             capturable=self.uses_cuda_graph,
@@ -71,14 +77,16 @@ class TrainingState:
         self.loss_sum, self.loss_count = 0.0, 0
 
     def set_rates(self, lr: float, average_weight: float) -> None:
-        """Sets the learning rate and the weight of the moving average."""
-        if isinstance(self.lr, Tensor) and isinstance(self.average_weight, Tensor):
-            self.lr.fill_(lr)
+        """Sets the learning rate of the policy and the weight of the moving average."""
+        pairs = zip(self.optimizer.param_groups, self.lr_factors, strict=True)
+        if isinstance(self.average_weight, Tensor):
             self.average_weight.fill_(average_weight)
+            for group, factor in pairs:
+                group["lr"].fill_(lr * factor)
             return
         self.average_weight = average_weight
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        for group, factor in pairs:
+            group["lr"] = lr * factor
 
     def move_average(self) -> None:
         """Moves the average towards the current weights."""

@@ -62,8 +62,9 @@ class Updater:
     def _compute(self, windows: Tensor) -> Tensor:
         """Computes one update; a CUDA graph can record it."""
         state = self.state
-        rows = self.batches.noisy(windows, self.generator)
-        loss = state.policy.loss(*rows, self.generator)
+        obs, actions = self.batches.noisy(windows, self.generator)
+        seen = state.policy.encode(obs, self.generator)
+        loss = state.policy.loss(seen, actions, self.generator)
         loss.backward()
         for flat in state.flat:
             flat.gather_gradients()

@@ -25,7 +25,8 @@ def validation_loss(policy: Policy, batches: Batches) -> float:
     losses = []
     for k in range(min(batches.per_epoch, MAX_BATCHES)):
         generator.manual_seed(derive(Purpose.VALIDATION_NOISE, k))
-        losses.append(float(policy.loss(*batches.at(k), generator)))
+        obs, actions = batches.at(k)
+        losses.append(float(policy.loss(policy.encode(obs), actions, generator)))
     return float(np.mean(losses))
 
 
@@ -48,6 +49,6 @@ def action_error(policy: Policy, batches: Batches) -> float:
         torch.Generator().manual_seed(derive(Purpose.VALIDATION_NOISE, 1, k))
         for k in range(count)
     ]
-    observed = obs[:, : policy.horizons.obs]
+    observed = policy.encode(obs)[:, : policy.horizons.obs]
     decided = policy.decide(observed, generators, [None] * count)
     return float((decided - actions[:, policy.horizons.executed]).square().mean())

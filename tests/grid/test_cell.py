@@ -39,7 +39,14 @@ def test_a_method_uses_its_usual_control_mode_where_the_task_has_it(monkeypatch)
         ({"task": "pushed"}, "did you mean 'pusht'"),
         ({"method": "dp_cc"}, "did you mean 'dp_c'"),
         ({"obs_kind": "smell"}, "no observation 'smell'; it has keypoints"),
-        ({"obs_kind": "image"}, "cannot learn from 'image' observations yet"),
+        (
+            {"changes": (("vision.encoder", "cnn"),)},
+            "no setting 'vision.encoder' of dp_c",
+        ),
+        (
+            {"obs_kind": "image", "changes": (("vision.crop", "2"),)},
+            "crop must be above 0 and at most 1",
+        ),
         ({"control": "torque"}, "no control mode 'torque'"),
         ({"changes": (("episodes", "3"),)}, "no setting 'episodes'"),
         ({"changes": (("policy.channels", "9"),)}, "multiples of groups"),
@@ -57,9 +64,9 @@ def test_an_unusable_cell_is_refused(cell, change, message):
 def test_cells_of_one_grid_share_one_reading_of_their_demonstrations(cell, monkeypatch):
     read, calls = store.load_demos, []
 
-    def load_demos(*given):
+    def load_demos(*given, **named):
         calls.append(given)
-        return read(*given)
+        return read(*given, **named)
 
     monkeypatch.setattr(store, "load_demos", load_demos)
     cells = resolve([cell, dataclasses.replace(cell, train_seed=1)])

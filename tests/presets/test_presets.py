@@ -6,10 +6,12 @@ from dp_bench import references, registry
 from dp_bench.errors import BadInput
 from dp_bench.method import Method
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
+from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset, preset
 from dp_bench.training.config import Training
 
 TIERS = ("smoke", "laptop", "paper")
+SOME = ("gpu",)  # tiers that some methods and tasks have
 
 
 def row(updates):
@@ -34,9 +36,33 @@ def test_every_method_has_every_tier_on_every_task(name, task, tier):
 def test_every_row_names_a_task_or_a_group_and_a_tier(name):
     known = {"*", *registry.tasks()}
     known |= {task.group for task in registry.tasks().values() if task.group}
-    for task, tier in references.load(registry.method(name).presets):
+    for task, tier, *kind in references.load(registry.method(name).presets):
         assert task in known
-        assert tier in TIERS
+        assert tier in (*TIERS, *SOME)
+        assert kind in ([], ["image"])
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("task", ["pusht", "can", "unheard_of"])
+@pytest.mark.parametrize("name", registry.METHODS)
+def test_every_tier_has_settings_for_pictures(name, task, tier):
+    ours = registry.method(name)
+    assert preset(ours, task, tier, "image").vision is not None
+    assert preset(ours, task, tier).vision is None
+    assert preset(ours, task, tier, "state").vision is None
+
+
+def test_the_row_for_pictures_wins_over_any_row_for_numbers():
+    table = {("pusht", "laptop"): row(1), ("*", "laptop", "image"): row(2)}
+    mine = Method(name="mine", title="Mine", policy="mine:Mine", presets=table)
+    assert preset(mine, "pusht", "laptop", "image").training.updates == 2
+    assert preset(mine, "pusht", "laptop", "keypoints").training.updates == 1
+
+
+def test_a_method_without_rows_for_pictures_gets_the_default_encoder():
+    settings = preset(method({"*": 3}), "pusht", "laptop", "image")
+    assert settings.training.updates == 3
+    assert settings.vision == VisionConfig()
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,8 @@ def test_titles_of_methods_come_from_the_registry(monkeypatch):
 
 def test_every_field_that_sets_rows_apart_can_be_shown():
     """A new field of a run's identity needs a heading, or rows look alike."""
-    assert {*ROW} == {"task", "method", *CIRCUMSTANCES, "demos_digest"}
+    digests = {"demos_digest", "frames_digest"}
+    assert {*ROW} == {"task", "method", *CIRCUMSTANCES, *digests}
 
 
 def test_every_statistic_that_a_column_can_name_exists():

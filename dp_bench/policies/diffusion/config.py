@@ -11,6 +11,7 @@ from dp_bench.policies.layers import check_transformer
 from dp_bench.policies.observations import ObsConfig
 
 MOST_STEPS = 10_000  # of a noise schedule
+MOST_DRAWS = 1000  # for a window
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class DiffusionConfig(ObsConfig):
             sample much faster.
         sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021); both use the
             same weights.
+        noise_draws: Pairs of noise and diffusion step that the loss draws for each
+            window, K; 1 as published. An encoder of pictures takes most of an update,
+            and runs once for all of them.
         sample_steps: Denoising steps of one decision; at least 2 where the network
             predicts the noise.
     """
@@ -34,9 +38,14 @@ class DiffusionConfig(ObsConfig):
     predicts: Literal["noise", "sample"] = "noise"
     sampler: Literal["ddim", "ddpm"] = "ddim"
     sample_steps: int = 16
+    noise_draws: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 1 <= self.noise_draws <= MOST_DRAWS:
+            raise BadInput(
+                f"noise_draws must be in 1..{MOST_DRAWS}, got {self.noise_draws}"
+            )
         if self.train_steps > MOST_STEPS:
             raise BadInput(
                 f"train_steps must be at most {MOST_STEPS}, got {self.train_steps}"

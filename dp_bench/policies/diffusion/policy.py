@@ -63,16 +63,21 @@ class Diffusion(Policy):
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Computes the mean squared error of the noise (Ho et al., 2020, eq. 14).
 
-        If the network predicts the sample, the error is that of the sample.
+        If the network predicts the sample, the error is that of the sample. With K
+        noise draws it is the mean over K pairs of noise and step for each window.
         """
-        device = actions.device
+        device, draws = actions.device, self.config.noise_draws
+        seen = obs[:, : self.horizons.obs]
+        if draws > 1:
+            actions = actions.repeat(draws, 1, 1)  # (K B, Tp, Da)
+            seen = seen.repeat(draws, 1, 1)
         t = torch.randint(
             self.config.train_steps, (len(actions),), generator=generator, device=device
         )
         eps = torch.randn(actions.shape, generator=generator, device=device)
         share = self.alphas_bar[t, None, None]
         noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
-        seen = self.with_obs_noise(obs[:, : self.horizons.obs], generator)
+        seen = self.with_obs_noise(seen, generator)
         dtype = self.train_dtype if self.training else torch.float32
         target = eps if self.config.predicts == "noise" else actions
         return F.mse_loss(self.network(noisy, t, seen, dtype), target)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dp_bench.errors import BadInput
+from dp_bench.policies.obs_spec import ObsSpec
 
 PRETRAINED = ("efficientnet_lite0",)  # encoders whose ImageNet weights can be had
 
@@ -65,3 +66,7 @@ class VisionConfig:
                 f"{self.encoder!r} has no pretrained weights; "
                 f"{', '.join(PRETRAINED)} has"
             )
+
+    def features_of(self, spec: ObsSpec) -> int:
+        """Counts the features of an observation: of its pictures and its vectors."""
+        return self.features * len(spec.images) + spec.vector_dim

@@ -1,0 +1,137 @@
+"""The pictures of training rows: in memory on the device, or read ahead from a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dp_bench.data.images import LazyImages
+
+Pictures = np.ndarray | LazyImages  # (N, height, width, 3), uint8
+
+SHARE = 0.5  # of the free memory, which pictures may take
+AHEAD = 4  # batches that may wait to be used
+
+
+class Frames(Protocol):
+    """Gives the pictures of rows by number.
+
+    Attributes:
+        streams: Whether they are read from a file during the training.
+    """
+
+    streams: bool
+
+    def rows(self, rows: Tensor) -> dict[str, Tensor]:
+        """Returns the pictures of rows `(B, T)`, uint8 `(B, T, H, W, 3)` by key."""
+        ...
+
+    def read_ahead(self, rows: Tensor) -> None:
+        """Begins to read the pictures of rows `(B, T)`, which `rows` will ask for."""
+
+
+class FramesInMemory:
+    """All pictures, on the device that trains.
+
+    Args:
+        images: By key, `(N, H, W, 3)`.
+        device: Holds the pictures.
+    """
+
+    streams = False
+
+    def __init__(self, images: Mapping[str, Pictures], device: torch.device) -> None:
+        self.images = {
+            key: torch.as_tensor(np.asarray(array), device=device)
+            for key, array in images.items()
+        }
+
+    def rows(self, rows: Tensor) -> dict[str, Tensor]:
+        """See `Frames`."""
+        return {key: array[rows] for key, array in self.images.items()}
+
+    def read_ahead(self, rows: Tensor) -> None:
+        """Does nothing: all pictures are at hand."""
+
+
+class StreamedFrames:
+    """Pictures that stay in their file; a thread reads those of the next batch.
+
+    Args:
+        images: By key, `(N, H, W, 3)`.
+        device: Receives the pictures of a batch.
+    """
+
+    streams = True
+
+    def __init__(self, images: Mapping[str, Pictures], device: torch.device) -> None:
+        self.images, self.device = dict(images), device
+        for array in self.images.values():
+            if isinstance(array, LazyImages):
+                for _ in array.episodes():  # refuses altered pictures
+                    pass
+        self._thread = ThreadPoolExecutor(1, "frames")
+        self._coming: dict[bytes, Future[dict[str, Tensor]]] = {}
+
+    def rows(self, rows: Tensor) -> dict[str, Tensor]:
+        """See `Frames`."""
+        numbers = rows.cpu().numpy()
+        coming = self._coming.pop(numbers.tobytes(), None)
+        read = self._read(numbers) if coming is None else coming.result()
+        return {key: array.to(self.device) for key, array in read.items()}
+
+    def read_ahead(self, rows: Tensor) -> None:
+        """See `Frames`."""
+        numbers = rows.cpu().numpy()
+        if len(self._coming) == AHEAD:  # of batches that nobody asked for
+            self._coming.clear()
+        self._coming[numbers.tobytes()] = self._thread.submit(self._read, numbers)
+
+    def _read(self, rows: np.ndarray) -> dict[str, Tensor]:
+        unique, places = np.unique(rows, return_inverse=True)
+        read = {}
+        for key, array in self.images.items():
+            pictures = torch.as_tensor(array[unique])[torch.as_tensor(places)]
+            read[key] = pictures.view(*rows.shape, *array.shape[1:])
+        return read
+
+
+def make_frames(
+    images: Mapping[str, Pictures],
+    device: torch.device,
+    where: Literal["auto", "memory", "file"] = "auto",
+) -> Frames:
+    """Puts pictures into memory where they fit.
+
+    Args:
+        images: By key, `(N, H, W, 3)`.
+        device: The device that trains.
+        where: "memory" or "file"; "auto" for memory if pictures take at most half of
+            what is free.
+    """
+    if where == "auto":
+        fits = nbytes_of(images) <= SHARE * free_memory(device)
+        where = "memory" if fits else "file"
+    make = FramesInMemory if where == "memory" else StreamedFrames
+    return make(images, device)
+
+
+def nbytes_of(images: Mapping[str, Pictures]) -> int:
+    """Counts the bytes that pictures take in memory."""
+    return sum(int(np.prod(array.shape, dtype=np.int64)) for array in images.values())
+
+
+def free_memory(device: torch.device) -> float:
+    """Returns the free memory of a device [bytes]; infinite where it is not known."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return float("inf")
