@@ -23,6 +23,7 @@ PARTS = {
     "robomimic": "environments:robomimic",
     "training": "updates:training",
     "methods": "updates:methods",
+    "encoders": "encoders:encoders",
     "latency": "decisions:latency",
     "rollouts": "decisions:rollouts",
     "memory": "memory:memory",

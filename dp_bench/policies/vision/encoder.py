@@ -47,11 +47,17 @@ class PictureNetwork(nn.Module):
         self.backbone.train(mode and not self.keeps_statistics)
         return self
 
+    def scaled(self, pictures: Tensor) -> Tensor:
+        """Scales grey levels `(N, h, w, 3)` and moves channels: `(N, 3, h, w)`.
+
+        In memory, channels stay last, where convolutions are fastest on CPU and GPU.
+        """
+        scale, shift = self.scale
+        return pictures.float().mul_(scale).add_(shift).permute(0, 3, 1, 2)
+
     def forward(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
         """Maps pictures `(N, h, w, 3)`, uint8 and cropped, to `(N, features)`."""
-        scale, shift = self.scale
-        x = pictures.float().mul_(scale).add_(shift)
-        x = x.permute(0, 3, 1, 2)  # (N, 3, h, w), with channels last in memory
+        x = self.scaled(pictures)
         low = dtype != torch.float32
         learns = torch.is_grad_enabled() and not self.frozen
         with (
@@ -113,8 +119,7 @@ class Encoder(nn.Module):
         if not self.spec.images:
             return observation.vectors
         crops = [
-            self._cropped(observation.images[key], generator)
-            for key in self.spec.images
+            self.cropped(observation.images[key], generator) for key in self.spec.images
         ]
         if len(self.networks) < len(crops):  # shared: one batch for all cameras
             features = self.networks[0](torch.cat(crops), dtype)
@@ -126,7 +131,7 @@ class Encoder(nn.Module):
         parts = [part.unflatten(0, lead) for part in parts]
         return torch.cat([*parts, observation.vectors], dim=-1)
 
-    def _cropped(self, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
+    def cropped(self, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
         """Crops pictures `(B, T, H, W, 3)` to `(B T, h, w, 3)`."""
         size = crop_size(self.config, *pictures.shape[2:4])
         if generator is None:

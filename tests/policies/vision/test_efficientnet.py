@@ -70,6 +70,7 @@ def test_photographs_are_scaled_as_when_it_was_trained():
         return float((variance / norm.running_var)[active].median())
 
     scale, shift = network.scale
+    assert 127 * scale + shift == pytest.approx(0)  # in its TensorFlow original
     assert 0.5 < ratio(grey * scale + shift) < 2
     assert ratio(grey / 255) < 0.5  # of other usual scales, neither fits
     assert ratio((grey / 255 - 0.45) / 0.225) > 2

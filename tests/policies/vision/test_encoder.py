@@ -167,7 +167,7 @@ def test_a_shared_encoder_has_one_set_of_weights():
 def test_a_random_crop_is_one_for_each_window_and_camera():
     shape = (40, 40, 3)
     spec = ObsSpec({"left": shape, "right": shape})
-    network = build(spec, encoder="cnn", shared=True, crop=0.7).eval()
+    network = build(spec, encoder="cnn", shared=True, crop=0.7)  # in training
     picture = torch.randint(256, (1, 1, *shape), dtype=torch.uint8)
     same = picture.expand(6, 2, *shape)
     seen = Observation({"left": same, "right": same}, torch.zeros(6, 2, 0))

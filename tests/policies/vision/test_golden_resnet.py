@@ -132,7 +132,7 @@ def test_the_encoder_equals_the_textbook(cameras, kind):
                     w, norm, pictures[f"camera{i}"][lane, step]
                 )
     assert expected[..., :-4].std(axis=(0, 1)).max() > 1e-3  # it sees the picture
-    np.testing.assert_allclose(ours, expected, atol=1e-5)
+    np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_every_weight_has_torchvisions_name_and_the_published_shape():
