@@ -25,6 +25,7 @@ class Cnn(nn.Module):
             conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
             # Without normalisation, it is activations that must keep their size.
             nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
+            assert conv.bias is not None
             nn.init.zeros_(conv.bias)
             self.convs.append(conv)
             inputs = outputs
