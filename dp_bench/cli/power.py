@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from dp_bench import registry
-from dp_bench.cli.options import controls, hint, one_of
+from dp_bench.cli.options import controls, hint, obs_kinds, one_of
 from dp_bench.errors import BadInput
 from dp_bench.util.files import ReadOnly
 
@@ -40,6 +40,11 @@ class Power:
         arg(metavar="VARIANT", help_behavior_hint=hint("default: the task's first")),
     ] = None
     """Variant of the task."""
+    obs: Annotated[
+        str | None,
+        arg(metavar="KIND", help_behavior_hint=one_of(obs_kinds, "the first row's")),
+    ] = None
+    """Kind of observation, where the results have several."""
     control: Annotated[
         str | None,
         arg(metavar="MODE", help_behavior_hint=one_of(controls, "the only one")),
@@ -68,11 +73,12 @@ class Power:
             remake.table_of(self.results),
             self.methods,
             variant=self.variant,
+            obs_kind=self.obs,
             control=self.control,
         )
         print(planning.describe(plan))
-        name = f"power_{'_'.join(self.methods)}_{plan.a.variant}.png"
-        figure = self.out or self.results / name
+        parts = [*self.methods, plan.a.variant, *([self.obs] if self.obs else [])]
+        figure = self.out or self.results / f"power_{'_'.join(parts)}.png"
         try:
             save(figure_of(power_curves(plan)), figure)
         except ReadOnly:

@@ -13,8 +13,7 @@ from dp_bench.reports.table import (
     Row,
     Table,
     differing,
-    distinct,
-    of_method,
+    grouped,
 )
 from dp_bench.reports.trained import marks
 from dp_bench.reports.wording import (
@@ -108,8 +107,8 @@ def shown(table: Table) -> Shown:
 def circumstances(table: Table) -> tuple[list[str], str]:
     """Tells circumstances that differ between rows from those that do not.
 
-    Settings count as the same where no method has two: a hash then says no more than
-    the method's name.
+    Settings count as the same where no method has two for one kind of observation: a
+    hash then says no more than the method's name and the observation.
 
     Returns:
         The names of those that differ, and a line with the others.
@@ -121,8 +120,8 @@ def circumstances(table: Table) -> tuple[list[str], str]:
         for name, heading in CIRCUMSTANCES.items()
         if name not in differ and name != "settings"
     ]
-    methods = distinct(rows, "method")
-    if not any(differing(of_method(rows, method), ["settings"]) for method in methods):
+    kinds = grouped(rows, ["method", "obs_kind"])
+    if not any(differing(members, ["settings"]) for members in kinds):
         differ = [name for name in differ if name != "settings"]
     return differ, ", ".join(constant)
 

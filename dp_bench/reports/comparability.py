@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row, grouped
+from dp_bench.reports.table import CIRCUMSTANCES, FAMILY, LEVEL, Row, grouped
 from dp_bench.reports.trained import conditions_of, other_trainings
 from dp_bench.reports.wording import ranges
 from dp_bench.statistics.comparisons import Pair, all_pairs, letters
@@ -19,6 +19,7 @@ class Majority(NamedTuple):
 
     Attributes:
         demos_digest: Content digest of the demonstrations.
+        frames_digest: Digest of pictures made apart from the demonstrations.
         env_seeds: Seeds of the starts.
         train_seeds: Seeds of the trainings.
         splits: Digest of the split into training and validation, by train seed.
@@ -27,6 +28,7 @@ class Majority(NamedTuple):
     """
 
     demos_digest: str
+    frames_digest: str
     env_seeds: tuple[int, ...]
     train_seeds: tuple[int, ...]
     splits: Mapping[int, str]
@@ -39,6 +41,7 @@ class Majority(NamedTuple):
         finished = [row for row in rows if not row.missing] or rows
         return cls(
             _commonest([row.demos_digest for row in finished]),
+            _commonest([row.frames_digest for row in finished]),
             _commonest([row.env_seeds for row in finished]),
             _commonest([row.train_seeds for row in finished]),
             _commonest_by_seed([row.splits for row in rows]),
@@ -53,6 +56,11 @@ class Majority(NamedTuple):
         if not same_demos:
             notes.append(
                 f"demonstrations {row.demos_digest[:12]}, not {self.demos_digest[:12]}"
+            )
+        if row.frames_digest != self.frames_digest:
+            notes.append(
+                f"pictures {row.frames_digest[:12] or 'of the demonstrations'}, not "
+                f"{self.frames_digest[:12] or 'those of the demonstrations'}"
             )
         for word, seeds, usual in (
             ("starts", row.env_seeds, self.env_seeds),
@@ -76,15 +84,13 @@ class Majority(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Rows of one variant that are compared with each other.
+    """Rows of one variant and kind of observation, compared with each other.
 
     Attributes:
-        variant: Their variant.
         rows: Two rows or more, best first.
         pairs: All pairs of them, by place.
     """
 
-    variant: str
     rows: list[Row]
     pairs: list[Pair]
 
@@ -92,18 +98,23 @@ class Family(NamedTuple):
 def marked(rows: Sequence[Row]) -> list[Row]:
     """Adds to each row what makes it not comparable with the others.
 
+    Each kind of observation has a majority of its own.
+
     Args:
-        rows: Of one task, best first within a variant.
+        rows: Of one task, best first within a variant and kind of observation.
     """
-    majority = Majority.of(rows)
-    return [replace(row, differs=majority.differences(row)) for row in rows]
+    kinds = grouped(rows, ["obs_kind"])
+    majorities = {members[0].obs_kind: Majority.of(members) for members in kinds}
+    return [
+        replace(row, differs=majorities[row.obs_kind].differences(row)) for row in rows
+    ]
 
 
 def compared(rows: Sequence[Row]) -> tuple[list[Row], list[Family]]:
-    """Compares all pairs of rows of each variant.
+    """Compares all pairs of rows of each variant and kind of observation.
 
     A row takes part if nothing sets it apart from the others and it has two trainings
-    or more. Each variant is a table of its own: its pairs are corrected together.
+    or more. Each family is a table of its own: its pairs are corrected together.
 
     Args:
         rows: As of `marked`. Of several checkpoints of one training, only the last
@@ -111,11 +122,11 @@ def compared(rows: Sequence[Row]) -> tuple[list[Row], list[Family]]:
 
     Returns:
         The rows, with their letters and their differences from the best row of their
-        variant, and what was compared.
+        family, and what was compared.
     """
     able = [row for row in _last(rows) if row.comparable]
     families = [
-        _family(members) for members in grouped(able, ["variant"]) if len(members) > 1
+        _family(members) for members in grouped(able, FAMILY) if len(members) > 1
     ]
     results = {id(row): new for family in families for row, new in _results(family)}
     return [results.get(id(row), row) for row in rows], families
@@ -123,14 +134,15 @@ def compared(rows: Sequence[Row]) -> tuple[list[Row], list[Family]]:
 
 def _last(rows: Sequence[Row]) -> list[Row]:
     """Selects the last checkpoint of each training."""
-    same = ["method", "demos_digest", *(n for n in CIRCUMSTANCES if n != "step")]
+    data = ("demos_digest", "frames_digest")
+    same = ["method", *data, *(n for n in CIRCUMSTANCES if n != "step")]
     return [max(group, key=lambda row: row.step) for group in grouped(rows, same)]
 
 
 def _family(rows: Sequence[Row]) -> Family:
     ranked = sorted(rows, key=lambda row: -row.score.value)
     pairs = all_pairs([row.scores for row in ranked], level=LEVEL)
-    return Family(ranked[0].variant, ranked, pairs)
+    return Family(ranked, pairs)
 
 
 def _results(family: Family) -> list[tuple[Row, Row]]:

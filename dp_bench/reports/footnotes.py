@@ -101,6 +101,11 @@ def _explanations(
             f"interval excludes 0 if the pair is decided. Rows with {DAGGER} or with "
             "one training take no part."
         )
+        if len(distinct(rows, "obs_kind")) > 1:
+            lines.append(
+                "Rows with different observations are not compared with each other; "
+                "each kind of observation has a best row and letters of its own."
+            )
     if sources:
         lines.append(
             f"Published: {'; '.join(sources)}; measured in the authors' environment, "

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from dp_bench.errors import BadInput
 from dp_bench.reports.comparability import Family, compared
 from dp_bench.reports.markdown import markdown_table
-from dp_bench.reports.table import LEVEL, Row, Table, distinct
+from dp_bench.reports.table import (
+    CIRCUMSTANCES,
+    LEVEL,
+    Row,
+    Table,
+    differing,
+    distinct,
+)
 from dp_bench.reports.wording import (
     decimals,
     interval,
@@ -36,11 +43,14 @@ class Plan:
         a: The row of one method.
         b: The row of the other.
         study: Their parts of variance.
+        where: Their task and variant, and their observation where the table has
+            several.
     """
 
     a: Row
     b: Row
     study: Study
+    where: str
 
     @property
     def names(self) -> tuple[str, str]:
@@ -64,6 +74,7 @@ def plan(
     methods: Sequence[str],
     *,
     variant: str | None = None,
+    obs_kind: str | None = None,
     control: str | None = None,
 ) -> Plan:
     """Makes the plan of two methods of a table.
@@ -72,6 +83,7 @@ def plan(
         table: Of one task.
         methods: Names of two methods.
         variant: Variant of the task; None for that of the first row.
+        obs_kind: Observation of both; None for that of the variant's first row.
         control: Control mode of both; None where each has one row only.
 
     Raises:
@@ -82,13 +94,8 @@ def plan(
         raise BadInput(
             f"--methods takes two methods, got {', '.join(methods) or 'none'}"
         )
-    variants = distinct(table.rows, "variant")
-    chosen = variants[0] if variant is None else variant
-    if chosen not in variants:
-        raise BadInput(
-            f"these results have no variant {chosen!r}; they have {', '.join(variants)}"
-        )
-    rows = [row for row in table.rows if row.variant == chosen]
+    rows = _of_one(table.rows, "variant", variant)
+    rows = _of_one(rows, "obs_kind", obs_kind)
     if control is not None:
         rows = [row for row in rows if row.control == control]
     a, b = (_only_row(rows, method) for method in methods)
@@ -97,7 +104,22 @@ def plan(
             f"{label(a, rows)} and {label(b, rows)} did not meet the same starts; "
             "evaluate both on the same ones"
         )
-    return Plan(a, b, study(a.scores, b.scores))
+    where = f"{a.task}, variant {a.variant}"
+    if len(distinct(table.rows, "obs_kind")) > 1:
+        where += f", {a.obs_kind} observations"
+    return Plan(a, b, study(a.scores, b.scores), where)
+
+
+def _of_one(rows: Sequence[Row], name: str, wanted: str | None) -> list[Row]:
+    """Selects the rows with one value of a circumstance; None for the first row's."""
+    values = distinct(rows, name)
+    chosen = values[0] if wanted is None else wanted
+    if chosen not in values:
+        raise BadInput(
+            f"these results have no {CIRCUMSTANCES[name]} {chosen!r}; they have "
+            f"{', '.join(values)}"
+        )
+    return [row for row in rows if getattr(row, name) == chosen]
 
 
 def _only_row(rows: Sequence[Row], method: str) -> Row:
@@ -131,7 +153,7 @@ def describe(plan: Plan) -> str:
     (a, b), (S, E) = plan.names, plan.size
     (pair,) = all_pairs([plan.a.scores, plan.b.scores], level=LEVEL)
     head = (
-        f"{plan.a.task}, variant {plan.a.variant}: {a} {decimals(plan.a.score.value)}, "
+        f"{plan.where}: {a} {decimals(plan.a.score.value)}, "
         f"{b} {decimals(plan.b.score.value)}; difference "
         f"{decimals(plan.study.difference, '+')} {interval(pair.difference)} from "
         f"{seeds_by_starts([plan.size])}"
@@ -201,11 +223,11 @@ def one_more_seed(table: Table) -> str:
         ]
         if pairs:
             closest = min(pairs, key=lambda pair: pair.p)
-            return _one_more_seed(family, closest)
+            return _one_more_seed(family, closest, table)
     return ""
 
 
-def _one_more_seed(family: Family, pair: Pair) -> str:
+def _one_more_seed(family: Family, pair: Pair, table: Table) -> str:
     i, j = pair.first, pair.second
     others = [row.scores for k, row in enumerate(family.rows) if k not in (i, j)]
     a, b = family.rows[i], family.rows[j]
@@ -213,8 +235,11 @@ def _one_more_seed(family: Family, pair: Pair) -> str:
     both = study(a.scores, b.scores, others, alpha=alpha)
     S, E = a.num_seeds, a.num_starts
     names = " and ".join(short_label(row, family.rows) for row in (a, b))
+    where = a.variant
+    if differing(table.rows, ["obs_kind"]):
+        where += f", {a.obs_kind}"
     return (
-        f"One more train seed: of the undecided pairs ({family.variant}), {names} are "
+        f"One more train seed: of the undecided pairs ({where}), {names} are "
         f"closest to a decision. If their difference is the observed "
         f"{decimals(abs(both.difference))}, the chance of deciding is "
         f"{both.power(S, E):.0%} with {S} train seeds and "

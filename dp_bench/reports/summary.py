@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from dp_bench.reports.column_statistics import STATISTICS
 from dp_bench.reports.comparability import compared, marked
 from dp_bench.reports.footnotes import footnotes
 from dp_bench.reports.published import with_published
-from dp_bench.reports.table import Row, Table
+from dp_bench.reports.table import FAMILY, Row, Table
 from dp_bench.reports.verdict import verdict
 from dp_bench.reports.wording import ranges
 from dp_bench.runs.info import RunIdentity
@@ -31,6 +31,9 @@ EVERYWHERE = (Column("score", ""), Column("success", ""))
 # Shares that only the CSV shows, where all records of a row know them.
 WHEN_SOLVED = (Column("success_once", ""), Column("success_at_end", ""))
 ROW = [*IDENTITY, "starts", "variant", "step"]  # a row for each combination
+
+# By the values of FAMILY and the key of a column.
+Pools: TypeAlias = Mapping[tuple[str, ...], Pool | None]
 
 
 def summary(
@@ -161,32 +164,28 @@ def _columns_of(frame: pd.DataFrame) -> list[Column]:
     return [Column(str(name), str(name)) for name in frame if name not in fields]
 
 
-def _pools(
-    frame: pd.DataFrame, columns: Sequence[Column]
-) -> dict[tuple[str, str], Pool | None]:
-    """Pools the rows of each variant, by variant and key of a column.
+def _pools(frame: pd.DataFrame, columns: Sequence[Column]) -> Pools:
+    """Pools the rows of each family.
 
     Args:
         frame: Records of the last checkpoint of each row.
         columns: Of the task.
     """
     pools = {}
-    for variant, members in frame.groupby("variant"):
+    for family, members in frame.groupby(list(FAMILY)):
         groups = [group for _, group in members.groupby(ROW, sort=False)]
         for column in (*EVERYWHERE, *columns):
             if column.averaged:
                 tables = [_numbers(group, column) for group in groups]
                 known = [t for t in tables if t.size and np.isfinite(t).all()]
-                pools[str(variant), column.key] = pool_of(known)
+                key = (*map(str, family), column.key)
+                pools[key] = pool_of(known)
     return pools
 
 
-def _row(
-    frame: pd.DataFrame,
-    columns: Sequence[Column],
-    pools: Mapping[tuple[str, str], Pool | None],
-) -> Row:
+def _row(frame: pd.DataFrame, columns: Sequence[Column], pools: Pools) -> Row:
     first = frame.iloc[0]
+    family = tuple(str(first[name]) for name in FAMILY)
     scores = scores_by_seed_and_start(frame, "score")
     if scores.empty:
         raise BadInput(
@@ -201,7 +200,7 @@ def _row(
         estimates={
             column.key: STATISTICS[column.statistic].estimate(
                 _numbers(frame, column),
-                pools.get((first["variant"], column.key)),
+                pools.get((*family, column.key)),
                 column,
             )
             for column in (*EVERYWHERE, *known, *columns)
@@ -233,11 +232,18 @@ def _numbers(frame: pd.DataFrame, column: Column) -> np.ndarray:
 
 
 def _place(row: Row, task: Task | None, *, by_step: bool) -> tuple[object, ...]:
-    """Gives the key by which rows are sorted: the task's first variant leads."""
-    variants = [*task.variants] if task else []
-    known = row.variant in variants
-    variant = variants.index(row.variant) if known else len(variants)
-    circumstances = (row.starts, row.obs_kind, row.control, row.preset)
-    run = (row.method, row.settings, row.demos_digest)
+    """Gives the key by which rows are sorted.
+
+    The task's first variant leads, and within it the task's first kind of observation.
+    """
+    variant = _place_among(row.variant, [*task.variants] if task else [])
+    obs_kind = _place_among(row.obs_kind, task.obs_kinds if task else [])
+    circumstances = (row.starts, *obs_kind, row.control, row.preset)
+    run = (row.method, row.settings, row.demos_digest, row.frames_digest)
     rank = (*run, row.step) if by_step else (-row.score.value, *run)
-    return (variant, row.variant, *circumstances, *rank)
+    return (*variant, *circumstances, *rank)
+
+
+def _place_among(name: str, names: Sequence[str]) -> tuple[int, str]:
+    """Sorts known names in their order, and the others behind them by name."""
+    return (names.index(name) if name in names else len(names), name)

@@ -24,6 +24,10 @@ CIRCUMSTANCES = {
     "step": "updates",
 }
 
+# Rows that are equal in these are one family: they are compared with each other and
+# with no others, so rows from images never change what is said of rows from states.
+FAMILY = ("variant", "obs_kind")
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -41,6 +45,8 @@ class Row:
         settings: Short hash of all settings.
         step: Updates made when the weights were taken.
         demos_digest: Content digest of the demonstrations.
+        frames_digest: Digest of pictures that were made apart from the demonstrations;
+            "" where there are none.
         estimates: By key: "score", "success" and those of the task's columns; and
             "success_once" and "success_at_end" where all records know them.
         scores: `(S, E)`, one row per train seed, one column per start.
@@ -59,7 +65,7 @@ class Row:
         difference: Score minus the best row's score; None for the best row itself and
             for rows that take no part in comparisons.
         best: Whether the row has the best score of several comparable rows.
-        letters: Two rows of a variant share a letter if they cannot be told apart; ""
+        letters: Two rows of a family share a letter if they cannot be told apart; ""
             for rows that take no part in comparisons.
         published: Published values by metric and selection; NaN if the row has
             none.

@@ -71,13 +71,15 @@ def read(folder: Path) -> list[Training]:
 
 
 def logs_by_method(trainings: Sequence[Training]) -> dict[Curve, list[list[LogLine]]]:
-    """Groups logs by method and tier, methods in the order of the table."""
+    """Groups logs by method, tier and observation, in the order of the table."""
     logs: dict[Curve, list[list[LogLine]]] = {}
+    several = len({training.info.obs_kind for training in trainings}) > 1
     for info, log in sorted(
         trainings, key=lambda training: registry.position_of(training.info.method)
     ):
         tier = "" if info.preset == "laptop" else f", {info.preset}"
-        curve = Curve(info.method, registry.title_of(info.method) + tier)
+        kind = f", {info.obs_kind}" if several else ""
+        curve = Curve(info.method, registry.title_of(info.method) + kind + tier)
         logs.setdefault(curve, []).append(log)
     return logs
 
@@ -98,18 +100,20 @@ def beside_their_logs(
     Takes test starts if the records have any, validation starts otherwise, in the
     variant that leads the task.
     """
-    members: dict[tuple[str, str, str], list[Record]] = {}
+    members: dict[tuple[str, str, str, str], list[Record]] = {}
     for r in _of_one_condition(records):
-        members.setdefault((r.method, r.settings, r.demos_digest), []).append(r)
+        key = (r.method, r.obs_kind, r.settings, r.demos_digest)
+        members.setdefault(key, []).append(r)
+    several = len({key[1] for key in members}) > 1
     rows = {}
-    for method, settings, demos in sorted(
+    for method, obs_kind, settings, demos in sorted(
         members, key=lambda key: (registry.position_of(key[0]), key)
     ):
-        rivals = [key for key in members if key[0] == method]
-        label = registry.title_of(method)
-        if len({key[1] for key in rivals}) > 1:
-            label += f", settings {settings}"
+        rivals = [key for key in members if key[:2] == (method, obs_kind)]
+        label = registry.title_of(method) + (f", {obs_kind}" if several else "")
         if len({key[2] for key in rivals}) > 1:
+            label += f", settings {settings}"
+        if len({key[3] for key in rivals}) > 1:
             label += f", demonstrations {demos[:8]}"
         logs = [
             log
@@ -118,7 +122,7 @@ def beside_their_logs(
             == (method, settings, demos)
         ]
         rows[Curve(method, label)] = LogsAndRecords(
-            logs, members[method, settings, demos]
+            logs, members[method, obs_kind, settings, demos]
         )
     return rows
 

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from dp_bench.reports.comparability import Family
-from dp_bench.reports.table import LEVEL, Row, distinct, grouped
-from dp_bench.reports.wording import decimals, listed, short_label, size
+from dp_bench.reports.table import FAMILY, LEVEL, Row, distinct, grouped
+from dp_bench.reports.wording import (
+    decimals,
+    family_name,
+    listed,
+    short_label,
+    size,
+)
 from dp_bench.statistics.comparisons import POWER
 
 
@@ -17,12 +23,12 @@ def verdict(rows: Sequence[Row], families: Sequence[Family]) -> list[str]:
 
     Args:
         rows: Of a table.
-        families: Rows of each variant that were compared.
+        families: Rows of each variant and kind of observation that were compared.
     """
     lines = []
     for family in families:
-        several = len(distinct(rows, "variant")) > 1
-        where = f" ({family.variant})" if several else ""
+        name = family_name(family.rows[0], rows)
+        where = f" ({name})" if name else ""
         lines += [f"Verdict{where}: {_decisions(family)}", *_limit(family, where)]
     if not families:
         lines = [_no_comparison(rows)]
@@ -76,8 +82,10 @@ def _no_comparison(rows: Sequence[Row]) -> str:
             "Verdict: none. Each method was trained once, so a difference can come "
             "from the train seed; `--seeds 0 1 2` trains each three times."
         )
+    several = len(distinct(rows, "obs_kind")) > 1
     return (
-        "Verdict: none. A comparison needs two comparable rows of one variant, each "
+        "Verdict: none. A comparison needs two comparable rows of one variant"
+        f"{' and one kind of observation' if several else ''}, each "
         "with two trainings or more."
     )
 
@@ -88,14 +96,13 @@ def _noise(rows: Sequence[Row]) -> list[str]:
     floor = "Noise floor: 0 for evaluating the same weights again"
     if not several:
         return [f"{floor}; unknown for training again, with one training."]
-    variants = grouped(several, ["variant"])
     parts = []
-    for members in variants:
+    for members in grouped(several, FAMILY):
         spreads = [
             f"{short_label(row, members)} {decimals(_spread(row))}" for row in members
         ]
-        name = f"({members[0].variant}) " if len(variants) > 1 else ""
-        parts.append(name + ", ".join(spreads))
+        name = family_name(members[0], several)
+        parts.append((f"({name}) " if name else "") + ", ".join(spreads))
     return [
         f"{floor}; standard deviation of the score between trainings: "
         f"{'; '.join(parts)}."

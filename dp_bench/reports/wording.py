@@ -8,7 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from dp_bench.reports.table import CIRCUMSTANCES, Row, telling_apart
+from dp_bench.reports.table import (
+    CIRCUMSTANCES,
+    FAMILY,
+    Row,
+    differing,
+    telling_apart,
+)
 from dp_bench.statistics.estimates import Estimate
 
 DAGGER = "†"  # marks a row that is not comparable with the others
@@ -101,6 +107,17 @@ def label(row: Row, rows: Sequence[Row]) -> str:
         for name in telling_apart(row, rows)
     ]
     return f"{row.title} ({', '.join(apart)})" if apart else row.title
+
+
+def family_name(row: Row, rows: Sequence[Row]) -> str:
+    """Writes what sets a row's family apart: `windy, image observations`.
+
+    Args:
+        row: A row of the family.
+        rows: Of all families. Where they are of one family the name is empty.
+    """
+    words = {"variant": row.variant, "obs_kind": f"{row.obs_kind} observations"}
+    return ", ".join(words[name] for name in differing(rows, FAMILY))
 
 
 def short_label(row: Row, rows: Sequence[Row]) -> str:

@@ -168,10 +168,14 @@ def _curve_label(curve: pd.DataFrame, records: pd.DataFrame) -> str:
     """Writes the method, with what sets its curve apart from its other curves."""
     first = curve.iloc[0]
     rivals = records[records["method"] == first["method"]]
+    kinds = rivals[rivals["obs_kind"] == first["obs_kind"]]
+    hashed = kinds["settings"].nunique() > 1  # else it says no more than the kind
     apart = [
         str(first[name])[:12]
         for name in (*CIRCUMSTANCES, "demos_digest")
-        if name in CURVE and rivals[name].nunique() > 1
+        if name in CURVE
+        and rivals[name].nunique() > 1
+        and (hashed or name != "settings")
     ]
     return style.method_label(first["method"], apart)
 

@@ -57,7 +57,7 @@ def power_curves(plan: Plan, ax: Axes | None = None) -> Axes:
     style.x_label(
         ax,
         "train seeds of each method",
-        f"{plan.a.task}, variant {plan.a.variant}; records: "
+        f"{plan.where}; records: "
         f"{seeds_by_starts([plan.size])}\n"
         "if the true difference is the observed "
         f"{decimals(abs(plan.study.difference))}",

@@ -21,12 +21,14 @@ from dp_bench.reports.table import (
     Row,
     Table,
     differing,
+    distinct,
     of_method,
 )
 from dp_bench.reports.wording import seeds_by_starts, sizes_of
 
 ROW_HEIGHT = 0.45  # of one row [inch]
 ABOVE = 0.15  # distance of the trainings' scores from the row's [rows]
+LINE = ("method", "obs_kind", "control")  # a line of a figure of several tasks
 SEED = 3.5  # size of their markers [pt]
 
 
@@ -78,16 +80,17 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
 def side_by_side(tables: Mapping[str, Table]) -> Figure:
     """Draws the share of solved episodes of several tasks, a panel for each.
 
-    Methods stand in the same places in all panels. Of several rows of a method under
-    one control mode the figure shows the best.
+    Methods stand in the same places in all panels. Of several rows of a method with
+    one kind of observation and one control mode the figure shows the best.
 
     Args:
         tables: By name of the task.
     """
     rows = [row for table in tables.values() for row in table.rows]
+    kinds = distinct(rows, "obs_kind")
     lines = sorted(
-        {(row.method, row.control) for row in rows},
-        key=lambda line: (registry.position_of(line[0]), line),
+        {tuple(getattr(row, name) for name in LINE) for row in rows},
+        key=lambda line: (registry.position_of(line[0]), kinds.index(line[1]), line),
     )
     figure = Figure(
         figsize=(2.4 + 1.5 * len(tables), 1.3 + ROW_HEIGHT * len(lines)),
@@ -96,11 +99,11 @@ def side_by_side(tables: Mapping[str, Table]) -> Figure:
     axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     for ax, (task, table) in zip(axes, tables.items(), strict=True):
         _draw_task(ax, task, table, lines)
-    names = [
-        registry.title_of(method)
-        + (f", {control}" if differing(of_method(rows, method), ["control"]) else "")
-        for method, control in lines
-    ]
+    names = []
+    for method, *values in lines:
+        apart = differing(of_method(rows, method), LINE[1:])
+        told = [v for n, v in zip(LINE[1:], values, strict=True) if n in apart]
+        names.append(", ".join([registry.title_of(method), *told]))
     axes[0].set_yticks(np.arange(len(lines)), names, fontsize=SMALL)
     axes[0].set_ylim(len(lines) - 0.5, -0.5)
     figure.supxlabel(
@@ -203,25 +206,28 @@ def _row_names(rows: Sequence[Row]) -> list[str]:
     names = []
     for row in rows:
         differ = differing(of_method(rows, row.method), others)
+        kinds = [r for r in of_method(rows, row.method) if r.obs_kind == row.obs_kind]
+        if not differing(kinds, ["settings"]):  # a hash would say no more
+            differ = [name for name in differ if name != "settings"]
         apart = [str(getattr(row, name)) for name in differ]
         names.append(style.marked(style.method_label(row.method, apart), row))
     return names
 
 
 def _draw_task(
-    ax: Axes, task: str, table: Table, lines: Sequence[tuple[str, str]]
+    ax: Axes, task: str, table: Table, lines: Sequence[tuple[str, ...]]
 ) -> None:
-    """Draws the panel of one task, a line for each method and control mode."""
+    """Draws the panel of one task, a line for each combination of `LINE`."""
     ax.hlines(np.arange(len(lines)), 0, 1, color=PALE, linewidth=0.8, zorder=0)
-    for place, (method, control) in enumerate(lines):
-        rows = [r for r in of_method(table.rows, method) if r.control == control]
+    for place, line in enumerate(lines):
+        rows = [r for r in table.rows if tuple(getattr(r, n) for n in LINE) == line]
         for row in rows[:1]:
             style.draw_estimates(
                 ax,
                 [row.score],
                 np.array([place]),
                 along="x",
-                look=look_of(method),
+                look=look_of(row.method),
             )
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=SMALL)
