@@ -80,7 +80,7 @@ def with_digests(records: Sequence[Record]) -> list[Record]:
 
     def digest(record: Record, name: str) -> str:
         text, digits = getattr(record, name), DIGESTS[name]
-        if re.fullmatch(f"[0-9a-f]{{{digits}}}", text):
+        if not text or re.fullmatch(f"[0-9a-f]{{{digits}}}", text):
             return text
         return hashlib.sha256(text.encode()).hexdigest()[:digits]
 

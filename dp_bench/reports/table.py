@@ -45,8 +45,6 @@ class Row:
         settings: Short hash of all settings.
         step: Updates made when the weights were taken.
         demos_digest: Content digest of the demonstrations.
-        frames_digest: Digest of pictures that were made apart from the demonstrations;
-            "" where there are none.
         estimates: By key: "score", "success" and those of the task's columns; and
             "success_once" and "success_at_end" where all records know them.
         scores: `(S, E)`, one row per train seed, one column per start.

@@ -10,7 +10,7 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import Record
 from dp_bench.runs.folder import read_info
-from dp_bench.runs.info import RunInfo
+from dp_bench.runs.info import RunIdentity, RunInfo
 from dp_bench.training.log import LogLine, read_log
 from dp_bench.util.files import whole_files
 
@@ -100,31 +100,32 @@ def beside_their_logs(
     Takes test starts if the records have any, validation starts otherwise, in the
     variant that leads the task.
     """
-    members: dict[tuple[str, str, str, str], list[Record]] = {}
+    members: dict[tuple[str, ...], list[Record]] = {}
     for r in _of_one_condition(records):
-        key = (r.method, r.obs_kind, r.settings, r.demos_digest)
-        members.setdefault(key, []).append(r)
+        members.setdefault(_conditions_of(r), []).append(r)
     several = len({key[1] for key in members}) > 1
     rows = {}
-    for method, obs_kind, settings, demos in sorted(
-        members, key=lambda key: (registry.position_of(key[0]), key)
-    ):
-        rivals = [key for key in members if key[:2] == (method, obs_kind)]
+    for key in sorted(members, key=lambda key: (registry.position_of(key[0]), key)):
+        method, obs_kind, settings, demos, frames = key
+        rivals = [other for other in members if other[:2] == key[:2]]
         label = registry.title_of(method) + (f", {obs_kind}" if several else "")
-        if len({key[2] for key in rivals}) > 1:
+        if len({other[2] for other in rivals}) > 1:
             label += f", settings {settings}"
-        if len({key[3] for key in rivals}) > 1:
+        if len({other[3] for other in rivals}) > 1:
             label += f", demonstrations {demos[:8]}"
-        logs = [
-            log
-            for info, log in trainings
-            if (info.method, info.settings, info.demos_digest)
-            == (method, settings, demos)
-        ]
-        rows[Curve(method, label)] = LogsAndRecords(
-            logs, members[method, obs_kind, settings, demos]
-        )
+        if len({other[4] for other in rivals}) > 1:
+            label += f", pictures {frames[:8] or 'of the demonstrations'}"
+        logs = [log for info, log in trainings if _conditions_of(info) == key]
+        rows[Curve(method, label)] = LogsAndRecords(logs, members[key])
     return rows
+
+
+def _conditions_of(run: RunIdentity | RunInfo) -> tuple[str, ...]:
+    """Lists what trainings that differ in nothing but their seed have in common."""
+    return (
+        *(run.method, run.obs_kind, run.settings),
+        *(run.demos_digest, run.frames_digest),
+    )
 
 
 def _of_one_condition(records: Sequence[Record]) -> list[Record]:

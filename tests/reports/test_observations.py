@@ -11,7 +11,6 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import to_frame
 from dp_bench.reports import group
-from dp_bench.reports.comparability import marked
 from dp_bench.reports.markdown import to_markdown
 from dp_bench.reports.planning import describe, one_more_seed, plan
 from dp_bench.reports.plots.curves import learning_curves
@@ -127,21 +126,32 @@ def test_one_row_of_each_observation_cannot_be_compared():
 
 
 def test_rows_with_other_pictures_are_marked():
-    rows = [
-        dataclasses.replace(row, frames_digest=digest)
-        for row, digest in zip(
-            table(IMAGES["more rows with other seeds"]).rows,
-            ["a" * 64, "a" * 64, "b" * 64, "a" * 64, ""],
-            strict=True,
-        )
+    """Rows from states have no such pictures, and are not concerned."""
+    digests = {"one": "a" * 64, "two": "a" * 64, "odd": "b" * 64, "recorded": ""}
+    images = [
+        record
+        for number, (method, digest) in enumerate(digests.items())
+        for record in from_images(method, noisy(0.5, number), frames_digest=digest)
     ]
-    differs = [row.differs for row in marked(rows)]
-    assert differs[0] == differs[1] == differs[3] == ()
-    assert differs[2] == ("pictures bbbbbbbbbbbb, not aaaaaaaaaaaa",)
-    assert differs[4] == ("pictures of the demonstrations, not aaaaaaaaaaaa",)
-    both = marked([*table(states()).rows, *rows])
-    assert [row.differs for row in both[:3]] == [(), (), ()]
-    assert [row.differs for row in both[3:]] == differs
+    result = table(states() + images)
+    differs = {row.method: row.differs for row in result.rows}
+    assert {method for method, notes in differs.items() if notes} == {"odd", "recorded"}
+    assert differs["odd"] == ("pictures bbbbbbbbbbbb, not aaaaaaaaaaaa",)
+    assert differs["recorded"] == ("pictures of the demonstrations, not aaaaaaaaaaaa",)
+    lettered = {row.method for row in result.rows if row.letters}
+    assert lettered == {"alpha_1", "beta", "gamma", "one", "two"}
+    [note] = [line for line in result.footer if line.startswith("† odd")]
+    assert note == "† odd is not comparable: pictures bbbbbbbbbbbb, not aaaaaaaaaaaa."
+
+
+def test_one_method_with_two_sets_of_pictures_has_two_rows():
+    scores = noisy(0.5, 0)
+    images = from_images("one", scores, frames_digest="a" * 64)
+    images += from_images("one", scores, frames_digest="b" * 64)
+    images += from_images("two", scores, frames_digest="a" * 64)
+    rows = table(images).rows
+    assert len(rows) == 3
+    assert [bool(row.differs) for row in rows].count(True) == 1
 
 
 def test_the_document_looks_as_it_did():
@@ -215,6 +225,24 @@ def test_learning_curves_name_the_observation():
     assert sorted(labels) == ["one\nimage", "one\nstate", "two"]
     curves = [curve.label for curve in beside_their_logs(records, [])]
     assert curves == ["one, image", "one, state", "two, state"]
+
+
+def test_curves_from_other_pictures_are_told_apart():
+    scores = noisy(0.5, 0)
+    records = [
+        record
+        for step in (10, 20)
+        for digest in ("a" * 64, "b" * 64)
+        for record in from_images("one", scores, step=step, frames_digest=digest)
+    ]
+    labels = [line.get_label() for line in learning_curves(to_frame(records)).lines]
+    assert labels == ["one\n" + "a" * 12, "one\n" + "b" * 12]
+    curves = beside_their_logs(records, [])
+    assert [curve.label for curve in curves] == [
+        "one, pictures aaaaaaaa",
+        "one, pictures bbbbbbbb",
+    ]
+    assert [len(part.records) for part in curves.values()] == [180, 180]
 
 
 def test_losses_of_other_observations_are_curves_of_their_own():

@@ -23,8 +23,9 @@ def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
         curves, "stability", lambda *given: drawn.append(given) or stability(*given)
     )
     digest = with_digests(episodes())[0].demos_digest
-    ours = run_info(method="m", demos_digest=digest)
-    other = run_info(method="m", demos_digest=digest, training={"updates": 7})
+    facts = {"method": "m", "obs_kind": "state", "demos_digest": digest}
+    ours = run_info(**facts)
+    other = run_info(**facts, training={"updates": 7})
     scores = [[0.2, 0.4], [0.3, 0.5]]
     n = dataclasses.replace(ours, method="n")
     records = episodes("n", scores, settings=n.settings)

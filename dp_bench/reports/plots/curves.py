@@ -172,7 +172,7 @@ def _curve_label(curve: pd.DataFrame, records: pd.DataFrame) -> str:
     hashed = kinds["settings"].nunique() > 1  # else it says no more than the kind
     apart = [
         str(first[name])[:12]
-        for name in (*CIRCUMSTANCES, "demos_digest")
+        for name in (*CIRCUMSTANCES, "demos_digest", "frames_digest")
         if name in CURVE
         and rivals[name].nunique() > 1
         and (hashed or name != "settings")
