@@ -19,7 +19,8 @@ from dp_bench import references
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.forecast import CellForecast
-from dp_bench.grid.run import PROCESSES, obs_dim_of, prepare
+from dp_bench.grid.prepare import obs_dim_of, prepare
+from dp_bench.grid.run import PROCESSES
 from dp_bench.runs.folder import new_policy
 from dp_bench.util.processes import end_with_parent
 from dp_bench.util.text import sentence

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
+from dp_bench.policies.checks import check_prediction, checked_array, joined_vectors
 from dp_bench.policies.layers import ParameterGroup
 from dp_bench.policies.observations import (
     ActionNormalizer,
@@ -218,29 +219,15 @@ class Policy(nn.Module):
             BadInput: When the policy predicts another shape than it must.
         """
         actions = self.predict_from(obs, generators, memory)
-        self._check_prediction(actions, len(obs))
-        return actions[:, self.horizons.executed]
-
-    def _check_prediction(self, actions: object, lanes: int) -> None:
-        """Refuses a prediction whose steps, lanes or dimensions are other ones."""
-        executed, most = self.horizons.executed.stop, self.horizons.prediction
-        is_recurrent = type(self).predict_from is not Policy.predict_from
-        least = executed if is_recurrent else most
-        steps = f"{least}" if least == most else f"{least} to {most}"
-        rule = (
-            f"{type(self).__name__}.{'predict_from' if is_recurrent else 'predict'} "
-            f"must return a tensor of actions of shape (B, steps, Da) = ({lanes}, "
-            f"{steps}, {self.action_dim})"
+        recurrent = type(self).predict_from is not Policy.predict_from
+        check_prediction(
+            actions,
+            (len(obs), self.action_dim),
+            self.horizons,
+            by=f"{type(self).__name__}.{'predict_from' if recurrent else 'predict'}",
+            may_end_early=recurrent,
         )
-        if not isinstance(actions, Tensor):
-            raise BadInput(f"{rule}, got {type(actions).__name__}")
-        shape = tuple(actions.shape)
-        if (
-            len(shape) != 3
-            or (shape[0], shape[2]) != (lanes, self.action_dim)
-            or not least <= shape[1] <= most
-        ):
-            raise BadInput(f"{rule}, got {shape}")
+        return actions[:, self.horizons.executed]
 
     def with_obs_noise(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """Adds the noise of `ObsConfig.obs_noise` to observations, in training only.
@@ -269,10 +256,9 @@ class Policy(nn.Module):
             weight_decay: Of the policy's network; the encoder has a setting of its own.
         """
         seen = set() if self.encoder is None else {*map(id, self.encoder.parameters())}
-        groups = [
-            {**group, "params": [p for p in group["params"] if id(p) not in seen]}
-            for group in self.parameter_groups(weight_decay)
-        ]
+        groups = self.parameter_groups(weight_decay)
+        for group in groups:
+            group["params"] = [p for p in group["params"] if id(p) not in seen]
         if self.encoder is not None:
             vision = self.encoder.config
             groups.append(
@@ -346,16 +332,11 @@ class Policy(nn.Module):
         device: torch.device,
     ) -> Tensor | Observation:
         """Checks observations, normalises them and moves them to a device."""
-        steps = self.horizons.obs
+        lead = lanes, self.horizons.obs
         if self.encoder is None:
-            vectors, expected = np.asarray(obs), (lanes, steps, self.obs_dim)
-            if vectors.shape != expected:
-                raise BadInput(
-                    f"observations must be (B, To, Do) = {expected}, got "
-                    f"{vectors.shape}"
-                )
+            vectors = checked_array(obs, (*lead, self.obs_dim))
         else:
-            vectors = self._vectors(obs, lanes)
+            vectors = joined_vectors(obs, lead, self.encoder.spec)
         if not np.isfinite(vectors).all():
             raise BadInput("an observation holds a value that is not finite")
         given = self.obs_normalizer.from_numpy(vectors, device)
@@ -367,26 +348,6 @@ class Policy(nn.Module):
             for key in self.encoder.spec.images
         }
         return Observation(images, normalized)
-
-    def _vectors(
-        self, obs: np.ndarray | Mapping[str, np.ndarray], lanes: int
-    ) -> np.ndarray:
-        """Joins the vectors `(B, To, Dv)` of a dictionary, after checking it."""
-        assert self.encoder is not None
-        spec = self.encoder.spec
-        if not isinstance(obs, Mapping):
-            raise BadInput(
-                f"observations must be a dictionary with {', '.join(spec.keys)}, got "
-                f"{type(obs).__name__}"
-            )
-        spec.check(obs, 2, "the observation")
-        for key in spec.keys:
-            if obs[key].shape[:2] != (lanes, self.horizons.obs):
-                raise BadInput(
-                    f"observations {key!r} must begin with (B, To) = "
-                    f"{(lanes, self.horizons.obs)}, got {obs[key].shape}"
-                )
-        return spec.joined(obs)
 
     @property
     def rows_seen(self) -> int:

@@ -223,7 +223,9 @@ def _loss(policy: Policy) -> Tensor:
         train_seed=0,
         device=torch.device("cpu"),
     )
-    return policy.loss(*batches.at(0), torch.Generator().manual_seed(0))
+    obs, actions = batches.at(0)
+    generator = torch.Generator().manual_seed(0)
+    return policy.loss(policy.encode(obs), actions, generator)
 
 
 POLICY_CHECKS = (
