@@ -35,6 +35,9 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
     takes actions through `_checked_action`, and calls `_show` last in `reset` and
     `step`.
 
+    A subclass that observes pictures has a method `pictures(state)`: it draws those of
+    a state of this episode, by key, as the observation in that state shows them.
+
     Attributes:
         offered_obs: The observations that `obs` chooses from.
         offered_controls: The control modes that `control` chooses from.
@@ -43,8 +46,11 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         obs_kind: The chosen observation.
         control: The chosen control mode.
         render_mode: None, "rgb_array" or "human".
+        draws_images: Whether observed pictures are drawn. Where a policy does not look
+            at them, they can be zeros, and nothing is rendered.
     """
 
+    draws_images: bool = True
     offered_obs: ClassVar[tuple[str, ...]] = ("state",)
     offered_controls: ClassVar[tuple[str, ...]]
     reset_options: ClassVar[tuple[str, ...]] = ("state",)

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 ObsT = TypeVar("ObsT")
 
 # What a new environment does not have from its constructor and from replayed actions.
-CARRIED = ("spec", "action_space", "observation_space", "_np_random", "_np_random_seed")
+CARRIED = (
+    "spec",
+    "action_space",
+    "observation_space",
+    "draws_images",
+    "_np_random",
+    "_np_random_seed",
+)
 
 
 class Begin(NamedTuple):
@@ -101,6 +108,7 @@ def _made_again(recipe: Recipe) -> gym.Env:
     """Makes the environment of a recipe and replays its episode, without showing it."""
     env = recipe.env(*recipe.args, **recipe.kwargs)
     render_mode, env.render_mode = env.render_mode, None
+    env.draws_images = False  # nobody looks while it is replayed
     if recipe.begin is not None:
         if recipe.begin.generator is not None:
             env.np_random = copy.deepcopy(recipe.begin.generator)

@@ -77,6 +77,7 @@ class Camera:
         data: mujoco.MjData,
         view: str | mujoco.MjvCamera,
         options: mujoco.MjvOption | None = None,
+        reflections: bool = True,
     ) -> np.ndarray:
         """Draws the model in a state, uint8 `(height, width, 3)`.
 
@@ -85,10 +86,40 @@ class Camera:
             view: Where the model is seen from: a camera of the model, by name, or a
                 free one.
             options: Which parts of the model are drawn; None for MuJoCo's choice.
+            reflections: Whether mirrors reflect, which doubles the time.
 
         Raises:
             BadInput: When there is no OpenGL.
         """
+        import mujoco
+
+        renderer = self._opened()
+        renderer.update_scene(data, camera=view, scene_option=options)
+        flags = renderer.scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = reflections
+        return np.array(renderer.render())
+
+    def mirrors(
+        self,
+        data: mujoco.MjData,
+        view: str | mujoco.MjvCamera,
+        options: mujoco.MjvOption | None = None,
+    ) -> list[int]:
+        """Lists the numbers of the shapes that reflect others, as MuJoCo draws them.
+
+        Drawing takes the reflectance from all shapes that MuJoCo makes no mirrors.
+
+        Raises:
+            BadInput: When there is no OpenGL.
+        """
+        renderer = self._opened()
+        renderer.update_scene(data, camera=view, scene_option=options)
+        renderer.render()
+        scene = renderer.scene
+        shapes = [scene.geoms[i] for i in range(scene.ngeom)]
+        return [int(shape.objid) for shape in shapes if shape.reflectance > 0]
+
+    def _opened(self) -> mujoco.Renderer:
         import mujoco
 
         if self._renderer is None:
@@ -98,8 +129,7 @@ class Camera:
                     f"{REMEDY}"
                 )
             self._renderer = mujoco.Renderer(self._model, self._height, self._width)
-        self._renderer.update_scene(data, camera=view, scene_option=options)
-        return np.array(self._renderer.render())
+        return self._renderer
 
     def close(self) -> None:
         """Gives the OpenGL context back. The next picture takes another one."""

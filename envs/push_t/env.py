@@ -46,6 +46,7 @@ BLOCK_MASS = 1.0
 
 OBS_KINDS = ("state", "keypoints", "image")
 CONTROLS = ("position", "velocity")
+STATE = "finger x, y, block x, y and block angle"
 
 
 class PushT(ReplayedCopies[Observation]):
@@ -272,10 +273,24 @@ class PushT(ReplayedCopies[Observation]):
         finger = self._finger_x, self._finger_y
         if self.obs_kind == "keypoints":
             return np.array((*keypoints(self._pose), *finger), np.float32)
+        shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
         return {
-            "image": image_of(self._state()),
+            "image": image_of(self._state())
+            if self.draws_images
+            else np.zeros(shape, np.uint8),
             "agent_pos": np.array(finger, np.float32),
         }
+
+    def pictures(self, state: ArrayLike) -> dict[str, np.ndarray]:
+        """Draws the observed pictures of a state, as `info["state"]` gives it.
+
+        Returns:
+            `image`, uint8 `(96, 96, 3)`.
+
+        Raises:
+            BadInput: When the state is not five finite numbers.
+        """
+        return {"image": image_of(finite_vector("state", state, 5, STATE).tolist())}
 
     def _info(self) -> Info:
         covered = self._coverage
@@ -322,8 +337,7 @@ def _observation_space(obs: str) -> spaces.Space[Any]:
 
 
 def _checked_state(state: ArrayLike) -> Sequence[float]:
-    holds = "finger x, y, block x, y and block angle"
-    values = finite_vector("state", state, 5, holds)
+    values = finite_vector("state", state, 5, STATE)
     finger, block = values[:2], values[2:4]
     if not (
         ((finger >= 0) & (finger <= TABLE)).all()

@@ -24,8 +24,8 @@ from .controllers import (
 )
 from .observations import (
     LIMIT,
-    NUMBERS_PER_ARM,
     OBS_KINDS,
+    arm_vectors,
     image_space,
     number_space,
     state_observation,
@@ -64,8 +64,8 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
     `obs="state"`, float32: robosuite's `object`, and for each arm the hand's position
     (3) [m] and quaternion (4), and the positions of two fingers (2) [m].
 
-    `obs="image"`, a dictionary: a uint8 image for each camera, and `proprioception`,
-    the numbers of the arms.
+    `obs="image"`, a dictionary: a uint8 image `<camera>_image` for each camera, and the
+    numbers of each arm as `robot<i>_eef_pos`, `_eef_quat` and `_gripper_qpos`, float32.
 
     ## Reward
     1 in the step that solves the task, else 0.
@@ -94,6 +94,8 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
     - MuJoCo's solver starts each step without a warm start, and arms are pulled towards
       the centre of the start postures, not towards the posture that was drawn. So equal
       states continue equally.
+    - Images show the joint positions of `info["state"]`; robosuite's show those of one
+      physics step (2 ms) earlier.
     - A reset also observes the objects relative to the hand; robosuite shows zeros
       there. After a step they are relative to the hand before the last physics step,
       as in robosuite.
@@ -270,12 +272,35 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
         numbers = self._state_observation()
         if self.obs_kind == "state":
             return numbers
-        side = self.camera_size
-        images = {
-            f"{camera}_image": self._cameras.picture(self.suite.sim, camera, side, side)
+        if self.draws_images:
+            images = self._images(None)
+        else:
+            shape = (self.camera_size, self.camera_size, 3)
+            images = {f"{c}_image": np.zeros(shape, np.uint8) for c in self.cameras}
+        return {**images, **arm_vectors(numbers, self.arms)}
+
+    def pictures(self, state: ArrayLike) -> dict[str, np.ndarray]:
+        """Draws the observed images of a state of this episode; the episode stays.
+
+        Args:
+            state: As `info["state"]` or files hold it, for the model of this episode.
+
+        Returns:
+            An image for each camera, uint8, as `obs="image"` holds it.
+
+        Raises:
+            BadInput: When the state is not one of this task, or there is no OpenGL.
+        """
+        positions = self._checked_state(state)[1 : 1 + self.suite.sim.model._model.nq]
+        return self._images(positions)
+
+    def _images(self, qpos: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Draws the image of each camera, at these joint positions or at those now."""
+        sim, side = self.suite.sim, self.camera_size
+        return {
+            f"{camera}_image": self._cameras.picture(sim, camera, side, side, qpos)
             for camera in self.cameras
         }
-        return {**images, "proprioception": numbers[-NUMBERS_PER_ARM * self.arms :]}
 
     def _solved(self) -> bool:
         return bool(self.suite._check_success())

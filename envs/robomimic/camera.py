@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from .. import opengl
+from .culling import NOT_DRAWN, Scene
 from .suite import Sim, mujoco
 
 
 class Cameras:
     """Draws a scene from its cameras, with an OpenGL context for each image size.
+
+    A picture shows the joint positions as they are. Robosuite's own pictures show them
+    one physics step (2 ms) earlier.
 
     Args:
         task: Name of the environment, for error messages.
@@ -19,27 +23,47 @@ class Cameras:
         self._task = task
         self._cameras: dict[tuple[int, int], opengl.Camera] = {}
         self._options = mujoco.MjvOption()
-        self._options.geomgroup[0] = 0  # hide the shapes that only collide
+        self._options.geomgroup[NOT_DRAWN] = 0
+        self._scene: Scene | None = None
 
-    def picture(self, sim: Sim, view: str, height: int, width: int) -> np.ndarray:
-        """Draws the scene, uint8 `(height, width, 3)`.
+    def picture(
+        self,
+        sim: Sim,
+        view: str,
+        height: int,
+        width: int,
+        qpos: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draws the scene, uint8 `(height, width, 3)`; the simulation stays as it is.
 
         Args:
             sim: The scene.
             view: Name of the camera in the scene.
             height: [px].
             width: [px].
+            qpos: Joint positions to show, `(nq,)`; None for those of the simulation.
 
         Raises:
             BadInput: When OpenGL does not work here.
         """
-        size = height, width
+        model, size = sim.model._model, (height, width)
         if size not in self._cameras:
-            self._cameras[size] = opengl.Camera(self._task, sim.model._model, *size)
-        return self._cameras[size].picture(sim.data._data, view, self._options)
+            self._cameras[size] = opengl.Camera(self._task, model, *size)
+        camera = self._cameras[size]
+        if self._scene is None:
+            mirrors = camera.mirrors(sim.data._data, view, self._options)
+            self._scene = Scene(model, mirrors)
+        scene = self._scene
+        scene.place(sim.data._data.qpos if qpos is None else qpos, sim.data._data)
+
+        def draw(reflections: bool) -> np.ndarray:
+            return camera.picture(scene.data, view, self._options, reflections)
+
+        return scene.picture(draw, int(model.camera(view).id), width / height)
 
     def close(self) -> None:
         """Releases the OpenGL contexts, which belong to the model drawn so far."""
         for camera in self._cameras.values():
             camera.close()
         self._cameras.clear()
+        self._scene = None

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from gymnasium import spaces
 
+from .task import ARM_WIDTHS
+
 OBS_KINDS = ("state", "image")
-ARM_WIDTHS = {"eef_pos": 3, "eef_quat": 4, "gripper_qpos": 2}  # numbers of each arm
 NUMBERS_PER_ARM = sum(ARM_WIDTHS.values())
 LIMIT = 100.0  # of observed numbers, which are clipped to it
 
@@ -48,6 +49,13 @@ def image_space(cameras: Sequence[str], side: int, arms: int) -> spaces.Dict:
     """
     image = spaces.Box(0, 255, (side, side, 3), np.uint8)
     images = {f"{name}_image": image for name in cameras}
-    return spaces.Dict(
-        {**images, "proprioception": number_space(NUMBERS_PER_ARM * arms)}
-    )
+    vectors = {key: number_space(width) for key, width in arm_keys(arms).items()}
+    return spaces.Dict({**images, **vectors})
+
+
+def arm_vectors(numbers: np.ndarray, arms: int) -> dict[str, np.ndarray]:
+    """Cuts the numbers of the arms out of the observation `obs="state"`, by key."""
+    widths = arm_keys(arms)
+    ends = np.cumsum([*widths.values()])
+    parts = np.split(numbers[-NUMBERS_PER_ARM * arms :], ends[:-1])
+    return {key: part.copy() for key, part in zip(widths, parts, strict=True)}

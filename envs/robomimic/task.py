@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from dp_bench.task import DemoSource, Task
+from dp_bench.task import DemoSource, ObsColumns, Task
 
 PROFICIENT = {"ph": "200 human episodes by proficient operators, from the hub"}
 MIXED = PROFICIENT | {"mh": "300 human episodes of mixed quality, from the hub"}
+ARM_WIDTHS = {"eef_pos": 3, "eef_quat": 4, "gripper_qpos": 2}  # last in "state"
 TRANSPORT_CAMERAS = (
     "shouldercamera0",
     "robot0_eye_in_hand",
@@ -40,10 +41,11 @@ def _task(
         arms: Number of robot arms.
         constant_obs: The meaning of each number of an observation that random actions
             leave constant.
-        cameras: Cameras whose images a file may hold.
+        cameras: Cameras of the observation "image", whose images a file may hold.
     """
     package = "dp_bench.envs.robomimic"
     files = f"{package}.demos:{name.upper()}"
+    vectors = _arm_columns(arms)
     scripted = DemoSource(
         about="200 scripted episodes, generated in minutes",
         script=f"{package}.scripts.{name}:demonstrate",
@@ -58,6 +60,8 @@ def _task(
         max_steps=steps,
         score="dp_bench.envs.scores:solved",
         obs_kinds=("state", "image"),
+        obs_keys={"image": (*(f"{camera}_image" for camera in cameras), *vectors)},
+        obs_columns=vectors,
         obs_dims={"state": obs_dim},
         controls=("velocity", "position"),
         sources={
@@ -82,6 +86,17 @@ def _task(
     )
 
 
+def _arm_columns(arms: int) -> dict[str, ObsColumns]:
+    """Returns where the observation "state" holds the vectors of each arm."""
+    start, columns = -sum(ARM_WIDTHS.values()) * arms, {}
+    for i in range(arms):
+        for part, width in ARM_WIDTHS.items():
+            stop = start + width
+            columns[f"robot{i}_{part}"] = ObsColumns("state", start, stop or None)
+            start = stop
+    return columns
+
+
 def _human(
     about: str,
     *,
@@ -92,8 +107,7 @@ def _human(
     max_steps: int | None,
 ) -> DemoSource:
     """Returns a source of published human demonstrations."""
-    parts = ("eef_pos", "eef_quat", "gripper_qpos")
-    keys = ["object", *(f"robot{i}_{part}" for i in range(arms) for part in parts)]
+    keys = ["object", *_arm_columns(arms)]
     return DemoSource(
         about=about,
         hub=("robomimic/robomimic_datasets", file),
