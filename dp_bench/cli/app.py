@@ -14,7 +14,13 @@ from typing import Final, TextIO, cast
 import tyro
 
 from dp_bench.cli.compare import Compare
-from dp_bench.cli.demos import CheckDemos, CompareDemos, GetDemos, refuse_old_spelling
+from dp_bench.cli.demos import (
+    CheckDemos,
+    CompareDemos,
+    GetDemos,
+    RenderDemos,
+    refuse_old_spelling,
+)
 from dp_bench.cli.evaluate import Evaluate
 from dp_bench.cli.export import Export
 from dp_bench.cli.list import List
@@ -47,6 +53,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "list": List,
     "demos get": GetDemos,
     "demos check": CheckDemos,
+    "demos render": RenderDemos,
     "demos compare": CompareDemos,
     "train": Train,
     "eval": Evaluate,

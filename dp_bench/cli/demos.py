@@ -1,4 +1,4 @@
-"""`dp-bench demos get`, `check` and `compare`."""
+"""`dp-bench demos get`, `check`, `render` and `compare`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from dp_bench.cli.options import (
     SourceName,
     controls,
     hint,
+    obs_kinds,
     one_of,
 )
 from dp_bench.errors import BadInput
-from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.files import locked, refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.data.demos import Demos
     from dp_bench.task import Task
 
-ACTIONS = ("get", "check", "compare")
+ACTIONS = ("get", "check", "render", "compare")
 
 
 def _task_hint(_: str) -> str:
@@ -143,6 +144,59 @@ class CheckDemos:
             )
         task = registry.task(self.task)
         return task, readers.read(file, task, self.source, self.mask)
+
+
+@dataclass(frozen=True)
+class RenderDemos:
+    """Draw the pictures of demonstrations from their states.
+
+    They go to a file beside the imported demonstrations. The same command continues
+    what was interrupted.
+
+    Examples:
+      dp-bench demos render can
+      dp-bench demos render pusht --demos my_demos.hdf5
+    """
+
+    task: TaskArgument = None
+    """Task of the demonstrations."""
+    source: SourceName = None
+    """Source of the demonstrations; they are fetched or made where they are missing."""
+    demos: Annotated[
+        Path | None, arg(metavar="FILE", help_behavior_hint=hint("optional"))
+    ] = None
+    """File of demonstrations, in place of those of a source."""
+    obs: Annotated[
+        str | None,
+        arg(
+            metavar="KIND",
+            help_behavior_hint=one_of(obs_kinds, "the task's first with pictures"),
+        ),
+    ] = None
+    """Kind of observation that the pictures belong to."""
+
+    def run(self) -> None:
+        """Renders the pictures unless they are there, and names their file."""
+        from dp_bench.data import frames, observed, pictures, rendering, store
+
+        task = _named(self.task, "render")
+        task.check(obs_kind=self.obs)
+        kind = self.obs or rendering.image_kind(task)
+        if self.demos is None:
+            store.obtain(task, self.source)
+        demos = store.load_demos(task, self.source, self.demos)
+        print(_described(demos), flush=True)
+        keys = observed.lacking(task, demos, kind)
+        if not keys:
+            print(f"the demonstrations themselves hold all of {kind!r}")
+            return
+        places = store.frames_places(demos, is_imported=self.demos is None)
+        path = pictures.find(demos, keys, places)
+        if path is None:
+            path = places[0]
+            with locked(path.with_suffix(".lock"), wait=True):
+                pictures.render(task, demos, keys, path, kind)
+        print(f"{path}\npictures {', '.join(keys)}, digest {frames.digest_of(path)}")
 
 
 @dataclass(frozen=True)

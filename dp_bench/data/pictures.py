@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dp_bench.data import frames, readers
+from dp_bench.data import frames, readers, rendering
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
@@ -40,14 +40,30 @@ def with_pictures(
     missing = [key for key in keys if key not in demos.obs]
     if not missing:
         return demos
-    path = _belonging(demos, places)
+    path = find(demos, missing, places)
     if path is None:
-        with locked(places[0].with_suffix(".lock"), wait=True):
-            path = _belonging(demos, places)  # another process may have made it
-            if path is None:
-                path = places[0]
+        path = places[0]
+        with locked(path.with_suffix(".lock"), wait=True):
+            # another process may have made it meanwhile
+            if find(demos, missing, [path]) is None:
                 _make(task, demos, missing, path, file)
     return frames.attach(demos, path, missing)
+
+
+def find(demos: Demos, keys: Sequence[str], places: Sequence[Path]) -> Path | None:
+    """Finds the frames file of demonstrations that holds these pictures.
+
+    A file of other demonstrations does not count.
+
+    Raises:
+        BadInput: When a frames file is damaged.
+    """
+    for path in places:
+        if path.is_file():
+            known = frames.about(path)
+            if known.demos == demos.digest and set(keys) <= set(known.keys):
+                return path
+    return None
 
 
 def import_recorded(task: Task, demos: Demos, file: Path, target: Path) -> bool:
@@ -73,12 +89,38 @@ def import_recorded(task: Task, demos: Demos, file: Path, target: Path) -> bool:
     return True
 
 
-def _belonging(demos: Demos, places: Sequence[Path]) -> Path | None:
-    """Finds the frames file of demonstrations; one of others does not count."""
-    for path in places:
-        if path.is_file() and frames.about(path).demos == demos.digest:
-            return path
-    return None
+def render(
+    task: Task,
+    demos: Demos,
+    keys: Sequence[str],
+    target: Path,
+    obs_kind: str | None = None,
+) -> None:
+    """Renders pictures of demonstrations from their states, and says how long it took.
+
+    Args:
+        task: The task.
+        demos: All demonstrations of a file.
+        keys: Keys of the pictures.
+        target: The frames file.
+        obs_kind: Kind of observation with these keys; None to find it.
+
+    Raises:
+        BadInput: When they cannot be rendered.
+    """
+    kind = obs_kind or rendering.image_kind(task, keys)
+    progress.note(
+        f"rendering the pictures {', '.join(keys)} of {demos.num_episodes} "
+        f"demonstrations of {task.name}, once; they go to {target}"
+    )
+    result = rendering.render(task, demos, target, kind, keys)
+    if result.steps:
+        pictures = result.steps * len(keys)
+        time = result.seconds * result.processes / pictures * 1000
+        progress.note(
+            f"rendered {pictures} pictures in {progress.duration(result.seconds)}: "
+            f"{time:.3g} ms a picture in each of {result.processes} processes"
+        )
 
 
 def _make(
@@ -95,7 +137,7 @@ def _make(
             f"file, or `dp-bench demos render {task.name} --source {demos.source}` "
             f"draws the recorded states"
         )
-    raise BadInput(f"there are no pictures {', '.join(keys)} of {task.name}")
+    render(task, demos, keys, target)
 
 
 def _counted(

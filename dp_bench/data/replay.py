@@ -272,10 +272,18 @@ class _Recorded(NamedTuple):
 
 def _recorded(demos: Demos, actions: np.ndarray, k: int) -> _Recorded:
     rows = demos.episode(k)
+    return _Recorded(demos.states[rows], actions[rows], *start_of(demos, k))
+
+
+def start_of(demos: Demos, k: int) -> tuple[int | None, str]:
+    """Returns what the environment needs to repeat episode k, beside its state.
+
+    Returns:
+        The seed of its start, or None if it is unknown; the MuJoCo XML to load, or "".
+    """
     env_seed = int(demos.notes[SEED][k]) if SEED in demos.notes else None
     # a seed gives the model exactly; XML has six digits only
-    model = demos.models[k] if demos.models and env_seed is None else ""
-    return _Recorded(demos.states[rows], actions[rows], env_seed, model)
+    return env_seed, demos.models[k] if demos.models and env_seed is None else ""
 
 
 class _Replayed(NamedTuple):

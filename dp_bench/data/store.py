@@ -119,12 +119,24 @@ def _with_pictures(
     """Adds pictures to demonstrations that were imported, or read from `path`."""
     if not keys:
         return demos
+    places = frames_places(demos, is_imported=path is None)
+    return pictures.with_pictures(task, demos, keys, places, path)
+
+
+def frames_places(demos: Demos, *, is_imported: bool) -> list[Path]:
+    """Lists where the pictures of demonstrations may lie; they are made at the first.
+
+    Args:
+        demos: The demonstrations.
+        is_imported: Whether they were imported. Others do not replace the pictures of
+            an import of the same name.
+    """
     imported = frames_path(demos.task, demos.source)
     places = [imported, _cache_folder() / imported.name]
-    if path is not None:  # the import keeps its own frames file
+    if not is_imported:
         file = demos_path(demos.task, demos.source)
-        places = [frames.path_of(file, demos.digest), *places]
-    return pictures.with_pictures(task, demos, keys, places, path)
+        places.insert(0, frames.path_of(file, demos.digest))
+    return places
 
 
 def obtain(

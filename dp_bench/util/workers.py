@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import os
@@ -37,7 +38,7 @@ def in_order(
 
     Args:
         make: Prepares a worker process. If its result has a `close()`, that is called
-            at the end when work runs in this process.
+            at the end.
         work: `(prepared, item, tick) -> result`; it calls `tick()` after each part of
             an item. It must be picklable, like `make` and the items.
         items: The items.
@@ -51,10 +52,15 @@ def in_order(
     Raises:
         BadInput: When a worker process dies.
     """
-    processes = min(processes or os.cpu_count() or 1, max(len(items), 1))
+    processes = count(processes, len(items))
     if processes == 1:
         return _here(make, work, items, on_progress)
     return _elsewhere(make, work, items, processes, on_progress)
+
+
+def count(processes: int | None, num_items: int) -> int:
+    """Returns how many processes `in_order` takes for a number of items."""
+    return min(processes or os.cpu_count() or 1, max(num_items, 1))
 
 
 def _here(
@@ -163,6 +169,8 @@ def _begin(packed: bytes, ticks: Synchronized[int], begun: Synchronized[int]) ->
         begun.value += 1
     try:
         _prepared = pickle.loads(packed)()
+        # OpenGL contexts must be closed before the interpreter takes itself apart
+        atexit.register(getattr(_prepared, "close", lambda: None))
     except Exception as error:  # of any kind: the caller gets it with the first item
         _error = error
 
