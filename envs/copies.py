@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-import gymnasium as gym
 import numpy as np
 
 from .base import TaskEnv
@@ -46,7 +45,7 @@ class Begin(NamedTuple):
 class Recipe(NamedTuple):
     """All that makes a copy: the constructor, the episode, and what it carries over."""
 
-    env: Callable[..., gym.Env]
+    env: Callable[..., TaskEnv[Any]]
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
     begin: Begin | None
@@ -104,7 +103,7 @@ class ReplayedCopies(TaskEnv[ObsT], Generic[ObsT]):
         return checked
 
 
-def _made_again(recipe: Recipe) -> gym.Env:
+def _made_again(recipe: Recipe) -> TaskEnv[Any]:
     """Makes the environment of a recipe and replays its episode, without showing it."""
     env = recipe.env(*recipe.args, **recipe.kwargs)
     render_mode, env.render_mode = env.render_mode, None

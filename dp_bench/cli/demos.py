@@ -150,8 +150,8 @@ class CheckDemos:
 class RenderDemos:
     """Draw the pictures of demonstrations from their states.
 
-    They go to a file beside the imported demonstrations. The same command continues
-    what was interrupted.
+    They go to a file beside the imported demonstrations. After an interruption,
+    the same command continues.
 
     Examples:
       dp-bench demos render can

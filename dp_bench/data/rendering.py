@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -148,7 +148,8 @@ class _Renderer:
         registry.tasks()  # imports the packages of tasks, in a fresh process too
         self.task, self.keys = task, keys
         self.env: Env = task.make_env(**env_kwargs)
-        self.env.unwrapped.draws_images = False  # those that `reset` observes
+        bare: Any = self.env.unwrapped
+        bare.draws_images = False  # those that `reset` observes
 
     def render(self, job: _Job, tick: Callable[[], None]) -> None:
         """Draws the states of an episode, and calls `tick` after each."""

@@ -10,13 +10,18 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
-import gymnasium as gym
 import numpy as np
 
 from dp_bench import references, registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.rollout import play_group
 from dp_bench.horizons import Horizons
+from dp_bench.testing.observations import (
+    task_columns_are_the_vectors_that_it_observes,
+    task_observations_change,
+    task_observes_the_keys_that_it_declares,
+    task_pictures_follow_from_states,
+)
 from dp_bench.util.types import Env
 
 
@@ -155,35 +160,6 @@ def task_starts_differ(name: str) -> None:
         )
 
 
-def task_observations_change(name: str) -> None:
-    """Random actions change every observed number that `constant_obs` does not name.
-
-    Does not look at observations that are dictionaries, which hold images.
-    """
-    task = registry.task(name)
-    for obs_kind in task.obs_kinds:
-        env = task.make_env(obs_kind=obs_kind)
-        if not isinstance(env.observation_space, gym.spaces.Box):
-            env.close()
-            continue
-        env.action_space.seed(0)
-        rows = []
-        for seed in range(3):
-            rows.append(env.reset(seed=seed)[0])
-            for _ in range(10):
-                obs, _, terminated, truncated, _ = env.step(env.action_space.sample())
-                rows.append(obs)
-                if terminated or truncated:
-                    break
-        env.close()
-        constant = set(np.flatnonzero(np.ptp(rows, axis=0) == 0).tolist())
-        unexplained = sorted(constant - set(task.constant_obs.get(obs_kind, {})))
-        assert not unexplained, (
-            f"the numbers {unexplained} of {obs_kind!r} are constant; if they should "
-            f"be, name them in constant_obs"
-        )
-
-
 def task_observations_are_not_overwritten(name: str) -> None:
     """An observation is not a view into memory that the next step changes."""
     env = registry.task(name).make_env()
@@ -274,6 +250,9 @@ TASK_CHECKS = (
     task_is_reproducible,
     task_copies_continue_identically,
     task_starts_differ,
+    task_observes_the_keys_that_it_declares,
+    task_columns_are_the_vectors_that_it_observes,
+    task_pictures_follow_from_states,
     task_observations_change,
     task_observations_are_not_overwritten,
     task_scores_an_episode,

@@ -1,0 +1,97 @@
+"""Robomimic: observed pictures and vectors."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("robosuite")
+
+from dp_bench import registry
+from dp_bench.envs import opengl
+from robomimic_envs import TASKS, each_task, env_of, some_actions
+
+
+@pytest.fixture(autouse=True)
+def drawing():
+    if not opengl.opengl_works():
+        pytest.skip("OpenGL does not work here (set MUJOCO_GL)")
+
+
+def plainly_drawn(env, states):
+    """Draws states with MuJoCo's renderer alone, all shapes and reflections."""
+    import mujoco
+
+    model, data = env.suite.sim.model._model, mujoco.MjData(env.suite.sim.model._model)
+    options = mujoco.MjvOption()
+    options.geomgroup[0] = 0
+    renderer = mujoco.Renderer(model, env.camera_size, env.camera_size)
+    pictures = []
+    for state in states:
+        data.qpos[:] = state[1 : 1 + model.nq]
+        mujoco.mj_forward(model, data)
+        drawn = {}
+        for camera in env.cameras:
+            renderer.update_scene(data, camera=camera, scene_option=options)
+            drawn[f"{camera}_image"] = np.array(renderer.render())
+        pictures.append(drawn)
+    renderer.close()
+    return pictures
+
+
+def states_within(env, seed):
+    """Raises the arms, then lowers them: cameras see the floor, then tables."""
+    lift = np.tile([0.5, 0.5, 1, 0.5, 0, 0.5, 1], env.arms)
+    states = [env.reset(seed=seed)[1]["state"]]
+    for action in [lift] * 12 + [-lift] * 12 + some_actions(env, 6):
+        *_, info = env.step(action)
+        states.append(info["state"])
+    return states[::3]
+
+
+@each_task
+def test_leaving_out_what_no_camera_sees_changes_no_pixel(name):
+    env = env_of(name)
+    states = states_within(env, 1)
+    pictures = [env.pictures(state) for state in states]
+    for drawn, plain in zip(pictures, plainly_drawn(env, states), strict=True):
+        assert drawn.keys() == plain.keys()
+        for key, picture in drawn.items():
+            np.testing.assert_array_equal(picture, plain[key], err_msg=key)
+    assert any((p[key] != pictures[0][key]).any() for p in pictures for key in p)
+
+
+def test_drawing_leaves_the_episode_alone():
+    looked_at, left = TASKS["can"](obs="image"), env_of("can")
+    left.reset(seed=2)
+    obs, _ = looked_at.reset(seed=2)
+    groups = looked_at.suite.sim.model._model.geom_group.copy()
+    for action in some_actions(left, 8):
+        looked_at.pictures(looked_at._state() * 0 + 0.1)
+        *_, one = left.step(action)
+        *_, other = looked_at.step(action)
+        np.testing.assert_array_equal(one["state"], other["state"])
+    np.testing.assert_array_equal(looked_at.suite.sim.model._model.geom_group, groups)
+    assert obs["agentview_image"].shape == (84, 84, 3)
+    looked_at.close()
+
+
+def test_image_observations_have_the_published_keys():
+    assert registry.task("can").obs_keys["image"] == (
+        "agentview_image",
+        "robot0_eye_in_hand_image",
+        "robot0_eef_pos",
+        "robot0_eef_quat",
+        "robot0_gripper_qpos",
+    )
+    assert registry.task("tool_hang").obs_keys["image"][0] == "sideview_image"
+    keys = registry.task("transport").obs_keys["image"]
+    assert keys[:4] == (
+        "shouldercamera0_image",
+        "robot0_eye_in_hand_image",
+        "shouldercamera1_image",
+        "robot1_eye_in_hand_image",
+    )
+    assert keys[4:] == tuple(
+        f"robot{i}_{part}"
+        for i in (0, 1)
+        for part in ("eef_pos", "eef_quat", "gripper_qpos")
+    )
