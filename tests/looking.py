@@ -21,7 +21,7 @@ from dp_bench.presets import Preset
 from dp_bench.runs.folder import new_policy
 from dp_bench.training.config import Training
 
-SPEC = ObsSpec({"picture": (look.SIDE, look.SIDE, 3)}, {"hand": 2})
+SPEC = ObsSpec({"picture": (look.SIDE, look.SIDE, 3)}, {"hand": 1})
 VISION = VisionConfig(encoder="cnn", keypoints=8, features=16)
 
 
@@ -58,9 +58,8 @@ PRESETS = {
             layers=2,
             dropout=0.0,
             sample_steps=8,
-            noise_draws=4,
         ),
-        _training(400, 2e-3),
+        _training(800, 2e-3),
     ),
     "lstm_gmm": Preset(
         LstmGmmConfig(horizons=Horizons(1, 1, 8), reset_every=8, hidden=48),
@@ -76,11 +75,11 @@ PRESETS = {
             clusters=4,
             width=48,
             heads=4,
-            layers=2,
+            layers=1,
             dropout=0.0,
-            offset_weight=10.0,
+            offset_weight=1.0,
         ),
-        _training(400, 2e-3),
+        _training(600, 1e-3),
     ),
 }
 

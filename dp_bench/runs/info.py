@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dp_bench.errors import BadInput
 from dp_bench.policies.obs_spec import ObsSpec
@@ -68,7 +68,7 @@ class RunIdentity:
     split_digest: str
     train_seed: int
     order_digest: str = ""
-    frames_digest: str = ""
+    frames_digest: str = field(default="", metadata={"optional": True})
 
 
 @dataclass(frozen=True)

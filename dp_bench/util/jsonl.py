@@ -111,7 +111,7 @@ def to_line(item: DataclassInstance) -> bytes:
 
     Fields with a default come last, even where a subclass declares further fields: most
     were added later, and the lines of old and new files keep one order. A field at its
-    default None is left out.
+    default None is left out, and so is one whose metadata say `optional`.
 
     Raises:
         BadInput: When `read` would refuse the line.
@@ -121,7 +121,8 @@ def to_line(item: DataclassInstance) -> bytes:
         if field.default is MISSING:
             continue
         value = values.pop(field.name)
-        if field.default is not None or value is not None:
+        absent = field.default is None or field.metadata.get("optional")
+        if value != field.default or not absent:
             values[field.name] = value
     kind = type(item).__name__
     try:

@@ -22,13 +22,15 @@ class Look(gym.Env[dict[str, np.ndarray], np.ndarray]):
     """A hand moves to one of the two goals that a picture shows.
 
     An upright bar means up or down, a lying bar left or right. Either goal will do, so
-    the demonstrations have two modes, whose mean reaches nothing.
+    the demonstrations have two modes, whose mean reaches nothing. Without the picture
+    it is not known in any step along which axis to go.
 
     ## Action
     Where the hand should go, `(2,)`, each in [-1, 1].
 
     ## Observation
-    A dictionary: `picture`, uint8 `(32, 32, 3)`, and `hand`, float32 `(2,)`.
+    A dictionary: `picture`, uint8 `(32, 32, 3)`, and `hand`, float32 `(1,)`: how far
+    the hand has come along the axis of the goals, with a sign.
 
     ## Reward
     1 in a step that ends near a goal, else 0.
@@ -44,7 +46,7 @@ class Look(gym.Env[dict[str, np.ndarray], np.ndarray]):
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.observation_space = spaces.Dict(
             {
-                "hand": spaces.Box(-1.0, 1.0, (2,), np.float32),
+                "hand": spaces.Box(-1.0, 1.0, (1,), np.float32),
                 "picture": spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8),
             }
         )
@@ -71,14 +73,16 @@ class Look(gym.Env[dict[str, np.ndarray], np.ndarray]):
 
     def _draw(self) -> np.ndarray:
         picture = self.np_random.integers(0, 60, (SIDE, SIDE, 3))
-        middle = int(self.np_random.integers(13, 17))
+        middle = int(self.np_random.integers(20, 24))
         bar = np.s_[middle : middle + 4, 6:-6]
         (picture if self.lies else picture.swapaxes(0, 1))[bar] += 150
         return picture.astype(np.uint8)
 
     def _observation(self) -> dict[str, np.ndarray]:
         picture = np.zeros_like(self._picture) if self.blank else self._picture.copy()
-        return {"hand": self.hand.astype(np.float32), "picture": picture}
+        axis = 0 if self.lies else 1
+        along = self.hand[axis : axis + 1].astype(np.float32)
+        return {"hand": along, "picture": picture}
 
     def _info(self) -> Info:
         distances = np.linalg.norm(GOALS[self.lies] - self.hand, axis=1)
