@@ -24,6 +24,7 @@ PARTS = {
     "training": "updates:training",
     "methods": "updates:methods",
     "encoders": "encoders:encoders",
+    "pictures": "pictures:pictures",
     "latency": "decisions:latency",
     "rollouts": "decisions:rollouts",
     "memory": "memory:memory",
