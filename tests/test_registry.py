@@ -104,6 +104,24 @@ def test_an_installed_policy_is_compared_with_ours_on_an_installed_task(
     assert len(list((tmp_path / "runs/results/reach/records").iterdir())) == 2
 
 
+@pytest.mark.slow
+def test_methods_learn_from_pictures_on_an_installed_task(python, tmp_path):
+    """The environment has no argument `obs`, and shows pictures and a vector."""
+    words = ["--task", "look", "--methods", "bet", "mean_action", "--preset", "smoke"]
+    words += ["--device", "cpu", "--runs", "runs"]
+    words += ["--set", "mean_action:vision.encoder=cnn"]
+    code = (
+        "import os, sys; os.environ['DP_BENCH_DATA'] = 'data'; "
+        "from dp_bench.cli import main; sys.argv[1:] = "
+        + repr(["compare", *words])
+        + "; main()"
+    )
+    shown = python("-c", code, cwd=tmp_path)
+    assert "observation pixels" in shown
+    assert "BET" in shown
+    assert "Mean action" in shown
+
+
 @pytest.fixture
 def installed(monkeypatch):
     """Pretends that an entry point is installed, and has the tables read again."""
