@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.prepare import Prepared, prepare
+from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent, signals_stop
 from dp_bench.util.text import sentence
 
@@ -71,6 +72,7 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
     """Trains a cell unless that is done; yields its run folder, locked."""
     import torch
 
+    keep_freed_memory()
     # Numbers below 1e-38 slow a CPU down many times, and a transformer produces some.
     # Set before torch starts its threads, because they inherit the mode, and only
     # while training, because a simulator in this process would round differently.
