@@ -98,6 +98,8 @@ def _print_overview() -> None:
 def _print_task(task: Task) -> None:
     print(f"{task.name}: {task.about}")
     print(f"  observations    {_observations(task)}")
+    for kind, keys in task.obs_keys.items():
+        print(f"  {'':15} {kind} holds {', '.join(keys)}")
     print(f"  control         {', '.join(task.controls)}")
     print(f"  episode         at most {task.max_steps} steps")
     print(f"  variants        {', '.join(task.variants)}")
