@@ -38,11 +38,14 @@ class Cell:
         source: Source of the demonstrations; None for the task's default. A smoke test
             takes the first episodes only of those that a script makes.
         changes: Settings that differ from the preset, `(name, text)`.
-        episodes: Number of test starts; None for the preset's choice.
+        episodes: Number of starts; None for the preset's choice.
         decision_starts: Number of further starts, which no other train seed meets, of
             the task's first variant; 0 for none.
         runs: Folder that holds the run folders.
         device: Device to train on: "auto", "cpu", "cuda", "cuda:1", ...
+        starts: Kind of starts: "test", in all variants of the task, or "validation", in
+            its first variant only, where settings are chosen.
+        label: Names it for a person among cells of one method; "" where the seed does.
     """
 
     task: str
@@ -58,11 +61,14 @@ class Cell:
     decision_starts: int = 0
     runs: str = "runs"
     device: str = "auto"
+    starts: str = "test"
+    label: str = ""
 
     @property
     def title(self) -> str:
         """Names the cell for a person."""
-        return f"{self.task} {self.method} seed {self.train_seed}"
+        words = [self.task, self.method, self.label, f"seed {self.train_seed}"]
+        return " ".join(filter(None, words))
 
     @property
     def changes_results(self) -> bool:

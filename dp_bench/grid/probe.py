@@ -67,9 +67,10 @@ def _work_left(cell: ResolvedCell) -> tuple[int, int]:
     from dp_bench.runs.facts import load_facts
 
     settings = cell.settings
-    starts = env_seeds_of("test", cell.names.episodes or settings.episodes)
-    further = cell.names.decision_starts
-    episodes = len(cell.task.variants) * len(starts) + further
+    kind, further = cell.names.starts, cell.names.decision_starts
+    starts = env_seeds_of(kind, cell.names.episodes or settings.episodes)
+    variants = len(cell.task.variants) if kind == "test" else 1
+    episodes = variants * len(starts) + further
     updates = settings.training.updates
     if not cell.demos.is_on_disk:
         return updates, episodes
@@ -123,21 +124,13 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
 
     task = cell.task
     env = task.make_env(obs_kind=cell.obs_kind, control=cell.control)
-    obs, actions, ends = _made_up(cell, env)
-    shown, vision = cell.demos.shown, cell.settings.vision
+    rows = made_up_rows(cell, env)
     with torch.random.fork_rng(devices=[]):
-        policy = new_policy(
-            references.load(cell.method.policy),
-            cell.settings.policy,
-            obs_dim=obs_dim_of(shown, vision, obs),
-            action_dim=actions.shape[1],
-            observation=shown,
-            vision=vision,
-        )
-        update = _time_update(cell, policy, (obs, actions, ends))
+        policy = new_network(cell, rows)
+        update = time_update(cell, policy, rows)
     steps = task.max_steps_of(cell.names.source)
     decisions = -(-steps // policy.horizons.action)
-    decision = _time_decision(policy, _histories(policy, obs, task.lanes), steps)
+    decision = _time_decision(policy, _histories(policy, rows[0], task.lanes), steps)
     step, picture = _time_steps(env, steps)
     looks = decisions * min(policy.horizons.obs, policy.horizons.action)
     return _Costs(
@@ -150,7 +143,20 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
     )
 
 
-def _made_up(cell: ResolvedCell, env: Env) -> Rows:
+def new_network(cell: ResolvedCell, rows: Rows) -> Policy:
+    """Builds the policy of a cell with new weights, for demonstrations like these."""
+    shown, vision = cell.demos.shown, cell.settings.vision
+    return new_policy(
+        references.load(cell.method.policy),
+        cell.settings.policy,
+        obs_dim=obs_dim_of(shown, vision, rows[0]),
+        action_dim=rows[1].shape[1],
+        observation=shown,
+        vision=vision,
+    )
+
+
+def made_up_rows(cell: ResolvedCell, env: Env) -> Rows:
     """Draws demonstrations with the dimensions of an environment."""
     import numpy as np
 
@@ -197,12 +203,17 @@ def _histories(
     return repeated(obs)
 
 
-def _time_update(
-    cell: ResolvedCell,
-    policy: Policy,
-    data: Rows,
+def time_update(
+    cell: ResolvedCell, policy: Policy, data: Rows, seconds: float | None = None
 ) -> float:
-    """Times one update on the cell's device [s]."""
+    """Times one update on the cell's device [s]; it changes the policy.
+
+    Args:
+        cell: What is trained.
+        policy: Its network.
+        data: As of `made_up_rows`.
+        seconds: How long to measure [s]; None for the time of a forecast.
+    """
     from dp_bench.training.loop import update_seconds
 
     return update_seconds(
@@ -211,7 +222,7 @@ def _time_update(
         cell.settings.training,
         device=cell.device,
         obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control),
-        at_least=UPDATE_SECONDS,
+        at_least=UPDATE_SECONDS if seconds is None else seconds,
         at_most=_part_of(cell.settings.training.updates),
     )
 

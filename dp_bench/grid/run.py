@@ -60,9 +60,13 @@ def run(cell: ResolvedCell) -> Path:
             processes=int(os.environ.get(PROCESSES, 0)) or None,
             device=cell.device,
         )
-        play(episodes=cell.names.episodes or cell.settings.episodes)
+        first = next(iter(cell.task.variants))
+        play(
+            starts=cell.names.starts,
+            episodes=cell.names.episodes or cell.settings.episodes,
+            variants=None if cell.names.starts == "test" else [first],
+        )
         if number := cell.names.decision_starts:
-            first = next(iter(cell.task.variants))
             play(starts=DECISION, episodes=number, variants=[first])
     return folder.path
 
