@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 
+from dp_bench.data.demos import Demos
 from dp_bench.task import Outcome
 
 PICTURE = (4, 4, 3)
@@ -88,3 +89,25 @@ def looked_at(steps, horizons):
     for decision in range(0, steps, horizons.action):
         numbers |= set(range(decision - horizons.obs + 1, decision + 1))
     return numbers
+
+
+def pushing(lengths=(24, 20, 26, 25), side=96):
+    """Random demonstrations of PushT with pictures of its size."""
+    rng, rows = np.random.default_rng(0), sum(lengths)
+
+    def walk(width):
+        return np.clip(rng.normal(size=(rows, width)).cumsum(0) * 10 + 256, 0, 512)
+
+    return Demos(
+        task="pusht",
+        source="made-up",
+        obs={
+            "keypoints": walk(20),
+            "image": rng.integers(0, 255, (rows, side, side, 3), np.uint8),
+        },
+        actions=walk(2),
+        states=walk(5),
+        rewards=np.zeros(rows),
+        scores=np.full(len(lengths), 0.5),
+        episode_ends=np.cumsum(lengths),
+    )

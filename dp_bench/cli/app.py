@@ -28,6 +28,7 @@ from dp_bench.cli.modes import Modes
 from dp_bench.cli.options import Command
 from dp_bench.cli.power import Power
 from dp_bench.cli.report import Report
+from dp_bench.cli.study import StudyEncoders
 from dp_bench.cli.train import Train
 from dp_bench.errors import BadInput
 from dp_bench.registry import LeftOut
@@ -48,6 +49,10 @@ Get demonstrations, check a file of them, or compare two sets.
   dp-bench demos check my_demos.hdf5 --task pusht
   dp-bench demos compare blockpush --against published.npz
 """
+ABOUT_STUDY = """\
+Study what a method is made of, on validation starts.
+  dp-bench study encoders --task pusht --minutes 20
+"""
 
 COMMANDS: Final[dict[str, type[Command]]] = {
     "list": List,
@@ -58,12 +63,13 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "train": Train,
     "eval": Evaluate,
     "compare": Compare,
+    "study encoders": StudyEncoders,
     "modes": Modes,
     "power": Power,
     "report": Report,
     "export": Export,
 }
-GROUPS = {"demos": ABOUT_DEMOS}
+GROUPS = {"demos": ABOUT_DEMOS, "study": ABOUT_STUDY}
 CONFIG = (
     tyro.conf.OmitArgPrefixes,
     tyro.conf.OmitSubcommandPrefixes,

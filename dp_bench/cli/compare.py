@@ -12,7 +12,14 @@ from tyro.conf import FlagCreatePairsOff, arg
 
 from dp_bench import registry
 from dp_bench.cli import tables
-from dp_bench.cli.options import GridOptions, groups, hint, one_of, task_or_first
+from dp_bench.cli.options import (
+    GridOptions,
+    ResultsFolder,
+    groups,
+    hint,
+    one_of,
+    task_or_first,
+)
 from dp_bench.cli.until_decided import MOST_SEEDS
 from dp_bench.errors import BadInput
 from dp_bench.util.files import refuse_unwritable
@@ -57,15 +64,7 @@ class Compare:
     """Training seeds, the same for every method."""
     jobs: int = 1
     """Number of trainings at a time; they share the CPU cores."""
-    out: Annotated[
-        Path | None,
-        arg(
-            metavar="PATH",
-            help_behavior_hint=hint(
-                "default: results, or RUNS/results for smoke and changed settings"
-            ),
-        ),
-    ] = None
+    out: ResultsFolder = None
     """Folder of results; each task has a folder in it."""
     until_decided: Annotated[
         FlagCreatePairsOff[bool], arg(help_behavior_hint=hint("default: off"))
@@ -209,14 +208,4 @@ class Compare:
 
     def _results(self, cells: Sequence[ResolvedCell]) -> Path:
         """Chooses the folder of results."""
-        trial = (
-            self.training.preset == "smoke"
-            or self.training.episodes is not None
-            or any(cell.names.changes_results for cell in cells)
-        )
-        out = self.out or (self.training.runs / "results" if trial else Path("results"))
-        if (out / "records").is_dir():
-            raise BadInput(
-                f"{out} holds the results of one task; --out names the folder above it"
-            )
-        return out
+        return self.training.results(self.out, cells)

@@ -96,6 +96,15 @@ ObsKind = Annotated[
     str | None,
     arg(metavar="KIND", help_behavior_hint=one_of(obs_kinds, "the task's first")),
 ]
+ResultsFolder = Annotated[
+    Path | None,
+    arg(
+        metavar="PATH",
+        help_behavior_hint=hint(
+            "default: results, or RUNS/results for smoke and changed settings"
+        ),
+    ),
+]
 Settings = Annotated[
     tuple[str, ...], arg(metavar="NAME=VALUE ...", help_behavior_hint="")
 ]
@@ -186,6 +195,28 @@ class GridOptions:
         if not (self.runs / task.name).is_dir():  # finished runs may be read-only
             refuse_unwritable(self.runs / task.name, f"--runs {self.runs}")
         return resolved
+
+    def results(self, out: Path | None, cells: Sequence[ResolvedCell]) -> Path:
+        """Chooses the folder of results of these cells.
+
+        Args:
+            out: What the user typed.
+            cells: With the settings that the user typed.
+
+        Raises:
+            BadInput: When `out` is the folder of one task.
+        """
+        trial = (
+            self.preset == "smoke"
+            or self.episodes is not None
+            or any(cell.names.changes_results for cell in cells)
+        )
+        out = out or (self.runs / "results" if trial else Path("results"))
+        if (out / "records").is_dir():
+            raise BadInput(
+                f"{out} holds the results of one task; --out names the folder above it"
+            )
+        return out
 
     def _changes(
         self, methods: Sequence[str]

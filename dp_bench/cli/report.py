@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -37,10 +38,11 @@ class Report:
         """Writes and prints the tables."""
         from rich import print as show
 
-        from dp_bench.reports import remake, results_folder
+        from dp_bench.reports import encoders, remake, results_folder
 
         results_folder.collect(self.runs, self.results)
-        for folder in results_folder.folders_with_records(self.results):
+        folders = results_folder.folders_with_records(self.results)
+        for folder in folders:
             try:
                 table, end = remake.remake_task(folder), f"remade in {folder}"
             except ReadOnly:
@@ -48,5 +50,10 @@ class Report:
                 end = f"{folder} cannot be written, so its files stay as they are"
             tables.print_table(table)
             print(end)
+        for folder in results_folder.folders_with_studies(self.results):
+            if folder not in folders:
+                with contextlib.suppress(ReadOnly):
+                    encoders.remake(folder)
+            print(encoders.shown(folder))
         for group in remake.remake_groups(self.results):
             show(group)

@@ -6,6 +6,7 @@ results/<task>/profile.png         where scores lie between 0 and 1
 results/<task>/probability.png     where two comparable rows have several trainings
 results/<task>/learning*.png, stability.png   where runs were evaluated at several steps
 results/<task>/modes.md .csv .png  from modes.jsonl, which `dp-bench modes` writes
+results/<task>/encoders.md .csv .png  from encoders.jsonl, which `dp-bench study` writes
 results/<group>/table.md .csv, success.png   of several tasks, see group.py
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dp_bench import registry
+from dp_bench.evaluation import encoders as encoder_study
 from dp_bench.evaluation import records
 from dp_bench.evaluation.records import Record
 from dp_bench.reports import trained, trainings
@@ -95,6 +97,10 @@ def remake_task(folder: Path) -> Table:
         from dp_bench.reports import multimodality
 
         multimodality.remake(folder)
+    if (folder / encoder_study.FILE).is_file():
+        from dp_bench.reports import encoders
+
+        encoders.remake(folder)
     return table
 
 

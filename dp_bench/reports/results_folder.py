@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
+from dp_bench.evaluation import encoders
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util.files import atomic_write, is_plain, remove_stale_parts
 
@@ -74,15 +75,20 @@ def folders_with_records(results: Path) -> list[Path]:
     """Lists the folders that have records, of tasks and of their demonstrations.
 
     Raises:
-        BadInput: When no folder has records.
+        BadInput: When no folder has records or a study.
     """
     folders = sorted(p.parent for p in results.rglob("records") if p.is_dir())
-    if not folders:
+    if not folders and not folders_with_studies(results):
         raise BadInput(
             f"{results} holds no folder of records, <task>/records/*.jsonl; "
             "`dp-bench compare` writes them"
         )
     return folders
+
+
+def folders_with_studies(results: Path) -> list[Path]:
+    """Lists the folders of tasks that have a study of encoders."""
+    return sorted(file.parent for file in results.rglob(encoders.FILE))
 
 
 def _folder_for(run: RunFolder, results: Path) -> Path:

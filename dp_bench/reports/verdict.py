@@ -18,30 +18,33 @@ from dp_bench.reports.wording import (
 from dp_bench.statistics.comparisons import POWER
 
 
-def verdict(rows: Sequence[Row], families: Sequence[Family]) -> list[str]:
+def verdict(
+    rows: Sequence[Row], families: Sequence[Family], noun: str = "method"
+) -> list[str]:
     """Says in words which pairs are decided, and what a repetition would change.
 
     Args:
         rows: Of a table.
         families: Rows of each variant and kind of observation that were compared.
+        noun: What the rows are.
     """
     lines = []
     for family in families:
         name = family_name(family.rows[0], rows)
         where = f" ({name})" if name else ""
-        lines += [f"Verdict{where}: {_decisions(family)}", *_limit(family, where)]
+        lines += [f"Verdict{where}: {_decisions(family, noun)}", *_limit(family, where)]
     if not families:
-        lines = [_no_comparison(rows)]
+        lines = [_no_comparison(rows, noun)]
     return [*lines, *_noise(rows)]
 
 
-def _decisions(family: Family) -> str:
+def _decisions(family: Family, noun: str) -> str:
     """Says which rows are better than which."""
     number = len(family.pairs)
     pairs = "the one pair" if number == 1 else f"{number} pairs"
     sure = f"{LEVEL:.0%} confidence, corrected for {pairs}"
     if not any(pair.decided for pair in family.pairs):
-        return f"no two methods can be told apart ({sure})."
+        return f"no two {noun}s can be told apart ({sure})."
     worse: dict[int, list[int]] = {}
     for pair in family.pairs:
         if pair.decided:
@@ -73,13 +76,13 @@ def _limit(family: Family, where: str) -> list[str]:
     ]
 
 
-def _no_comparison(rows: Sequence[Row]) -> str:
-    """Says why no methods were compared."""
+def _no_comparison(rows: Sequence[Row], noun: str) -> str:
+    """Says why no rows were compared."""
     if len(distinct(rows, "method")) == 1 and len(rows) == 1:
-        return "Verdict: none; a comparison needs a second method."
+        return f"Verdict: none; a comparison needs a second {noun}."
     if all(row.num_seeds == 1 for row in rows):
         return (
-            "Verdict: none. Each method was trained once, so a difference can come "
+            f"Verdict: none. Each {noun} was trained once, so a difference can come "
             "from the train seed; `--seeds 0 1 2` trains each three times."
         )
     several = len(distinct(rows, "obs_kind")) > 1

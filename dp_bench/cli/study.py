@@ -1,0 +1,241 @@
+"""`dp-bench study encoders`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from dp_bench import registry
+from dp_bench.cli.options import (
+    GridOptions,
+    ResultsFolder,
+    hint,
+    name_and_value,
+    one_of,
+)
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.starts import env_seeds_of
+from dp_bench.util import progress
+from dp_bench.util.files import refuse_unwritable
+
+if TYPE_CHECKING:
+    from dp_bench.grid.cell import ResolvedCell
+    from dp_bench.grid.encoders import Variant
+    from dp_bench.grid.local import Finished
+    from dp_bench.grid.study import Plan
+    from dp_bench.task import Task
+
+MINUTES, EPISODES = 10.0, 50  # by default
+METHOD = "dp_c"
+
+
+def _tasks_with_pictures() -> list[str]:
+    return [task.name for task in registry.tasks().values() if _picture_kinds(task)]
+
+
+def _picture_kinds(task: Task) -> list[str]:
+    return [kind for kind in task.obs_kinds if task.pictures_of(kind)]
+
+
+def _encoders() -> list[str]:
+    from dp_bench.grid.encoders import names
+
+    return names()
+
+
+@dataclass(frozen=True)
+class StudyOptions(GridOptions):
+    """`--set training.lr=1e-4` changes a setting under every encoder."""
+
+    obs: Annotated[
+        str | None,
+        arg(metavar="KIND", help_behavior_hint=hint("default: the task's first")),
+    ] = None
+    """Kind of observation that the policy sees, with pictures."""
+    episodes: Annotated[
+        int | None,
+        arg(metavar="N", help_behavior_hint=hint(f"default: {EPISODES}")),
+    ] = None
+    """Evaluate on the first N of 200 validation starts."""
+
+
+@dataclass(frozen=True)
+class StudyEncoders:
+    """Train one method with several encoders of pictures; print a table.
+
+    Every encoder gets the same training time, or the same number of updates.
+    A study serves to choose an encoder, so it plays validation starts, of the
+    task's first variant. The same command resumes a stopped study: its plan is
+    in OUT/TASK/encoders_plan.json.
+
+    Examples:
+      dp-bench study encoders --task pusht --minutes 20 --seeds 0 1 2
+      dp-bench study encoders --task pusht --variants cnn resnet18_small
+    """
+
+    task: Annotated[
+        str | None, arg(metavar="TASK", help_behavior_hint=one_of(_tasks_with_pictures))
+    ] = None
+    """Task whose observations have pictures."""
+    method: Annotated[
+        str, arg(metavar="METHOD", help_behavior_hint=one_of(registry.methods, METHOD))
+    ] = METHOD
+    """Method that is trained."""
+    variants: Annotated[
+        tuple[str, ...],
+        arg(metavar="ENCODER ...", help_behavior_hint=one_of(_encoders, "all")),
+    ] = ()
+    """Encoders to compare."""
+    minutes: Annotated[
+        float | None,
+        arg(metavar="M", help_behavior_hint=hint(f"default: {MINUTES:g}")),
+    ] = None
+    """Time of each training [min]."""
+    updates: Annotated[
+        int | None,
+        arg(metavar="N", help_behavior_hint=hint("default: what the time allows")),
+    ] = None
+    """Number of updates of each training, in place of its time."""
+    seeds: Annotated[tuple[int, ...], arg(metavar="SEED ...")] = (0,)
+    """Training seeds, the same for every encoder."""
+    jobs: int = 1
+    """Number of trainings at a time; they share the CPU cores."""
+    out: ResultsFolder = None
+    """Folder of results; each task has a folder in it."""
+    training: StudyOptions = field(default_factory=StudyOptions)
+
+    def run(self) -> None:
+        """Plans, trains and evaluates; prints and writes the table."""
+        from dp_bench.grid import encoders, study, study_plan
+        from dp_bench.reports import results_folder
+
+        self._check()
+        variants, left_out = encoders.installed(encoders.chosen(self.variants))
+        cells = self._cells()
+        first, by_seed = cells[0], {cell.names.train_seed: cell for cell in cells}
+        study.cells_of(first, variants)  # refuses what cannot work before it runs
+        own = results_folder.folder_of(first.task.name, first.demos.source_name)
+        folder = self.training.results(self.out, cells) / own
+        refuse_unwritable(folder, f"--out {self.out}")
+        if left_out:
+            progress.note(left_out)
+        first.demos.obtain()
+        conditions = study_plan.conditions_of(
+            first,
+            minutes=self._minutes,
+            updates=self.updates,
+            changes=self.training.set,
+            jobs=self.jobs,
+        )
+        timed = {v.name: study.variant_cell(first.names, v) for v in variants}
+        plan, failures = study_plan.make_plan(
+            folder / "encoders_plan.json", conditions, timed, jobs=self.jobs
+        )
+        planned = [v for v in variants if v.name not in failures]
+        if planned:
+            names = [variant.name for variant in planned]
+            print(study.describe(plan, names, self.seeds, self.jobs), flush=True)
+            trained = self._train(by_seed, planned, plan, folder)
+            failures |= {end.cell.title: end.error for end in trained if end.error}
+        _refuse(failures, len(variants) * len(self.seeds))
+
+    @property
+    def _minutes(self) -> float | None:
+        if self.updates is not None:
+            return None
+        return MINUTES if self.minutes is None else self.minutes
+
+    def _check(self) -> None:
+        """Refuses options that cannot be used."""
+        if self.minutes is not None and self.updates is not None:
+            raise BadInput("--minutes and --updates exclude each other; choose one")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise BadInput(f"--minutes must be above 0, got {self.minutes:g}")
+        for option, number in (("updates", self.updates), ("jobs", self.jobs)):
+            if number is not None and number < 1:
+                raise BadInput(f"--{option} must be at least 1, got {number}")
+        if not self.seeds:
+            raise BadInput("--seeds needs at least one seed")
+        env_seeds_of("validation", self._episodes, option="--episodes")
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        """Refuses settings that the study decides itself."""
+        from dp_bench.grid.study import DECIDED
+
+        for text in self.training.set:
+            name = name_and_value(text)[0].rpartition(":")[2]
+            if name in DECIDED:
+                raise BadInput(
+                    f"--set {text}: the study decides {name} itself; use "
+                    f"{DECIDED[name]}"
+                )
+
+    @property
+    def _episodes(self) -> int:
+        given = self.training.episodes
+        return EPISODES if given is None else given
+
+    def _cells(self) -> list[ResolvedCell]:
+        """Makes the training of each seed, with the encoder of the preset."""
+        able = _tasks_with_pictures()
+        task = registry.task(self.task or next(iter(able), ""))
+        task.check(obs_kind=self.training.obs)
+        kinds = _picture_kinds(task)
+        kind = self.training.obs or next(iter(kinds), None)
+        if kind not in kinds:
+            raise BadInput(
+                f"no pictures to encode in {self.training.obs or 'any'} observations "
+                f"of {task.name}; there are some in {', '.join(kinds) or 'none'}, and "
+                f"tasks with pictures are {', '.join(able)}"
+            )
+        options = dataclasses.replace(self.training, obs=kind, episodes=self._episodes)
+        return options.cells(task, [self.method], self.seeds)
+
+    def _train(
+        self,
+        cells: dict[int, ResolvedCell],
+        variants: Sequence[Variant],
+        plan: Plan,
+        folder: Path,
+    ) -> list[Finished]:
+        """Trains all variants under one seed after the other; writes what has ended."""
+        from dp_bench.evaluation import encoders
+        from dp_bench.grid import study
+        from dp_bench.grid.local import run_cells
+        from dp_bench.reports import encoders as report
+
+        todo = [
+            cell
+            for seed in self.seeds
+            for cell in study.cells_of(cells[seed], variants, plan)
+        ]
+        by_names = {cell.names: cell for cell in todo}
+
+        def finished(end: Finished) -> None:
+            if end.folder:
+                training = study.training_of(by_names[end.cell], end.folder, plan)
+                encoders.merge(folder / encoders.FILE, [training])
+                report.remake(folder)
+
+        ends = run_cells(list(by_names), jobs=self.jobs, finished=finished)
+        if any(end.folder for end in ends):
+            print(report.remake(folder))
+            print(f"records, table and figure: {folder}/encoders.*")
+        return ends
+
+
+def _refuse(failures: Mapping[str, str], number: int) -> None:
+    """Raises an error that names all trainings that failed, with their reasons."""
+    if failures:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        raise BadInput(
+            f"{len(failures)} of {number} trainings failed: {reasons}; the same "
+            "command tries them again"
+        )

@@ -1,0 +1,101 @@
+"""The trainings of a study of encoders, one a line of `results/<task>/encoders.jsonl`.
+
+Each line holds the encoder, the time that its training was given, and a record of each
+episode, so tables and figures need nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.records import Record
+from dp_bench.policies.vision.config import VisionConfig
+from dp_bench.runs.info import check_identity
+from dp_bench.util import jsonl, settings
+
+FILE = "encoders.jsonl"
+
+
+@dataclass(frozen=True)
+class EncoderTraining:
+    """One training of the study, and how its policy did.
+
+    Attributes:
+        name: Name of the variant, which stands in the table.
+        plan: Digest of the conditions under which the trainings were planned.
+        vision: Settings of the encoders.
+        encoder_parameters: Number of parameters of the encoders.
+        encoder_trained: Number of those that training changes.
+        update_seconds: Time of one update, measured before the training [s].
+        minutes: Time that each training was given [min]; None for equal updates.
+        preset: Tier of all other settings.
+        changes: Further settings that differ from the preset, `NAME=VALUE`.
+        source: Source of the demonstrations.
+        records: The evaluated episodes, at least one.
+    """
+
+    name: str
+    plan: str
+    vision: VisionConfig
+    encoder_parameters: int
+    encoder_trained: int
+    update_seconds: float
+    minutes: float | None
+    preset: str
+    changes: tuple[str, ...]
+    source: str
+    records: tuple[Record, ...]
+
+    def __post_init__(self) -> None:
+        settings.check_at_least(
+            self, {"encoder_parameters": 0, "encoder_trained": 0, "update_seconds": 0}
+        )
+        if not self.records:
+            raise BadInput("records must hold an episode, got none")
+
+    @property
+    def train_seed(self) -> int:
+        """Seed of the training."""
+        return self.records[0].train_seed
+
+    @property
+    def table(self) -> tuple[str, ...]:
+        """What trainings of one table share: their plan, and what they learn from."""
+        first = self.records[0]
+        return self.plan, first.demos_digest, first.frames_digest
+
+
+def merge(path: Path, trainings: Iterable[EncoderTraining]) -> None:
+    """Adds trainings to the file; a failed write leaves the old file in place.
+
+    Earlier ones of the same plan stay, except for those that are repeated. Those of
+    another plan go.
+    """
+    new = {(one.name, one.train_seed): one for one in trainings}
+    kinds = {one.table for one in new.values()}
+    earlier = read(path) if path.is_file() else []
+    kept = {(o.name, o.train_seed): o for o in earlier if o.table in kinds}
+    jsonl.write(path, (kept | new).values())
+
+
+def read(path: Path) -> list[EncoderTraining]:
+    """Reads the trainings of a study.
+
+    Raises:
+        BadInput: When the file is empty, or when a line is not a training; the message
+            names the file and the line.
+    """
+    again = "make the file again with `dp-bench study encoders`"
+    try:
+        trainings = jsonl.read(path, EncoderTraining)
+    except BadInput as error:
+        raise BadInput(f"{error}; {again}") from None
+    if not trainings:
+        raise BadInput(f"{path} is empty; {again}")
+    for training in trainings:
+        for record in training.records:
+            check_identity(record, str(path))
+    return trainings

@@ -1,0 +1,123 @@
+"""The trainings of a study of encoders, and what is kept of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from dp_bench.evaluation import records
+from dp_bench.evaluation.encoders import EncoderTraining
+from dp_bench.evaluation.starts import env_seeds_of
+from dp_bench.grid.cell import Cell, ResolvedCell, resolve
+from dp_bench.grid.encoders import OWN, Variant
+from dp_bench.grid.study_plan import Plan
+from dp_bench.runs.folder import RunFolder
+from dp_bench.util import progress
+
+# Settings that the study decides itself.
+DECIDED = {f"vision.{name}": "--variants" for name in OWN} | {
+    "training.updates": "--minutes or --updates"
+}
+
+
+def variant_cell(cell: Cell, variant: Variant, updates: int | None = None) -> Cell:
+    """Names the training of a variant.
+
+    It validates at its end only: validation would take a part of the time.
+
+    Args:
+        cell: The training of the preset.
+        variant: Its encoder.
+        updates: Its number of updates; None for the preset's, to time it.
+    """
+    changes = [*cell.changes, *variant.changes]
+    if updates is not None:
+        changes.append(("training.updates", str(updates)))
+        if "training.validate_every" not in dict(cell.changes):
+            changes.append(("training.validate_every", str(updates)))
+    return dataclasses.replace(
+        cell, changes=tuple(changes), label=variant.name, starts="validation"
+    )
+
+
+def cells_of(
+    cell: ResolvedCell, variants: Sequence[Variant], plan: Plan | None = None
+) -> list[ResolvedCell]:
+    """Makes a cell of each variant.
+
+    Args:
+        cell: The training of the preset.
+        variants: The encoders.
+        plan: Gives the updates; None for those of the preset.
+
+    Raises:
+        BadInput: When settings do not go together.
+    """
+    names = []
+    for variant in variants:
+        planned = plan.of(variant.name) if plan else None
+        updates = planned.updates if planned else None
+        names.append(variant_cell(cell.names, variant, updates))
+    return resolve(names, cell.task)
+
+
+def training_of(cell: ResolvedCell, folder: Path, plan: Plan) -> EncoderTraining:
+    """Collects what the study keeps of a finished cell.
+
+    Args:
+        cell: As of `cells_of`.
+        folder: Its run folder.
+        plan: Its plan.
+    """
+    run, names = RunFolder(folder), cell.names
+    planned, vision = plan.of(names.label), cell.settings.vision
+    assert planned is not None
+    assert vision is not None
+    starts = env_seeds_of(names.starts, names.episodes)
+    played = [
+        record
+        for record in records.read(run.records)
+        if record.starts == names.starts
+        and record.variant == next(iter(cell.task.variants))
+        and record.step == planned.updates
+        and record.env_seed in starts
+    ]
+    return EncoderTraining(
+        name=planned.name,
+        plan=plan.conditions.digest,
+        vision=vision,
+        encoder_parameters=planned.encoder_parameters,
+        encoder_trained=planned.encoder_trained,
+        update_seconds=planned.update_seconds,
+        minutes=plan.conditions.minutes,
+        preset=names.preset,
+        changes=plan.conditions.changes,
+        source=run.info().demos_source,
+        records=tuple(played),
+    )
+
+
+def describe(plan: Plan, names: Sequence[str], seeds: Sequence[int], jobs: int) -> str:
+    """Describes the trainings of a study for a person.
+
+    Args:
+        plan: The plan.
+        names: Variants that will be trained.
+        seeds: Train seeds of each.
+        jobs: Number of trainings at a time.
+    """
+    chosen = [planned for planned in plan.variants if planned.name in names]
+    work = sum(v.updates * v.update_seconds for v in chosen) * len(seeds) / jobs
+    number = len(chosen) * len(seeds)
+    lines = [
+        f"{number} training{'s' if number > 1 else ''} of {plan.conditions.method} on "
+        f"{plan.conditions.task}: these will take about {progress.duration(work)} on "
+        "this machine, and the validation starts follow"
+    ]
+    lines += [
+        f"  {v.name}: {v.updates:,} updates of {1000 * v.update_seconds:.3g} ms in "
+        f"{progress.duration(v.updates * v.update_seconds)}"
+        for v in chosen
+    ]
+    return "\n".join(lines)
