@@ -67,7 +67,7 @@ class StudyOptions(GridOptions):
 
 @dataclass(frozen=True)
 class StudyEncoders:
-    """Train one method with several encoders of pictures; print a table.
+    """Train one method with several picture encoders; print a table.
 
     Every encoder gets the same training time, or the same number of updates.
     A study serves to choose an encoder, so it plays validation starts, of the

@@ -183,11 +183,13 @@ def test_the_help_of_every_command_shows_examples_and_its_description_once(
     assert max(map(len, rest.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("group", ["", "demos"])
+@pytest.mark.parametrize("group", ["", "demos", "study"])
 def test_lists_of_commands_give_each_command_one_line(group, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     shown = help_of(group, capsys)
-    assert max(map(len, shown.splitlines())) <= 80
+    usage, _, rest = shown.partition("\n\n")
+    assert usage.startswith("usage: ")  # one line, however many commands there are
+    assert max(map(len, rest.splitlines())) <= 80
     for name, command in COMMANDS.items():
         if name.startswith(f"{group} ") or not (group or " " in name):
             assert f" {name.split()[-1]} " in shown

