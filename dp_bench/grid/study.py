@@ -12,6 +12,7 @@ from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.encoders import OWN, Variant
 from dp_bench.grid.study_plan import Plan
+from dp_bench.reports.wording import milliseconds
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import progress
 
@@ -116,7 +117,7 @@ def describe(plan: Plan, names: Sequence[str], seeds: Sequence[int], jobs: int) 
         "this machine, and the validation starts follow"
     ]
     lines += [
-        f"  {v.name}: {v.updates:,} updates of {1000 * v.update_seconds:.3g} ms in "
+        f"  {v.name}: {v.updates:,} updates of {milliseconds(v.update_seconds)} ms in "
         f"{progress.duration(v.updates * v.update_seconds)}"
         for v in chosen
     ]

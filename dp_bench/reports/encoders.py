@@ -14,7 +14,13 @@ from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.plots.encoders import encoder_scores
 from dp_bench.reports.plots.style import figure_of, save
 from dp_bench.reports.trained import marks, mixture
-from dp_bench.reports.wording import NOTHING, count, ranges, with_interval
+from dp_bench.reports.wording import (
+    NOTHING,
+    count,
+    milliseconds,
+    ranges,
+    with_interval,
+)
 from dp_bench.util.files import atomic_write
 from dp_bench.util.progress import duration
 
@@ -84,7 +90,7 @@ def _cells(each: EncoderRow, table: EncoderTable) -> list[str]:
         *each.words,
         f"{count(facts.encoder_trained)} / {count(facts.encoder_parameters)}",
         f"{row.step:,}",
-        f"{1000 * facts.update_seconds:.3g}",
+        milliseconds(facts.update_seconds),
         duration(row.train_seconds),
         with_interval(row.score),
         with_interval(row.estimates["success"]),

@@ -57,6 +57,12 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def milliseconds(seconds: float) -> str:
+    """Writes 0.0123 s as `12.3`, and 1.35 s as `1,350`."""
+    number = 1000 * seconds
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """Writes `[0, 1, 2, 5]` as `0-2, 5`."""
     runs: list[list[int]] = []

@@ -64,7 +64,7 @@ def test_two_encoders_are_planned_trained_tabulated_and_remade(
 ):
     study("cnn", "cnn_frozen")
     out = capsys.readouterr().out
-    assert "cnn: 6 updates of 1e+04 ms in 1 min 0 s" in out
+    assert "cnn: 6 updates of 10,000 ms in 1 min 0 s" in out
     assert "pusht: encoders of Diffusion Policy, CNN (DP-C), 1 min of training" in out
     assert study.timed == ["cnn", "cnn_frozen"]
     done = encoders.read(study.folder / "encoders.jsonl")

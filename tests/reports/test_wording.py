@@ -5,6 +5,7 @@ import pytest
 from dp_bench.reports.wording import (
     count,
     decimals,
+    milliseconds,
     ranges,
     seeds_by_starts,
     with_interval,
@@ -48,3 +49,11 @@ def test_sizes_that_differ_become_a_range():
     assert seeds_by_starts([(1, 1)]) == "1 train seed × 1 start"  # noqa: RUF001
     sizes = [(1, 50), (3, 50)]
     assert seeds_by_starts(sizes) == "1-3 train seeds × 50 starts"  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0001234, "0.123"), (0.0534, "53.4"), (0.1613, "161"), (1.35, "1,350")],
+)
+def test_milliseconds_have_three_digits_or_all(seconds, text):
+    assert milliseconds(seconds) == text
