@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WIDTH = 100  # columns of a table in a pipe or a file
 
 TIERS = (
-    "presets: smoke (a test), laptop (two CPU cores), gpu (15 minutes of a GPU, where "
-    "there is one), paper (as published)"
+    "presets: smoke (a test), laptop (two CPU cores), gpu (one GPU, for images), "
+    "paper (as published)"
 )
 
 

@@ -128,9 +128,9 @@ WRONG = {
     "train --task pusht --demos other.zip": "holds no replay buffer",
     "train --task pusht --demos short.zip": "short.zip is truncated",
     "train --task pusht --demos tiny.hdf5 --source human": "holds 'made-up' demons",
-    "train --task pusht --demos tiny.hdf5 --obs image": "cannot learn from 'image'",
-    "compare --task pusht --obs image": "made of numbers: keypoints, state",
-    "compare --task robomimic --obs image": "made of numbers: state",
+    "train --task pusht --demos tiny.hdf5 --set vision.encoder=cnn": "no setting 'vi",
+    "train --task pusht --obs image --set vision.encoder=cnm": "must be one of resnet",
+    "compare --task blockpush --obs image": "no observation 'image'; it has state",
     "train --task pusht --demos tiny.hdf5 --device abacus": "'abacus'; choose one of",
 }
 
