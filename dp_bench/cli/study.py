@@ -26,7 +26,7 @@ from dp_bench.util.files import refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
-    from dp_bench.grid.encoders import Variant
+    from dp_bench.grid.encoders import Setup
     from dp_bench.grid.local import Finished
     from dp_bench.grid.study import Plan
     from dp_bench.task import Task
@@ -76,7 +76,7 @@ class StudyEncoders:
 
     Examples:
       dp-bench study encoders --task pusht --minutes 20 --seeds 0 1 2
-      dp-bench study encoders --task pusht --variants cnn resnet18_small
+      dp-bench study encoders --task pusht --encoders cnn resnet18_small
     """
 
     task: Annotated[
@@ -87,7 +87,7 @@ class StudyEncoders:
         str, arg(metavar="METHOD", help_behavior_hint=one_of(registry.methods, METHOD))
     ] = METHOD
     """Method that is trained."""
-    variants: Annotated[
+    encoders: Annotated[
         tuple[str, ...],
         arg(metavar="ENCODER ...", help_behavior_hint=one_of(_encoders, "all")),
     ] = ()
@@ -116,10 +116,10 @@ class StudyEncoders:
         from dp_bench.reports import results_folder
 
         self._check()
-        variants, left_out = encoders.installed(encoders.chosen(self.variants))
+        setups, left_out = encoders.installed(encoders.chosen(self.encoders))
         cells = self._cells()
         first, by_seed = cells[0], {cell.names.train_seed: cell for cell in cells}
-        study.cells_of(first, variants)  # refuses what cannot work before it runs
+        study.cells_of(first, setups)  # refuses what cannot work before it runs
         own = results_folder.folder_of(first.task.name, first.demos.source_name)
         folder = self.training.results(self.out, cells) / own
         refuse_unwritable(folder, f"--out {self.out}")
@@ -133,17 +133,17 @@ class StudyEncoders:
             changes=self.training.set,
             jobs=self.jobs,
         )
-        timed = {v.name: study.variant_cell(first.names, v) for v in variants}
+        timed = {v.name: study.setup_cell(first.names, v) for v in setups}
         plan, failures = study_plan.make_plan(
             folder / "encoders_plan.json", conditions, timed, jobs=self.jobs
         )
-        planned = [v for v in variants if v.name not in failures]
+        planned = [v for v in setups if v.name not in failures]
         if planned:
-            names = [variant.name for variant in planned]
+            names = [setup.name for setup in planned]
             print(study.describe(plan, names, self.seeds, self.jobs), flush=True)
             trained = self._train(by_seed, planned, plan, folder)
             failures |= {end.cell.title: end.error for end in trained if end.error}
-        _refuse(failures, len(variants) * len(self.seeds))
+        _refuse(failures, len(setups) * len(self.seeds))
 
     @property
     def _minutes(self) -> float | None:
@@ -201,11 +201,11 @@ class StudyEncoders:
     def _train(
         self,
         cells: dict[int, ResolvedCell],
-        variants: Sequence[Variant],
+        setups: Sequence[Setup],
         plan: Plan,
         folder: Path,
     ) -> list[Finished]:
-        """Trains all variants under one seed after the other; writes what has ended."""
+        """Trains all setups under one seed after the other; writes what has ended."""
         from dp_bench.evaluation import encoders
         from dp_bench.grid import study
         from dp_bench.grid.local import run_cells
@@ -214,7 +214,7 @@ class StudyEncoders:
         todo = [
             cell
             for seed in self.seeds
-            for cell in study.cells_of(cells[seed], variants, plan)
+            for cell in study.cells_of(cells[seed], setups, plan)
         ]
         by_names = {cell.names: cell for cell in todo}
 

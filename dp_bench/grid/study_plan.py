@@ -1,6 +1,6 @@
-"""The plan of a study of encoders: how many updates each variant gets.
+"""The plan of a study of encoders: how many updates each setup gets.
 
-Each variant may train for the same time. How many updates that is depends on the
+Each setup may train for the same time. How many updates that is depends on the
 machine, so the plan is written down before anything trains, and the same command reads
 it again: a stopped study then resumes the same trainings.
 """
@@ -59,7 +59,7 @@ class Conditions:
     gpu: str | None
 
     def updates_in(self, update_seconds: float) -> int:
-        """Counts the updates that one variant gets: hundreds, if it is one or more."""
+        """Counts the updates that one setup gets: hundreds, if it is one or more."""
         if self.minutes is None:
             assert self.updates is not None
             return self.updates
@@ -74,10 +74,10 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Planned:
-    """The training of one variant.
+    """The training of one setup.
 
     Attributes:
-        name: Of the variant.
+        name: Of the setup.
         updates: Number of updates.
         update_seconds: Measured time of one update [s].
         encoder_parameters: Number of parameters of the encoders.
@@ -97,19 +97,19 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """Updates of each variant under some conditions.
+    """Updates of each setup under some conditions.
 
     Attributes:
         conditions: The conditions.
-        variants: The variants that were timed.
+        setups: The setups that were timed.
     """
 
     conditions: Conditions
-    variants: tuple[Planned, ...] = ()
+    setups: tuple[Planned, ...] = ()
 
     def of(self, name: str) -> Planned | None:
-        """Finds the training of a variant; None if it was not timed."""
-        return next((v for v in self.variants if v.name == name), None)
+        """Finds the training of a setup; None if it was not timed."""
+        return next((v for v in self.setups if v.name == name), None)
 
 
 def conditions_of(
@@ -166,16 +166,16 @@ def make_plan(
     *,
     jobs: int = 1,
 ) -> tuple[Plan, dict[str, str]]:
-    """Reads the plan of a study, times the variants that it lacks, and writes it.
+    """Reads the plan of a study, times the setups that it lacks, and writes it.
 
     Args:
         path: File of plans; those of other conditions stay in it.
         conditions: Of the study.
-        cells: A training of each variant, by its name.
+        cells: A training of each setup, by its name.
         jobs: Number of trainings that share the cores.
 
     Returns:
-        The plan, and the variants that could not be timed, with the reasons.
+        The plan, and the setups that could not be timed, with the reasons.
 
     Raises:
         BadInput: When the file is damaged, or cannot be written.
@@ -189,7 +189,7 @@ def make_plan(
         return plan, failures
     word = "encoder" if len(todo) == 1 else "encoders"
     progress.note(f"Timing {len(todo)} {word} on this machine, some seconds each")
-    timed = list(plan.variants)
+    timed = list(plan.setups)
     with progress.bar("Timing encoders", len(todo)) as bar:
         for name, cell in todo.items():
             try:

@@ -41,7 +41,7 @@ def study(tmp_path, monkeypatch):
             [
                 *("study", "encoders", "--task", "pusht", "--preset", "smoke"),
                 *("--demos", "demos.hdf5", "--episodes", "1", "--minutes", "1"),
-                *("--device", "cpu", "--variants", *words, "--set", *TINY, *more),
+                *("--device", "cpu", "--encoders", *words, "--set", *TINY, *more),
             ]
         )
 
@@ -94,7 +94,7 @@ def test_two_encoders_are_planned_trained_tabulated_and_remade(
     assert contents(study.folder, *files) == made
 
 
-def test_a_variant_that_fails_stops_no_other_and_is_named_with_its_log(study, capsys):
+def test_a_setup_that_fails_stops_no_other_and_is_named_with_its_log(study, capsys):
     with pytest.raises(SystemExit) as caught:  # 28 pixels are too few for a ResNet-18
         study("resnet18", "cnn", more=["vision.crop=0.3"])
     assert caught.value.code == 2

