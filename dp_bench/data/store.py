@@ -110,17 +110,37 @@ def load_demos(
             )
         file = obtain(task, source)
     demos = readers.read(file, task, source)
-    return _with_pictures(task, demos, images, None if path is None else Path(path))
+    return with_pictures(task, demos, images, path)
 
 
-def _with_pictures(
-    task: Task, demos: Demos, keys: Sequence[str], path: Path | None
+def with_pictures(
+    task: Task, demos: Demos, keys: Sequence[str], path: str | Path | None = None
 ) -> Demos:
-    """Adds pictures to demonstrations that were imported, or read from `path`."""
+    """Adds pictures to demonstrations, and makes them if necessary.
+
+    Args:
+        task: The task.
+        demos: The demonstrations, as `load_demos` reads them.
+        keys: Keys of pictures; those that `demos` hold stay.
+        path: The file that they were read from; None for an import.
+
+    Raises:
+        BadInput: When there are no pictures.
+    """
     if not keys:
         return demos
     places = frames_places(demos, is_imported=path is None)
-    return pictures.with_pictures(task, demos, keys, places, path)
+    file = None if path is None else Path(path)
+    return pictures.with_pictures(task, demos, keys, places, file)
+
+
+def has_pictures(
+    task: Task, demos: Demos, keys: Sequence[str], path: str | Path | None = None
+) -> bool:
+    """Tells whether `with_pictures` has nothing to make; see there."""
+    missing = [key for key in keys if key not in demos.obs]
+    places = frames_places(demos, is_imported=path is None)
+    return not missing or pictures.find(demos, missing, places) is not None
 
 
 def frames_places(demos: Demos, *, is_imported: bool) -> list[Path]:
@@ -177,7 +197,7 @@ def obtain(
             imported = _fetch(task, name)
         file = imported
     if images:
-        _with_pictures(task, readers.read(file, task, source), images, None)
+        with_pictures(task, readers.read(file, task, source), images)
     return file
 
 

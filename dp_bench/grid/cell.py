@@ -110,9 +110,13 @@ class ChosenDemos:
     @functools.cached_property
     def loaded(self) -> Demos:
         """Reads the demonstrations and keeps them in memory, except for pictures."""
-        return store.load_demos(
-            self.task, self.source, self.path, images=self._pictures
-        )
+        demos = self.without_pictures
+        return store.with_pictures(self.task, demos, self._pictures, self.path)
+
+    @functools.cached_property
+    def without_pictures(self) -> Demos:
+        """Reads the demonstrations without pictures that lie apart from them."""
+        return store.load_demos(self.task, self.source, self.path)
 
     @property
     def _pictures(self) -> tuple[str, ...]:
@@ -157,9 +161,17 @@ class ChosenDemos:
         return demos.source
 
     @property
-    def is_on_disk(self) -> bool:
-        """Tells whether there is a file, so that nothing must be fetched or made."""
+    def file_is_there(self) -> bool:
+        """Tells whether there is a file of demonstrations, with or without pictures."""
         return store.find(self.task, self.source, self.path) is not None
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Tells whether nothing must be fetched, made or drawn."""
+        if not self.file_is_there:
+            return False
+        given = self.task, self.without_pictures, self._pictures, self.path
+        return not self._pictures or store.has_pictures(*given)
 
     @property
     def is_scripted(self) -> bool:

@@ -47,7 +47,10 @@ class GridForecast:
         demonstrations: Time to make the demonstrations [s]; 0 if they are on disk.
         cells: One forecast for each cell.
         jobs: Number of cells that run at a time.
-        pictures: Size of the pictures of one training [GiB]; 0 for none, or if unknown.
+        rendering: Time to draw the pictures of the demonstrations [s]; 0 if they are on
+            disk.
+        pictures: About how much memory the pictures of one training take [GiB]; 0 for
+            none, or if unknown.
         in_memory: Whether these fit into the memory of the device; else they are read
             from their file.
     """
@@ -55,6 +58,7 @@ class GridForecast:
     demonstrations: float
     cells: tuple[CellForecast, ...]
     jobs: int = 1
+    rendering: float = 0.0
     pictures: float = 0.0
     in_memory: bool = True
 
@@ -62,7 +66,7 @@ class GridForecast:
     def seconds(self) -> float:
         """Time that the whole grid takes [s]."""
         work = sum(cell.seconds for cell in self.cells) / self.jobs
-        return self.demonstrations + work
+        return self.demonstrations + self.rendering + work
 
 
 def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
@@ -118,7 +122,10 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
         lines.append(f"  demonstrations: {named}made by a script, {duration}")
     if forecast.pictures:
         place = "in memory" if forecast.in_memory else "read from their file"
-        lines.append(f"  pictures: {forecast.pictures:.2g} GiB, {place}")
+        made = ""
+        if forecast.rendering:
+            made = f"drawn in {progress.duration(forecast.rendering)}, "
+        lines.append(f"  pictures: {made}{forecast.pictures:.2g} GiB, {place}")
     for name in dict.fromkeys(cell.method for cell in forecast.cells):
         mine = [cell for cell in forecast.cells if cell.method == name]
         lines.append(f"  {registry.title_of(name)}: {_describe_method(mine)}")

@@ -12,15 +12,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dp_bench import references
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
+from dp_bench.grid.demos_ahead import demonstrations_ahead
 from dp_bench.grid.forecast import CellForecast
 from dp_bench.grid.prepare import obs_dim_of, prepare
 from dp_bench.grid.run import PROCESSES
+from dp_bench.grid.timing import part_of, timed
 from dp_bench.runs.folder import new_policy
 from dp_bench.util.processes import end_with_parent
 from dp_bench.util.text import sentence
@@ -32,11 +34,9 @@ if TYPE_CHECKING:
     from dp_bench.training.batches import ObsRows, Rows
     from dp_bench.util.types import Env
 
-UPDATE_SECONDS, STEP_SECONDS = 2.0, 0.5  # how long a probe measures [s]
-SHARE = 0.05  # of the work, which a probe never exceeds: a smoke test is short
+UPDATE_SECONDS = 2.0  # how long a probe measures updates [s]
 ROWS, EPISODE = 2000, 100  # size of the made-up demonstrations, of one episode [steps]
 ROWS_WITH_PICTURES = 400
-SCRIPTED = 6  # episodes that a script plays to be timed
 
 
 def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
@@ -223,7 +223,7 @@ def time_update(
         device=cell.device,
         obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control),
         at_least=UPDATE_SECONDS if seconds is None else seconds,
-        at_most=_part_of(cell.settings.training.updates),
+        at_most=part_of(cell.settings.training.updates),
     )
 
 
@@ -244,8 +244,8 @@ def _time_decision(
     policy = policy.cpu().eval()
     arrays = list(history.values()) if isinstance(history, dict) else [history]
     policy.reset(range(len(arrays[0])))
-    decisions = _part_of(-(-steps // policy.horizons.action))
-    decision = _time(lambda: policy.act(history), decisions)
+    decisions = part_of(-(-steps // policy.horizons.action))
+    decision = timed(lambda: policy.act(history), decisions)
     torch.set_num_threads(threads)
     return decision
 
@@ -265,57 +265,10 @@ def _time_steps(env: Env, steps: int) -> tuple[float, float]:
     for draws in (True, False):
         if hasattr(env.unwrapped, "draws_images"):
             env.unwrapped.draws_images = draws
-        seconds.append(_time(lambda: env.step(action), _part_of(steps)))
+        seconds.append(timed(lambda: env.step(action), part_of(steps)))
     env.close()
     both, alone = seconds
     return alone, max(0.0, both - alone)
-
-
-def _pictures(cell: ResolvedCell) -> dict[str, float | bool]:
-    """Says how much memory the pictures of a training take, and where they will lie."""
-    import torch
-
-    from dp_bench.training.frames import SHARE, free_memory, nbytes_of
-
-    obs = prepare(cell).train[0] if cell.demos.is_on_disk else None
-    if not isinstance(obs, Mapping) or not (shown := cell.demos.shown):
-        return {}
-    size = nbytes_of({key: obs[key] for key in shown.images})
-    where = cell.settings.training.frames
-    if where == "auto":
-        fits = size <= SHARE * free_memory(torch.device(cell.device))
-    else:
-        fits = where == "memory"
-    return {"pictures": size / 2**30, "in_memory": fits} if size else {}
-
-
-def _time_demonstrations(cell: ResolvedCell) -> float:
-    """Time to make the demonstrations of a cell [s]; 0 if there is nothing to make."""
-    if cell.demos.is_on_disk or not cell.demos.is_scripted:
-        return 0.0
-    source = cell.task.source_named(cell.names.source)
-    assert source.script is not None
-    script, begun = references.load(source.script), time.perf_counter()
-    seeds = list(source.env_seeds)[:SCRIPTED]
-    for seed in seeds:
-        script(seed)
-    each = (time.perf_counter() - begun) / len(seeds)
-    return each * (source.max_episodes or len(source.env_seeds)) / (os.cpu_count() or 1)
-
-
-def _part_of(work: int) -> int:
-    """Counts the share of some work that a probe may do, at least one."""
-    return max(1, int(SHARE * work))
-
-
-def _time(work: Callable[[], object], at_most: int) -> float:
-    """Times one call [s], after a first call that may have to set something up."""
-    work()
-    calls, begun = 0, time.perf_counter()
-    while not calls or (time.perf_counter() - begun < STEP_SECONDS and calls < at_most):
-        work()
-        calls += 1
-    return (time.perf_counter() - begun) / calls
 
 
 def _main() -> int:
@@ -327,8 +280,7 @@ def _main() -> int:
     end_with_parent()
     try:
         cells = resolve([Cell.from_json(text) for text in json.loads(sys.argv[1])])
-        demonstrations = _time_demonstrations(cells[0])
-        write({"demonstrations": demonstrations, **_pictures(cells[0])})
+        write(demonstrations_ahead(cells[0]))
         for made in cell_forecasts(cells):
             write(dataclasses.asdict(made))
     except (BadInput, OSError) as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -116,8 +116,7 @@ def make_frames(
             what is free.
     """
     if where == "auto":
-        fits = nbytes_of(images) <= SHARE * free_memory(device)
-        where = "memory" if fits else "file"
+        where = "memory" if fits(nbytes_of(images), device) else "file"
     make = FramesInMemory if where == "memory" else StreamedFrames
     return make(images, device)
 
@@ -127,11 +126,19 @@ def nbytes_of(images: Mapping[str, Pictures]) -> int:
     return sum(int(np.prod(array.shape, dtype=np.int64)) for array in images.values())
 
 
+def fits(nbytes: float, device: torch.device) -> bool:
+    """Tells whether pictures of this size may lie in the memory of a device."""
+    return nbytes <= SHARE * free_memory(device)
+
+
 def free_memory(device: torch.device) -> float:
     """Returns the free memory of a device [bytes]; infinite where it is not known."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
+        # Linux counts what it would free, such as copies of files.
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        sizes = dict(line.split(":") for line in lines)
+        return 1024 * float(sizes["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
         return float("inf")

@@ -5,8 +5,9 @@ import pytest
 from dp_bench import registry
 from dp_bench.data import hdf5, store
 from dp_bench.errors import BadInput
-from dp_bench.grid import forecast, probe
+from dp_bench.grid import forecast, probe, timing
 from dp_bench.grid.cell import Cell, resolve
+from dp_bench.grid.demos_ahead import demonstrations_ahead
 from dp_bench.grid.forecast import CellForecast, GridForecast
 from dp_bench.grid.run import run
 from dp_bench.util.progress import duration
@@ -18,8 +19,8 @@ SMALL = (("training.updates", "40"), ("training.batch_size", "8"))
 @pytest.fixture
 def cell(tmp_path, monkeypatch):
     """A small training on made-up demonstrations."""
-    for name in ("UPDATE_SECONDS", "STEP_SECONDS"):
-        monkeypatch.setattr(probe, name, 0.02)
+    monkeypatch.setattr(probe, "UPDATE_SECONDS", 0.02)
+    monkeypatch.setattr(timing, "SECONDS", 0.02)
     file = tmp_path / "demos.hdf5"
     hdf5.save(demonstrations("blockpush", lengths=(20, 20, 20)), file)
     return Cell(
@@ -46,9 +47,9 @@ def test_times_add_up_and_jobs_share_them():
 
 def test_a_probe_does_at_most_a_twentieth_of_the_work():
     calls = []
-    probe._time(lambda: calls.append(1), at_most=probe._part_of(100))
+    timing.timed(lambda: calls.append(1), at_most=timing.part_of(100))
     assert len(calls) == 1 + 5  # the first one does not count
-    assert probe._part_of(3) == 1
+    assert timing.part_of(3) == 1
 
 
 def test_evaluation_counts_groups_that_are_played_side_by_side():
@@ -94,8 +95,12 @@ def test_every_method_can_be_probed_on_every_task(
 
 def test_a_script_is_timed(monkeypatch):
     monkeypatch.setattr(store, "find", lambda *_: None)
-    assert probe._time_demonstrations(*resolve([Cell("blockpush", "bet", 0)])) > 0
-    assert probe._time_demonstrations(*resolve([Cell("pusht", "bet", 0)])) == 0
+
+    def seconds(task):
+        return demonstrations_ahead(*resolve([Cell(task, "bet", 0)]))["demonstrations"]
+
+    assert seconds("blockpush") > 0
+    assert seconds("pusht") == 0
 
 
 def test_a_grid_that_was_run_has_nothing_left(cell):
