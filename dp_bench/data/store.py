@@ -193,9 +193,12 @@ def obtain(
     else:
         name = _source_name(task, source)
         imported = find(task, name)
-        if imported is None or (images and _can_download_pictures(task, name)):
-            imported = _fetch(task, name)
-        file = imported
+        if imported is None:
+            file = _fetch(task, name)
+        elif images and _can_download_pictures(task, name):
+            file = _fetch_pictures(task, name)
+        else:
+            file = imported
     if images:
         with_pictures(task, readers.read(file, task, source), images)
     return file
@@ -206,6 +209,21 @@ def _can_download_pictures(task: Task, source: str) -> bool:
     known = task.sources.get(source)
     published = known is not None and known.url is not None and known.pictures
     return bool(published) and not frames_path(task.name, source).is_file()
+
+
+def _fetch_pictures(task: Task, source: str) -> Path:
+    """Downloads demonstrations again, for the pictures that were published with them.
+
+    Raises:
+        BadInput: When that fails; it says what works without a network.
+    """
+    try:
+        return _fetch(task, source)
+    except BadInput as error:
+        raise BadInput(
+            f"{error}; or draw pictures of the demonstrations that are here with "
+            f"`dp-bench demos render {task.name} --source {source}`"
+        ) from error
 
 
 def _fetch(task: Task, source: str) -> Path:

@@ -14,6 +14,7 @@ from dp_bench import registry
 from dp_bench.data import store
 from dp_bench.errors import BadInput
 from dp_bench.policies.obs_spec import ObsSpec
+from dp_bench.task import IMAGE
 from dp_bench.util import progress
 
 if TYPE_CHECKING:
@@ -286,6 +287,11 @@ def _changed(settings: Preset, cell: Cell, method: Method) -> Preset:
 
     owners = ("policy", "training", *(("vision",) if settings.vision else ()))
     for name, _ in cell.changes:
+        if name.startswith("vision.") and settings.vision is None:
+            raise BadInput(
+                f"{name} is a setting for pictures, and {cell.task} is learned from "
+                f"numbers here; add `--obs {IMAGE}` where the task has it"
+            )
         if name.split(".")[0] not in owners:
             known = [n for n in fields.names(settings) if n.startswith(owners)]
             raise BadInput(
