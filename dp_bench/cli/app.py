@@ -32,6 +32,7 @@ from dp_bench.cli.study import StudyEncoders
 from dp_bench.cli.train import Train
 from dp_bench.errors import BadInput
 from dp_bench.registry import LeftOut
+from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import signals_stop
 from dp_bench.util.text import sentence
 
@@ -83,6 +84,8 @@ def main(args: Sequence[str] | None = None) -> None:
     # update then took 3 s instead of 16 ms. A short spin costs nothing on an idle
     # machine. torch reads the variable when it is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if args is None:  # this process ends with the command
+        keep_freed_memory()
     words = list(sys.argv[1:] if args is None else args)
     try:
         if words == ["--version"]:

@@ -76,7 +76,6 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
     """Trains a cell unless that is done; yields its run folder, locked."""
     import torch
 
-    keep_freed_memory()
     # Numbers below 1e-38 slow a CPU down many times, and a transformer produces some.
     # Set before torch starts its threads, because they inherit the mode, and only
     # while training, because a simulator in this process would round differently.
@@ -151,6 +150,7 @@ def _way_out(prepared: Prepared) -> str:
 def _main() -> int:
     """Runs one cell as a child process; writes progress and the folder as JSON."""
     end_with_parent()
+    keep_freed_memory()
     try:
         with signals_stop():
             (cell,) = resolve([Cell.from_json(sys.argv[1])])

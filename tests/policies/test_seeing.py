@@ -28,7 +28,7 @@ def histories(policy, lanes=3, seed=0):
     rng, shape = np.random.default_rng(seed), (lanes, policy.horizons.obs)
     return {
         "picture": rng.integers(0, 256, (*shape, 32, 32, 3), np.uint8),
-        "hand": rng.uniform(-1, 1, (*shape, 2)).astype(np.float32),
+        "hand": rng.uniform(-1, 1, (*shape, 1)).astype(np.float32),
     }
 
 
@@ -62,7 +62,7 @@ def test_keys_that_a_policy_does_not_know_do_not_matter(policy):
     [
         ({"hand": None}, "lacks 'hand'"),
         ({"hand": np.zeros((3, 2, 5), np.float32)}, r"'hand' has shape \(5,\)"),
-        ({"hand": np.full((3, 2, 2), np.nan)}, "not finite"),
+        ({"hand": np.full((3, 2, 1), np.nan)}, "not finite"),
         (
             {"picture": np.zeros((3, 2, 32, 31, 3), np.uint8)},
             r"'picture' has shape \(32, 31, 3\).*trained on \(32, 32, 3\)",
@@ -84,19 +84,19 @@ def test_one_array_is_refused_where_a_dictionary_is_needed():
     policy = looking.policy("dp_c").eval()
     policy.reset([0])
     with pytest.raises(BadInput, match="a dictionary with picture, hand, got ndarray"):
-        policy.act(np.zeros((1, 2, 18), np.float32))
+        policy.act(np.zeros((1, 2, 17), np.float32))
 
 
 def test_an_encoder_of_another_number_of_features_is_refused():
     config = UnetDiffusionConfig(channels=(8, 16), step_dim=8)
     other = UnetDiffusion(config, obs_dim=5, action_dim=2)
-    with pytest.raises(BadInput, match=r"5 observed numbers .* 18 features"):
+    with pytest.raises(BadInput, match=r"5 observed numbers .* 17 features"):
         other.see_with(looking.policy("dp_c").encoder)
 
 
 def test_vectors_are_normalised_and_pictures_are_not(policy):
     obs = looking.rows(20)[0]
-    assert policy.obs_normalizer.scale.shape == (2,)
+    assert policy.obs_normalizer.scale.shape == (1,)
     vectors = torch.as_tensor(obs["hand"])
     normalized = policy.obs_normalizer(vectors)
     assert normalized.amin() == -1.0
@@ -105,7 +105,7 @@ def test_vectors_are_normalised_and_pictures_are_not(policy):
     seen = Observation({"picture": pictures}, normalized[None, :5])
     features = policy.encode(seen)
     assert features.shape == (1, 5, policy.obs_dim)
-    torch.testing.assert_close(features[..., -2:], normalized[None, :5])
+    torch.testing.assert_close(features[..., -1:], normalized[None, :5])
 
 
 def test_encoding_leaves_one_array_as_it_is():
@@ -127,12 +127,12 @@ def test_observation_noise_moves_vectors_and_no_feature_of_a_picture():
         vision=dataclasses.replace(looking.VISION, crop=1.0),
     ).train()
     pictures = torch.randint(0, 255, (4, 2, 32, 32, 3), dtype=torch.uint8)
-    seen = Observation({"picture": pictures}, torch.zeros(4, 2, 2))
+    seen = Observation({"picture": pictures}, torch.zeros(4, 2, 1))
     quiet = policy.encode(seen)
     noisy = policy.encode(seen, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(noisy[..., :-2], quiet[..., :-2])
-    assert 0.05 < noisy[..., -2:].std() < 0.2
-    features = torch.rand(4, 2, 18)
+    torch.testing.assert_close(noisy[..., :-1], quiet[..., :-1])
+    assert 0.05 < noisy[..., -1:].std() < 0.2
+    features = torch.rand(4, 2, 17)
     assert policy.with_obs_noise(features, torch.Generator()) is features
 
 
