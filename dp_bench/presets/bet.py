@@ -7,6 +7,7 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
+    CNN_PICTURES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
@@ -199,6 +200,21 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         ),
         vision=VisionConfig(),
         control="velocity",
+    ),
+    # Chosen on validation starts of PushT in a first search (results/pusht/README.md).
+    ("*", "laptop", "image"): Preset(
+        BetConfig(width=96, heads=4, layers=4),
+        Training(
+            updates=24_000,
+            batch_size=32,
+            lr=1e-3,
+            betas=(0.9, 0.95),
+            weight_decay=0.1,
+            grad_clip=1.0,
+            keep_every=6000,
+        ),
+        control="velocity",
+        vision=CNN_PICTURES,
     ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dp_bench.horizons import Horizons
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
+    CNN_PICTURES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
@@ -15,6 +18,18 @@ from dp_bench.presets.shared import (
     SMALL_PICTURES,
 )
 from dp_bench.training.config import Training
+
+# Chosen on validation starts of PushT in a first search (results/pusht/README.md).
+LAPTOP_IMAGES = Preset(
+    UnetDiffusionConfig(
+        horizons=Horizons(2, 8, 12),
+        channels=(32, 64, 128),
+        step_dim=128,
+        obs_noise=0.02,
+    ),
+    Training(updates=20_000, batch_size=64, lr=1e-3, keep_every=4000),
+    vision=CNN_PICTURES,
+)
 
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
@@ -181,6 +196,8 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         vision=VisionConfig(),
         control="position",
     ),
+    ("*", "laptop", "image"): LAPTOP_IMAGES,
+    ("robomimic", "laptop", "image"): replace(LAPTOP_IMAGES, control="position"),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(
         UnetDiffusionConfig(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dp_bench.horizons import Horizons
 from dp_bench.policies.diffusion.config import TransformerDiffusionConfig
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
+    CNN_PICTURES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
@@ -19,6 +22,27 @@ from dp_bench.training.config import Training
 # Chi et al. (2023).
 PUBLISHED_FOR_IMAGES = TransformerDiffusionConfig(
     sampler="ddpm", sample_steps=100, dropout=0.3
+)
+
+# Chosen on validation starts of PushT in a first search (results/pusht/README.md).
+LAPTOP_IMAGES = Preset(
+    TransformerDiffusionConfig(
+        horizons=Horizons(2, 8, 10),
+        predicts="sample",
+        width=96,
+        layers=3,
+        dropout=0.0,
+    ),
+    Training(
+        updates=20_000,
+        batch_size=64,
+        lr=1e-3,
+        betas=(0.9, 0.95),
+        weight_decay=1e-3,
+        grad_clip=1.0,
+        keep_every=4000,
+    ),
+    vision=CNN_PICTURES,
 )
 
 PRESETS: dict[tuple[str, ...], Preset] = {
@@ -222,6 +246,8 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         vision=VisionConfig(),
         control="position",
     ),
+    ("*", "laptop", "image"): LAPTOP_IMAGES,
+    ("robomimic", "laptop", "image"): replace(LAPTOP_IMAGES, control="position"),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(
         TransformerDiffusionConfig(

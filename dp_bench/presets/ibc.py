@@ -9,6 +9,7 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
+    CNN_PICTURES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
@@ -149,6 +150,13 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         PUBLISHED_FOR_IMAGES,
         vision=VisionConfig(),
         control="velocity",
+    ),
+    # Chosen on validation starts of PushT in a first search (results/pusht/README.md).
+    ("*", "laptop", "image"): Preset(
+        IbcConfig(hidden=256, negatives=64, candidates=1024, rounds=0, dropout=0.0),
+        Training(updates=18_000, batch_size=64, lr=1e-3, keep_every=4500),
+        control="velocity",
+        vision=CNN_PICTURES,
     ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(

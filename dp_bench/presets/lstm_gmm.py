@@ -9,6 +9,7 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
+    CNN_PICTURES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
@@ -141,6 +142,19 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         PUBLISHED_FOR_IMAGES,
         vision=VisionConfig(),
         control="velocity",
+    ),
+    # Chosen on validation starts of PushT in a first search (results/pusht/README.md).
+    ("*", "laptop", "image"): Preset(
+        LstmGmmConfig(hidden=256),
+        Training(
+            updates=12_000,
+            batch_size=32,
+            lr=1e-3,
+            weight_decay=0.0,
+            keep_every=3000,
+        ),
+        control="velocity",
+        vision=CNN_PICTURES,
     ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(

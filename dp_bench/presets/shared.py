@@ -26,3 +26,7 @@ PUSHT_CROP: Final = 0.875
 
 # An encoder for smoke tests.
 SMALL_PICTURES: Final = VisionConfig(encoder="cnn", keypoints=8, features=16)
+
+# The encoder of the laptop tier, which shows a policy as much of a picture as the
+# published ones see of PushT.
+CNN_PICTURES: Final = VisionConfig(encoder="cnn", crop=PUSHT_CROP)
