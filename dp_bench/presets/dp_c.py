@@ -23,9 +23,9 @@ from dp_bench.training.config import Training
 LAPTOP_IMAGES = Preset(
     UnetDiffusionConfig(
         horizons=Horizons(2, 8, 12),
+        predicts="sample",
         channels=(32, 64, 128),
         step_dim=128,
-        obs_noise=0.02,
     ),
     Training(updates=20_000, batch_size=64, lr=1e-3, keep_every=4000),
     vision=CNN_PICTURES,
