@@ -137,7 +137,7 @@ def free_memory(device: torch.device) -> float:
         return float(torch.cuda.mem_get_info(device)[0])
     try:
         # Linux counts what it would free, such as copies of files.
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         sizes = dict(line.split(":") for line in lines)
         return 1024 * float(sizes["MemAvailable"].split()[0])
     except (OSError, KeyError, ValueError):
