@@ -87,17 +87,14 @@ def _memory(cell: ResolvedCell, size: _Size) -> dict[str, float]:
     """Says how much memory the pictures of a training take, and whether that fits."""
     import torch
 
-    from dp_bench.training.frames import fits
+    from dp_bench.training.frames import lie_in_memory
 
     assert cell.demos.shown is not None
     share = min(1.0, (cell.task.train_episodes or math.inf) / size.episodes)
     shapes = cell.demos.shown.images.values()
     nbytes = share * size.steps * sum(math.prod(shape) for shape in shapes)
-    where = cell.settings.training.frames
-    in_memory = (
-        fits(nbytes, torch.device(cell.device))
-        if where == "auto"
-        else (where == "memory")
+    in_memory = lie_in_memory(
+        nbytes, torch.device(cell.device), cell.settings.training.frames
     )
     return {"pictures": nbytes / 2**30, "in_memory": in_memory}
 

@@ -259,12 +259,13 @@ def _time_steps(env: Env, steps: int) -> tuple[float, float]:
     """
     import numpy as np
 
+    from dp_bench.evaluation.rollout import draw_images
+
     env.reset(seed=0)
     action = np.asarray(env.action_space.sample()) * 0
     seconds = []
     for draws in (True, False):
-        if hasattr(env.unwrapped, "draws_images"):
-            env.unwrapped.draws_images = draws
+        draw_images(env, draws)
         seconds.append(timed(lambda: env.step(action), part_of(steps)))
     env.close()
     both, alone = seconds

@@ -115,10 +115,8 @@ def make_frames(
         where: "memory" or "file"; "auto" for memory if pictures take at most half of
             what is free.
     """
-    if where == "auto":
-        where = "memory" if fits(nbytes_of(images), device) else "file"
-    make = FramesInMemory if where == "memory" else StreamedFrames
-    return make(images, device)
+    in_memory = lie_in_memory(nbytes_of(images), device, where)
+    return (FramesInMemory if in_memory else StreamedFrames)(images, device)
 
 
 def nbytes_of(images: Mapping[str, Pictures]) -> int:
@@ -126,9 +124,19 @@ def nbytes_of(images: Mapping[str, Pictures]) -> int:
     return sum(int(np.prod(array.shape, dtype=np.int64)) for array in images.values())
 
 
-def fits(nbytes: float, device: torch.device) -> bool:
-    """Tells whether pictures of this size may lie in the memory of a device."""
-    return nbytes <= SHARE * free_memory(device)
+def lie_in_memory(
+    nbytes: float, device: torch.device, where: Literal["auto", "memory", "file"]
+) -> bool:
+    """Tells whether pictures of this size lie in the memory of a device.
+
+    Args:
+        nbytes: Their size [bytes].
+        device: The device that trains.
+        where: See `make_frames`.
+    """
+    if where == "auto":
+        return nbytes <= SHARE * free_memory(device)
+    return where == "memory"
 
 
 def free_memory(device: torch.device) -> float:
