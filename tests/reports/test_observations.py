@@ -304,3 +304,13 @@ def test_advice_on_one_more_seed_names_the_observation():
     advice = one_more_seed(table(states() + IMAGES["better"]))
     assert "of the undecided pairs (plain, state), " in advice
     assert "of the undecided pairs (plain), " in one_more_seed(table(states()))
+
+
+def test_a_figure_names_what_tells_rows_of_one_observation_apart_and_no_more():
+    records = states() + IMAGES["better"]
+    records += from_images("beta", noisy(0.5, 8), preset="gpu", settings="other")
+    ax = success_bars(summary(records))
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    told = [name for name in names if "\n" in name]
+    assert sorted(told) == ["beta\ngpu", "beta\nsmoke"]
+    assert len(names) == 6

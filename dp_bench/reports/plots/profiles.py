@@ -27,7 +27,6 @@ from dp_bench.reports.table import (
     Table,
     differing,
     grouped,
-    telling_apart,
 )
 from dp_bench.reports.wording import seeds_by_starts, sizes_of
 from dp_bench.statistics.intervals import is_binary
@@ -160,13 +159,15 @@ def _heading(table: Table, rows: Sequence[Row]) -> str:
 
 def _labels(rows: Sequence[Row]) -> list[str]:
     """Writes the methods, with what tells rows of one method apart within a block."""
-    within = [name for name in CIRCUMSTANCES if name not in BLOCKS]
-    labels = []
-    for row in rows:
-        apart = [str(getattr(row, n)) for n in telling_apart(row, rows, within)]
-        title = registry.title_of(row.method)
-        labels.append(style.marked(", ".join([title, *apart]), row))
-    return labels
+    return [
+        style.marked(
+            ", ".join(
+                [registry.title_of(row.method), *style.apart_in_block(row, rows)]
+            ),
+            row,
+        )
+        for row in rows
+    ]
 
 
 def _draw_profiles(ax: Axes, rows: Sequence[Row]) -> None:

@@ -202,16 +202,12 @@ def _draw_published(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> None:
 
 def _row_names(rows: Sequence[Row]) -> list[str]:
     """Writes the methods, with what tells rows of one method apart within a block."""
-    others = [name for name in CIRCUMSTANCES if name not in BLOCKS]
-    names = []
-    for row in rows:
-        differ = differing(of_method(rows, row.method), others)
-        kinds = [r for r in of_method(rows, row.method) if r.obs_kind == row.obs_kind]
-        if not differing(kinds, ["settings"]):  # a hash would say no more
-            differ = [name for name in differ if name != "settings"]
-        apart = [str(getattr(row, name)) for name in differ]
-        names.append(style.marked(style.method_label(row.method, apart), row))
-    return names
+    return [
+        style.marked(
+            style.method_label(row.method, style.apart_in_block(row, rows)), row
+        )
+        for row in rows
+    ]
 
 
 def _draw_task(

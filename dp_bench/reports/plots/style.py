@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.reports.plots.looks import Dashes, Look, tint
-from dp_bench.reports.table import Row, Table
+from dp_bench.reports.table import CIRCUMSTANCES, Row, Table, telling_apart
 from dp_bench.reports.trained import marks
 from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER
 from dp_bench.statistics.estimates import Estimate
@@ -127,6 +127,18 @@ def method_label(method: str, apart: Sequence[str]) -> str:
     """Writes a method's label, with what sets it apart below."""
     title = registry.title_of(method)
     return f"{title}\n{', '.join(apart)}" if apart else title
+
+
+def apart_in_block(row: Row, rows: Sequence[Row]) -> list[str]:
+    """Writes what tells a row from the others of its method and block.
+
+    Args:
+        row: One of `rows`.
+        rows: Of any methods and blocks.
+    """
+    block = [r for r in rows if all(getattr(r, n) == getattr(row, n) for n in BLOCKS)]
+    within = [name for name in CIRCUMSTANCES if name not in BLOCKS]
+    return [str(getattr(row, name)) for name in telling_apart(row, block, within)]
 
 
 def marked(text: str, row: Row) -> str:
