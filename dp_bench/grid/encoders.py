@@ -48,7 +48,7 @@ OWN = {
     "lr_factor": "1",
 }
 LITE = {"encoder": "efficientnet_lite0"}
-IMAGENET = LITE | {"pretrained": "true"}
+IMAGENET = LITE | {"pretrained": "true", "zero": "0.5"}
 SETUPS = (
     Setup("resnet18", {}),
     Setup("resnet18_frozen", {"frozen": "true"}),

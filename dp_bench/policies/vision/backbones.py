@@ -6,8 +6,6 @@ from torch import nn
 
 from dp_bench.policies.vision.config import VisionConfig
 
-TO_UNIT_RANGE = (2 / 255, -1.0)  # of grey levels, to [-1, 1], as published
-
 
 def scale_of(config: VisionConfig) -> tuple[float, float]:
     """Returns what grey levels are multiplied by, and what is added then."""
@@ -15,7 +13,7 @@ def scale_of(config: VisionConfig) -> tuple[float, float]:
         from dp_bench.policies.vision.efficientnet import SCALE
 
         return SCALE
-    return TO_UNIT_RANGE
+    return 2 / 255, -2 * config.zero
 
 
 def build_backbone(

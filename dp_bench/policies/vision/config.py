@@ -31,6 +31,10 @@ class VisionConfig:
         features: Numbers that each picture is reduced to.
         norm: "group" as published, or "batch"; "cnn" has no normalisation, "vit_small"
             one of its own.
+        zero: Grey level that an encoder without ImageNet weights sees as 0: black is 0
+            and white 1. With .5 pictures span [-1, 1], as published. With 1 a white
+            background adds nothing to a convolution, and "cnn", which has no
+            normalisation, learns much faster.
         crop: Share of height and width that a policy sees: a random part in training,
             one for each window and camera, and the centre in evaluation.
         shared: Whether all cameras share one encoder.
@@ -47,6 +51,7 @@ class VisionConfig:
     keypoints: int = 32
     features: int = 64
     norm: Literal["group", "batch"] = "group"
+    zero: float = 0.5
     crop: float = 0.9
     shared: bool = False
     lr_factor: float = 1.0
@@ -56,6 +61,13 @@ class VisionConfig:
         for name in ("keypoints", "features"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.zero <= 1:
+            raise BadInput(f"zero must be in [0, 1], got {self.zero}")
+        if self.pretrained and self.zero != VisionConfig.zero:
+            raise BadInput(
+                f"zero must be {VisionConfig.zero} with ImageNet weights, which fix "
+                f"the scale of grey levels, got {self.zero}"
+            )
         if not 0 < self.crop <= 1:
             raise BadInput(f"crop must be above 0 and at most 1, got {self.crop}")
         if not 0 < self.lr_factor < math.inf:

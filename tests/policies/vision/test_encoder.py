@@ -178,6 +178,15 @@ def test_a_random_crop_is_one_for_each_window_and_camera():
     torch.testing.assert_close(centred, centred[:1, :1].expand_as(centred))
 
 
+@pytest.mark.parametrize("zero", [0.0, 0.5, 1.0])
+def test_the_grey_level_of_zero_adds_nothing_to_a_convolution(zero):
+    network = build(encoder="cnn", zero=zero).networks[0]
+    levels = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 3, 1, 1)
+    scaled = network.scaled(levels.expand(1, 3, 1, 3)).flatten(2)
+    expected = 2 * (torch.tensor([0.0, 0.2, 1.0]) - zero)
+    torch.testing.assert_close(scaled, expected.expand(1, 3, 3))
+
+
 def test_evaluation_sees_the_centre_only():
     network = build(encoder="cnn", crop=0.5).eval()
     seen = observe()
