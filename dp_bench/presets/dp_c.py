@@ -14,6 +14,7 @@ from dp_bench.presets.shared import (
     KITCHEN_NOISE,
     KITCHEN_STILL,
     PUSHT_CROP,
+    PUSHT_PICTURES,
     SAME_PRECISION,
     SMALL_PICTURES,
 )
@@ -23,12 +24,18 @@ from dp_bench.training.config import Training
 # sized to 23 minutes of training on two idle cores.
 LAPTOP_IMAGES = Preset(
     UnetDiffusionConfig(
-        horizons=Horizons(2, 8, 12),
-        predicts="sample",
+        horizons=Horizons(2, 8, 16),
         channels=(32, 64, 128),
         step_dim=128,
+        obs_noise=0.02,
     ),
-    Training(updates=25_000, batch_size=64, lr=1e-3, keep_every=5000),
+    Training(
+        updates=22_000,
+        batch_size=64,
+        lr=1e-3,
+        keep_every=4400,
+        precision=SAME_PRECISION,
+    ),
     vision=CNN_PICTURES,
 )
 
@@ -198,6 +205,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         control="position",
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
+    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
     ("robomimic", "laptop", "image"): replace(LAPTOP_IMAGES, control="position"),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from dp_bench.policies.vision.config import VisionConfig
@@ -29,4 +30,7 @@ SMALL_PICTURES: Final = VisionConfig(encoder="cnn", keypoints=8, features=16)
 
 # The encoder of the laptop tier, which shows a policy as much of a picture as the
 # published ones see of PushT.
-CNN_PICTURES: Final = VisionConfig(encoder="cnn", crop=PUSHT_CROP)
+CNN_PICTURES: Final = VisionConfig(encoder="cnn", keypoints=64, crop=PUSHT_CROP)
+
+# The same for PushT, whose background is white.
+PUSHT_PICTURES: Final = replace(CNN_PICTURES, zero=1.0)
