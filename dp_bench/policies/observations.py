@@ -25,7 +25,8 @@ class ObsConfig:
             learns much faster.
         obs_noise: Standard deviation of the noise added to observations in training,
             for observations normalised to [-1, 1]. It keeps a network from memorising
-            few demonstrations; 0 as published.
+            few demonstrations; 0 as published. Pictures have none, only the vectors
+            beside them.
         obs_min_range: A dimension whose range in the demonstrations is smaller, in
             units of the environment, is shifted and not scaled. Otherwise the noise of
             a sensor on a joint that never moves would be scaled to [-1, 1].
