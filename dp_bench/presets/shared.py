@@ -7,9 +7,9 @@ from typing import Final
 
 from dp_bench.policies.vision.config import VisionConfig
 
-# The laptop presets of BlockPush, Kitchen and Robomimic, and those for images, name their
-# precision, so that runs from different machines share a row. BlockPush needs it too:
-# bfloat16 keeps eight bits, which is a millimetre in 0.3 m.
+# The laptop presets of BlockPush, Kitchen and Robomimic, and all those for images, name
+# their precision, so that runs from different machines share a row. BlockPush needs it
+# too: bfloat16 keeps eight bits, which is a millimetre in 0.3 m.
 SAME_PRECISION: Final = "float32"
 
 # A dimension of Kitchen's observations with a smaller range is sensor noise [rad, m].

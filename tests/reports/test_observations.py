@@ -227,6 +227,18 @@ def test_learning_curves_name_the_observation():
     assert curves == ["one, image", "one, state", "two, state"]
 
 
+def test_a_curve_from_images_is_named_without_the_digest_of_its_pictures():
+    scores = noisy(0.5, 0)
+    records = [
+        record
+        for step in (10, 20)
+        for record in episodes("one", scores, step=step)
+        + from_images("one", scores, step=step, frames_digest="a" * 64)
+    ]
+    labels = [line.get_label() for line in learning_curves(to_frame(records)).lines]
+    assert labels == ["one\nstate", "one\nimage"]
+
+
 def test_curves_from_other_pictures_are_told_apart():
     scores = noisy(0.5, 0)
     records = [

@@ -168,14 +168,13 @@ def _curve_label(curve: pd.DataFrame, records: pd.DataFrame) -> str:
     """Writes the method, with what sets its curve apart from its other curves."""
     first = curve.iloc[0]
     rivals = records[records["method"] == first["method"]]
+    # A hash says no more than the kind of observation, where that tells curves apart.
     kinds = rivals[rivals["obs_kind"] == first["obs_kind"]]
-    hashed = kinds["settings"].nunique() > 1  # else it says no more than the kind
+    hashes = ("settings", "demos_digest", "frames_digest")
     apart = [
         str(first[name])[:12]
-        for name in (*CIRCUMSTANCES, "demos_digest", "frames_digest")
-        if name in CURVE
-        and rivals[name].nunique() > 1
-        and (hashed or name != "settings")
+        for name in dict.fromkeys((*CIRCUMSTANCES, *hashes))
+        if name in CURVE and (kinds if name in hashes else rivals)[name].nunique() > 1
     ]
     return style.method_label(first["method"], apart)
 
