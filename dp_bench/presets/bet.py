@@ -19,8 +19,8 @@ from dp_bench.presets.shared import (
 )
 from dp_bench.training.config import Training
 
-# Chosen on validation starts of PushT (results/pusht/README.md); sized to 23 minutes of
-# training on two idle cores.
+# Chosen on validation starts of PushT. The number of updates is provisional:
+# results/pusht/README.md says how long they take.
 LAPTOP_IMAGES = Preset(
     BetConfig(width=96, heads=4, layers=4, obs_noise=0.02),
     Training(

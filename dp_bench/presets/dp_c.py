@@ -20,8 +20,8 @@ from dp_bench.presets.shared import (
 )
 from dp_bench.training.config import Training
 
-# Chosen on validation starts of PushT (results/pusht/README.md); sized to 23 minutes of
-# training on two idle cores.
+# Chosen on validation starts of PushT. The number of updates is provisional:
+# results/pusht/README.md says how long they take.
 LAPTOP_IMAGES = Preset(
     UnetDiffusionConfig(
         horizons=Horizons(2, 8, 16),

@@ -25,8 +25,8 @@ PUBLISHED_FOR_IMAGES = TransformerDiffusionConfig(
     sampler="ddpm", sample_steps=100, dropout=0.3
 )
 
-# Chosen on validation starts of PushT (results/pusht/README.md); sized to 23 minutes of
-# training on two idle cores.
+# Chosen on validation starts of PushT. The number of updates is provisional:
+# results/pusht/README.md says how long they take.
 LAPTOP_IMAGES = Preset(
     TransformerDiffusionConfig(
         horizons=Horizons(2, 8, 10),

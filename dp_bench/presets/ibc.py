@@ -31,8 +31,8 @@ PUBLISHED = Training(
 )
 PUBLISHED_FOR_IMAGES = replace(PUBLISHED, updates=480_000, batch_size=128)
 
-# Chosen on validation starts of PushT (results/pusht/README.md); sized to 23 minutes of
-# training on two idle cores.
+# Chosen on validation starts of PushT. The number of updates is provisional:
+# results/pusht/README.md says how long they take.
 LAPTOP_IMAGES = Preset(
     IbcConfig(
         hidden=256, negatives=64, candidates=1024, rounds=0, dropout=0.0, obs_noise=0.02

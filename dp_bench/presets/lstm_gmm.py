@@ -35,8 +35,8 @@ PUBLISHED = Training(
 )
 PUBLISHED_FOR_IMAGES = replace(PUBLISHED, updates=480_000, batch_size=64)
 
-# Chosen on validation starts of PushT (results/pusht/README.md); sized to 23 minutes of
-# training on two idle cores.
+# Chosen on validation starts of PushT. The number of updates is provisional:
+# results/pusht/README.md says how long they take.
 LAPTOP_IMAGES = Preset(
     LstmGmmConfig(hidden=256, obs_noise=0.02),
     Training(
