@@ -60,7 +60,7 @@ def export(folder: Path, form: str, out: Path) -> list[Path]:
 def eval_info(episodes: Sequence[Record]) -> JsonObject:
     """Lays the episodes of one training out as LeRobot's evaluation does.
 
-    Each variant of the task is a group of its own. Rewards are left out, as records
+    Each variant and observation of the task is a group of its own. Rewards are left out, as records
     have none; the score of each episode is a number of ours beside its success.
 
     Args:
@@ -117,6 +117,7 @@ def to_frame(runs: Runs) -> pd.DataFrame:
                     "run": run,
                     "method": r.method,
                     "variant": r.variant,
+                    "observation": r.obs_kind,
                     "starts": r.starts,
                     "train_seed": r.train_seed,
                     "updates": r.step,
@@ -191,8 +192,8 @@ def _by_run(episodes: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _task_name(record: Record) -> str:
-    """Names what one mean may be taken of: the task in one variant."""
-    return f"{record.task}_{record.variant}"
+    """Names what one mean may be taken of: a task, an observation, and a variant."""
+    return f"{record.task}_{record.obs_kind}_{record.variant}"
 
 
 def _aggregate(episodes: Sequence[Record]) -> JsonObject:

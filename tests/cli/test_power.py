@@ -23,7 +23,7 @@ def test_power_prints_a_plan_and_draws_it(tmp_path, capsys):
     words = ["power", str(PUSHT), "--methods", "dp_c", "lstm_gmm"]
     main([*words, "--variant", "default", "--out", str(figure)])
     out = capsys.readouterr().out
-    assert out.startswith("pusht, variant default: DP-C 0.92, LSTM-GMM 0.84;")
+    assert out.startswith("pusht, variant default, keypoints observations: DP-C 0.92, ")
     assert "A chance of 80% takes 12 train seeds of each on 50 starts" in out
     assert out.endswith(f"figure: {figure}\n")
     assert matplotlib.image.imread(figure).shape[1] > 1000

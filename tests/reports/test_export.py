@@ -37,15 +37,20 @@ def results(tmp_path):
 
 
 def table_of_pusht():
-    """Mean success and number of episodes by method and variant, as published here."""
+    """Mean success and number of episodes by method, observation and variant."""
     with open(PUSHT / "table.csv", encoding="utf-8") as file:
         return {
-            (row["method"], row["variant"]): (
+            (row["method"], f"{row['obs_kind']}_{row['variant']}"): (
                 float(row["success"]),
                 int(row["num_seeds"]) * int(row["num_starts"]),
             )
             for row in csv.DictReader(file)
         }
+
+
+def trainings_of_pusht():
+    """How many trainings the folder of PushT has."""
+    return len(list((PUSHT / "runs").iterdir()))
 
 
 def test_each_training_has_a_file_with_its_episodes_by_variant(results, tmp_path):
@@ -57,8 +62,8 @@ def test_each_training_has_a_file_with_its_episodes_by_variant(results, tmp_path
         assert file.parent.name.endswith(f"-seed{seed}")
         info = json.loads(file.read_text())
         assert [t["task_group"] for t in info["per_task"]] == [
-            "reach_plain",
-            "reach_windy",
+            "reach_state_plain",
+            "reach_state_windy",
         ]
         for task in info["per_task"]:
             assert task["metrics"] == {
@@ -71,7 +76,7 @@ def test_each_training_has_a_file_with_its_episodes_by_variant(results, tmp_path
             "pc_success": pytest.approx(share),
             "n_episodes": 6,
         }
-        assert info["per_group"]["reach_windy"]["n_episodes"] == 3
+        assert info["per_group"]["reach_state_windy"]["n_episodes"] == 3
         assert info["seed"] == 100_000
         assert [e["success"] for e in info["per_episode"]] == [
             score >= 1 for score in SCORES[seed] * 2
@@ -136,9 +141,9 @@ def test_orbit_eval_reads_the_numbers_of_the_table(tmp_path):
         read = defaultdict(list)
         for run, tasks in source.data.items():
             for task, successes in tasks.items():
-                variant = task.removeprefix("pusht_").removesuffix("/0")
-                read[run.split("-")[0], variant] += successes
-        assert len(source.data) == len(files) == 15
+                kind = task.removeprefix("pusht_").removesuffix("/0")
+                read[run.split("-")[0], kind] += successes
+        assert len(source.data) == len(files) == trainings_of_pusht()
         assert {key: (np.mean(v), len(v)) for key, v in read.items()} == {
             key: (pytest.approx(success), number)
             for key, (success, number) in table_of_pusht().items()
@@ -198,7 +203,9 @@ def test_the_manual_gives_the_intervals_that_both_compute(tmp_path):
     frame = pd.read_csv(file)
     names = ["dp_c", "ibc", "dp_t", "lstm_gmm", "bet"]
     for variant in ("default", "legacy"):
-        of_one = frame[frame["variant"] == variant].set_index("method")
+        from_keypoints = frame[frame["observation"] == "keypoints"]
+        of_one = from_keypoints[from_keypoints["variant"] == variant]
+        of_one = of_one.set_index("method")
         rows = [
             of_one.loc[name]
             .pivot(index="train_seed", columns="env_seed", values="success")
@@ -212,7 +219,7 @@ def test_the_manual_gives_the_intervals_that_both_compute(tmp_path):
                     episode
                     for episode in read
                     if (episode.policy_id, episode.task_id)
-                    == (name, f"pusht_{variant}")
+                    == (name, f"pusht_keypoints_{variant}")
                 ],
                 scenario_spec=read.scenario_spec,
             )
