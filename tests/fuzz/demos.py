@@ -5,10 +5,11 @@ import shutil
 
 import numpy as np
 
-from dp_bench.data import hdf5
+from dp_bench.data import frames, hdf5
 from dp_bench.data.demos import Demos
 from fuzz import containers, damage
 from fuzz.damage import pick
+from made_up_pictures import pushing
 
 STEPS = (24, 20, 26)
 ENDS = np.cumsum(STEPS)
@@ -54,6 +55,20 @@ def our_demos():
         notes={"env_seed": np.arange(3)},
         actions_as={"velocity": actions - obs["state"][:, :2]},
         last_obs={kind: array[ENDS - 1] for kind, array in obs.items()},
+    )
+
+
+def write_frames(folder):
+    """Demonstrations of PushT, and their pictures apart from them."""
+    seen = pushing(STEPS)
+    bare = {key: array for key, array in seen.obs.items() if key != "image"}
+    demos = dataclasses.replace(seen, source="mine", obs=bare)
+    hdf5.save(demos, folder / "demos.hdf5")
+    pictures = np.split(seen.obs["image"], ENDS[:-1])
+    frames.save(
+        frames.path_of(folder / "pusht-mine.hdf5", demos.digest),
+        demos,
+        ({"image": episode} for episode in pictures),
     )
 
 
@@ -178,6 +193,18 @@ def make_ours(rng, template, place):
         containers.hdf5_file(rng, file, place / "home" / "secret", sign)
         file = _renamed(rng, file)
     return commands(rng, "pusht", file, None, place, trains=True)
+
+
+def make_frames(rng, template, place):
+    folder = copied(rng, template, place)
+    (file,) = folder.glob(f"*{frames.SUFFIX}")
+    file = file.rename(place / "data" / file.name)  # where dp-bench keeps it
+    if not _path_damage(rng, file, place):
+        containers.hdf5_file(rng, file, place / "home" / "secret", False)
+    words = train_words(rng, "pusht", folder / "demos.hdf5")
+    at = words.index("--demos")
+    own = [place / "work" / "runs", place / "data"]
+    return [*words[:at], "--obs", "image", *words[at:]], own
 
 
 def make_zarr(rng, template, place):

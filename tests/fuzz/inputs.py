@@ -34,7 +34,8 @@ class Kind:
 
 
 KINDS = {
-    "ours": Kind(30, 500, demos.write_ours, demos.make_ours),
+    "ours": Kind(25, 400, demos.write_ours, demos.make_ours),
+    "frames": Kind(5, 200, demos.write_frames, demos.make_frames),
     "zarr": Kind(30, 400, demos.write_zarr, demos.make_zarr),
     "zip": Kind(20, 300, demos.write_zarr, demos.make_zip),
     "npz": Kind(
@@ -48,7 +49,7 @@ KINDS = {
         20, 300, demos.write_minari, demos.make_minari, "gymnasium_robotics"
     ),
     "robomimic": Kind(8, 300, demos.write_robomimic, demos.make_robomimic, "robosuite"),
-    "run": Kind(12, 350, runs.write_run, runs.make_run),
+    "run": Kind(12, 250, runs.write_run, runs.make_run),
     "resumed": Kind(3, 100, runs.write_resumable, runs.make_resumed),
     "results": Kind(2, 60, runs.write_results, runs.make_results),
     "settings": Kind(20, 140, runs.write_settings, runs.make_settings),
