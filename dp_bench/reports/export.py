@@ -60,8 +60,9 @@ def export(folder: Path, form: str, out: Path) -> list[Path]:
 def eval_info(episodes: Sequence[Record]) -> JsonObject:
     """Lays the episodes of one training out as LeRobot's evaluation does.
 
-    Each variant and observation of the task is a group of its own. Rewards are left out, as records
-    have none; the score of each episode is a number of ours beside its success.
+    Each variant and observation of the task is a group of its own. Rewards are left
+    out, as records have none; the score of each episode is a number of ours beside its
+    success.
 
     Args:
         episodes: Of one training.
