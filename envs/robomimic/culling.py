@@ -15,7 +15,6 @@ from .suite import mujoco
 NOT_DRAWN = 0  # group of shapes that only collide
 MARGIN = 1.01  # of the boxes round shapes, against rounding
 SIGNS = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))  # of their corners
-HEAVY = 1000  # triangles of a shape that a first look at the mirror leaves out
 FLAT = 50  # triangles that a shape without a mesh counts as
 PATIENCE = 32  # at most so many pictures pass before a mirror is looked for again
 
@@ -101,37 +100,36 @@ class Scene:
             self._waits[camera] = left - 1, waited
             shapes = ~(direct.beyond & mirrored.beyond)
             return self._drawn(draw, shapes, reflections=True)
-        pixels = self._mirror_pixels(draw, mirror, direct)
+        seen = self._drawn(draw, ~direct.beyond, reflections=False)
+        pixels = self._mirror_pixels(draw, mirror, direct, seen)
         if not pixels.any():
-            return self._drawn(draw, ~direct.beyond, reflections=False)
+            return seen
         reflected = _overlap(mirrored, pixels)
         behind = _overlap(direct, pixels) | reflected
-        whole = ~direct.beyond | reflected
         count = self._triangles
-        if (
-            2 * count[whole].sum()
-            <= count[~direct.beyond].sum() + 2 * count[behind].sum()
-        ):
-            waits = min(2 * waited + 1, PATIENCE)
-            self._waits[camera] = waits, waits
-            return self._drawn(draw, whole, reflections=True)
-        self._waits[camera] = 0, 0
-        seen = self._drawn(draw, ~direct.beyond, reflections=False)
+        at_most = 2 * count[~(direct.beyond & mirrored.beyond)].sum()
+        drawn = 2 * count[~direct.beyond].sum() + 2 * count[behind].sum()
+        waits = 0 if drawn < at_most else min(2 * waited + 1, PATIENCE)
+        self._waits[camera] = waits, waits
         there = self._drawn(draw, behind, reflections=True)
         return np.where(pixels[..., None], there, seen)
 
-    def _mirror_pixels(self, draw: Draw, mirror: int, direct: View) -> np.ndarray:
-        """Tells which pixels may show the mirror, `(height, width)`.
+    def _mirror_pixels(
+        self, draw: Draw, mirror: int, direct: View, seen: np.ndarray
+    ) -> np.ndarray:
+        """Tells which pixels show the mirror, `(height, width)`.
 
-        Draws the light shapes alone, once with the mirror and once without. The heavy
-        ones can only hide more of it.
+        Args:
+            draw: Draws `data`, with reflections or without.
+            mirror: Number of the mirror.
+            direct: Where the shapes are.
+            seen: The picture without reflections, `(height, width, 3)`.
         """
-        light = ~direct.beyond & (self._triangles < HEAVY)
-        light[mirror] = True
-        with_it = self._drawn(draw, light, reflections=False)
-        light[mirror] = False
-        without = self._drawn(draw, light, reflections=False)
-        differs: np.ndarray = (with_it != without).any(axis=2)
+        others = ~direct.beyond
+        others[mirror] = False
+        differs: np.ndarray = (
+            seen != self._drawn(draw, others, reflections=False)
+        ).any(axis=2)
         return differs
 
     def _view(self, camera: int, aspect: float, mirror: int | None = None) -> View:
