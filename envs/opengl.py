@@ -107,7 +107,7 @@ class Camera:
     ) -> list[int]:
         """Lists the numbers of the shapes that reflect others, as MuJoCo draws them.
 
-        Drawing takes the reflectance from all shapes that MuJoCo makes no mirrors.
+        Drawing sets the reflectance of all other shapes to 0.
 
         Raises:
             BadInput: When there is no OpenGL.

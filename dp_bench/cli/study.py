@@ -55,7 +55,10 @@ class StudyOptions(GridOptions):
 
     obs: Annotated[
         str | None,
-        arg(metavar="KIND", help_behavior_hint=hint("default: the task's first")),
+        arg(
+            metavar="KIND",
+            help_behavior_hint=hint("default: the task's first with pictures"),
+        ),
     ] = None
     """Kind of observation that the policy sees, with pictures."""
     episodes: Annotated[
@@ -190,10 +193,14 @@ class StudyEncoders:
         kinds = _picture_kinds(task)
         kind = self.training.obs or next(iter(kinds), None)
         if kind not in kinds:
+            remedy = (
+                f"its observations with pictures are {', '.join(kinds)}"
+                if kinds
+                else f"tasks with pictures are {', '.join(able)}"
+            )
             raise BadInput(
-                f"no pictures to encode in {self.training.obs or 'any'} observations "
-                f"of {task.name}; there are some in {', '.join(kinds) or 'none'}, and "
-                f"tasks with pictures are {', '.join(able)}"
+                f"{task.name} has no pictures in {self.training.obs or 'any'} "
+                f"observations; {remedy}"
             )
         options = dataclasses.replace(self.training, obs=kind, episodes=self._episodes)
         return options.cells(task, [self.method], self.seeds)

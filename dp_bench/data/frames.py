@@ -220,8 +220,8 @@ def _check_pictures(
     """Refuses pictures of one episode that are not like those of the others."""
     if not pictures or set(pictures) != set(shapes):
         raise BadInput(
-            f"episode {k} has pictures {', '.join(pictures) or 'of no key'}, and not "
-            f"{', '.join(shapes) or 'one key at least'}"
+            f"episode {k} must have pictures {', '.join(shapes) or 'of some key'}, and "
+            f"has {', '.join(pictures) or 'none'}"
         )
     for key, array in pictures.items():
         if not is_images(array) or array.shape != (steps, *shapes[key]):

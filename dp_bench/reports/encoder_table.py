@@ -35,9 +35,9 @@ class EncoderRow:
 
     @property
     def words(self) -> tuple[str, str, str]:
-        """Says how the encoder begins, and names its pooling and its normalisation."""
+        """Names the first weights of the encoder, its pooling and its normalisation."""
         vision = self.facts.vision
-        return start_of(vision), POOLINGS[vision.pooling], norm_of(vision)
+        return weights_of(vision), POOLINGS[vision.pooling], norm_of(vision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +96,8 @@ def table_of(trainings: Sequence[EncoderTraining]) -> EncoderTable:
     )
 
 
-def start_of(vision: VisionConfig) -> str:
-    """Says which weights an encoder begins with, and whether it keeps them."""
+def weights_of(vision: VisionConfig) -> str:
+    """Names the weights that an encoder begins with, and says whether they stay."""
     if vision.pretrained:
         return f"ImageNet, {'frozen' if vision.frozen else 'fine-tuned'}"
     return "random, frozen" if vision.frozen else "scratch"
@@ -140,9 +140,9 @@ def _explanations(trainings: Sequence[EncoderTraining]) -> list[str]:
         "The study serves to choose an encoder, so it plays validation starts of one "
         "variant of the task. The best of several scores is biased upwards: report the "
         "chosen encoder on test starts.",
-        "Start: which weights the encoder begins with; frozen ones stay, and batch "
-        "norm with ImageNet's weights keeps ImageNet's statistics. Pooling and the "
-        "layer after it are always trained, and count among the parameters.",
+        "Weights: what the encoder begins with; training does not change frozen ones. "
+        "With ImageNet's weights, batch norm keeps ImageNet's statistics. Pooling and "
+        "the layer after it are always trained, and count among the parameters.",
         "Training: mean wall-clock time of a training. Decision: median time of one.",
         f"Source of the demonstrations: {sources}.",
     ]

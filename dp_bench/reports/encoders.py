@@ -26,7 +26,7 @@ from dp_bench.util.progress import duration
 
 HEADINGS = {
     "encoder": "l",
-    "start": "l",
+    "weights": "l",
     "pooling": "l",
     "norm": "l",
     "encoder parameters, trained / all": "r",
@@ -108,11 +108,11 @@ def _is_compared(table: EncoderTable) -> bool:
 
 def _flat(each: EncoderRow) -> dict[str, object]:
     facts, row = each.facts, each.row
-    start, pooling, norm = each.words
+    weights, pooling, norm = each.words
     return {
         "encoder": facts.name,
         "network": facts.vision.encoder,
-        "start": start,
+        "weights": weights,
         "pooling": pooling,
         "norm": "" if norm == NOTHING else norm,
         "encoder_trained": facts.encoder_trained,

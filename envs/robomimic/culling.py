@@ -16,7 +16,7 @@ NOT_DRAWN = 0  # group of shapes that only collide
 MARGIN = 1.01  # of the boxes round shapes, against rounding
 SIGNS = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))  # of their corners
 FLAT = 50  # triangles that a shape without a mesh counts as
-PATIENCE = 32  # at most so many pictures pass before a mirror is looked for again
+PATIENCE = 32  # most pictures that are drawn in full before the next search
 
 Draw = Callable[[bool], np.ndarray]  # with reflections or not
 
@@ -38,10 +38,10 @@ class View(NamedTuple):
 class Scene:
     """Positions of a model, and the shapes that its cameras can see there.
 
-    Drawing takes as long as there are triangles, 170,000 for an arm at a table, and
-    twice as long with a mirror: the floor is one. Shapes out of view change no pixel,
-    and a mirror changes only the pixels that show it. A picture without the rest is the
-    same bit for bit.
+    The time of drawing grows with the number of triangles, 170,000 for an arm at a
+    table. A mirror doubles it, and the floor is one. Shapes out of view change no
+    pixel, and a mirror changes only the pixels that show it. A picture without the rest
+    is the same bit for bit.
 
     Args:
         model: The model that is drawn.
@@ -62,8 +62,8 @@ class Scene:
         self._unbounded = model.geom_rbound <= 0
         centres, halves = np.split(model.geom_aabb, 2, axis=1)
         self._corners = centres[:, None] + SIGNS * halves[:, None] * MARGIN
-        # by camera: pictures for which the mirror is taken to fill the view, and the
-        # last such number
+        # by camera: pictures that are still to be drawn in full, without a search for
+        # the pixels of the mirror, and how many there were after the last search
         self._waits: dict[int, tuple[int, int]] = {}
 
     def place(self, qpos: np.ndarray, of: mujoco.MjData) -> None:

@@ -120,13 +120,13 @@ def test_pictures_that_do_not_fit_are_refused_and_leave_no_file(demos, tmp_path)
         "2 episodes, and demonstrations of 3": good[:2],
         "more than the 3 episodes": [*good, good[0]],
         r"'wrist' of episode 1 must be .*\(5, 6, 4, 3\)": [good[0], good[2], good[1]],
-        "episode 1 has pictures image, and not wrist, image": [
+        "episode 1 must have pictures wrist, image, and has image": [
             good[0],
             {"image": good[1]["image"]},
             good[2],
         ],
         "must be uint8": [{"image": good[0]["image"] / 255.0}],
-        "of no key": [{}],
+        "and has none": [{}],
     }
     for message, pictures in cases.items():
         with pytest.raises(BadInput, match=message):

@@ -12,7 +12,7 @@ from dp_bench.evaluation import encoders as trainings
 from dp_bench.evaluation.records import append
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.reports import encoders
-from dp_bench.reports.encoder_table import norm_of, start_of, table_of
+from dp_bench.reports.encoder_table import norm_of, table_of, weights_of
 from dp_bench.reports.plots.encoders import encoder_scores
 from dp_bench.reports.remake import remake_task
 from made_up_encoders import ENCODERS, study
@@ -31,7 +31,7 @@ def test_the_table_is_as_it_was_read_and_found_good():
 
 
 @pytest.mark.parametrize(
-    ("vision", "start", "norm"),
+    ("vision", "weights", "norm"),
     [
         (VisionConfig(), "scratch", "group"),
         (VisionConfig(frozen=True), "random, frozen", "group"),
@@ -40,8 +40,8 @@ def test_the_table_is_as_it_was_read_and_found_good():
         (ENCODERS["efficientnet_lite0_tuned"], "ImageNet, fine-tuned", "batch"),
     ],
 )
-def test_words_say_how_an_encoder_begins(vision, start, norm):
-    assert (start_of(vision), norm_of(vision)) == (start, norm)
+def test_words_name_the_first_weights_and_the_norm(vision, weights, norm):
+    assert (weights_of(vision), norm_of(vision)) == (weights, norm)
 
 
 def test_several_trainings_are_one_row_with_the_interval_of_the_method():

@@ -19,7 +19,7 @@ def scale_of(config: VisionConfig) -> tuple[float, float]:
 def build_backbone(
     config: VisionConfig, size: tuple[int, int], *, pretrained: bool
 ) -> nn.Module:
-    """Builds the network that maps pictures `(N, 3, H, W)` to a map of features.
+    """Builds the network that maps pictures `(N, 3, H, W)` to a feature map.
 
     Args:
         config: Settings.

@@ -30,14 +30,14 @@ class VisionConfig:
         keypoints: Keypoints of the spatial softmax.
         features: Numbers that each picture is reduced to.
         norm: "group" as published, or "batch"; "cnn" has no normalisation, "vit_small"
-            one of its own.
+            one of its own, and ImageNet weights bring batch norm.
         zero: Grey level that an encoder without ImageNet weights sees as 0: black is 0
             and white 1. With .5 pictures span [-1, 1], as published. With 1 a white
-            background adds nothing to a convolution, and "cnn", which has no
-            normalisation, learns much faster.
+            background adds nothing to a convolution. "cnn" has no normalisation, and
+            then finds a shape on white in fewer updates.
         crop: Share of height and width that a policy sees: a random part in training,
             one for each window and camera, and the centre in evaluation.
-        shared: Whether all cameras share one encoder.
+        shared: Whether all cameras share one encoder; all have one size then.
         lr_factor: Learning rate of the encoders, as a multiple of that of the policy.
         weight_decay: Weight decay of the encoders.
     """

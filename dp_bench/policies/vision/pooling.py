@@ -1,4 +1,4 @@
-"""From a map of features to one vector: spatial softmax, or the mean."""
+"""From a feature map to one vector: spatial softmax, or the mean."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SpatialSoftmax(nn.Module):
     is a distribution over positions.
 
     Args:
-        channels: Channels C of the map of features.
+        channels: Channels C of the feature map.
         keypoints: K.
         size: Height and width of the map.
     """
@@ -41,7 +41,7 @@ class Average(nn.Module):
     """Mean of each channel over the pixels.
 
     Args:
-        channels: Channels C of the map of features.
+        channels: Channels C of the feature map.
     """
 
     def __init__(self, channels: int) -> None:
@@ -56,7 +56,7 @@ class Average(nn.Module):
 def build_pooling(
     config: VisionConfig, channels: int, size: tuple[int, int]
 ) -> SpatialSoftmax | Average:
-    """Builds the pooling of settings for a map of features of a size `(H, W)`."""
+    """Builds the pooling of settings for a feature map of a size `(H, W)`."""
     if config.pooling == "spatial_softmax":
         return SpatialSoftmax(channels, config.keypoints, size)
     return Average(channels)

@@ -49,7 +49,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-18 up to its last map of features.
+    """ResNet-18 up to its last feature map.
 
     Args:
         widths: Channels of each stage.

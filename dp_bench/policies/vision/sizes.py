@@ -6,7 +6,7 @@ from dp_bench.errors import BadInput
 from dp_bench.policies.obs_spec import ObsSpec
 from dp_bench.policies.vision.config import VisionConfig
 
-# A map of features has one pixel for so many pixels of the picture, rounded up [px].
+# A feature map has one pixel for so many pixels of the picture, rounded up [px].
 STRIDES = {
     "resnet18": 32,
     "resnet18_small": 32,
@@ -22,7 +22,7 @@ def crop_size(config: VisionConfig, height: int, width: int) -> tuple[int, int]:
 
 
 def map_size(config: VisionConfig, height: int, width: int) -> tuple[int, int]:
-    """Returns height and width of the map of features of a picture, cropped before."""
+    """Returns height and width of the feature map of a picture, cropped before."""
     stride = STRIDES[config.encoder]
     height, width = crop_size(config, height, width)
     return -(-height // stride), -(-width // stride)
@@ -32,7 +32,7 @@ def check_pictures(config: VisionConfig, spec: ObsSpec) -> None:
     """Refuses pictures that an encoder cannot take.
 
     Raises:
-        BadInput: With the key and the shape, for a picture whose map of features would
+        BadInput: With the key and the shape, for a picture whose feature map would
             be one pixel high or wide, and for cameras of different sizes that share an
             encoder.
     """

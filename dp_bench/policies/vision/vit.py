@@ -18,7 +18,7 @@ class Vit(nn.Module):
     """Patches, learned positions and pre-norm layers, without a class token.
 
     Args:
-        size: Height and width of the pictures; grey is added below and at the right
+        size: Height and width of the pictures; zeros are added below and at the right
             where they are no multiple of 8 [px].
     """
 
