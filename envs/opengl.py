@@ -134,8 +134,16 @@ class Camera:
     def close(self) -> None:
         """Gives the OpenGL context back. The next picture takes another one."""
         if self._renderer is not None:
+            # MuJoCo deletes shapes and textures from the context that is current, which
+            # may be that of another camera. Drawing makes ours current.
+            self._renderer.scene.ngeom = 0
+            self._renderer.render()
             self._renderer.close()
             self._renderer = None
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()
 
 
 @functools.cache

@@ -1,13 +1,23 @@
 """Robomimic: observed pictures and vectors."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 pytest.importorskip("robosuite")
 
 from dp_bench import registry
+from dp_bench.data import frames, readers, rendering
 from dp_bench.envs import opengl
-from robomimic_envs import TASKS, each_task, env_of, some_actions
+from robomimic_envs import (
+    TASKS,
+    each_task,
+    env_of,
+    recorded_moves,
+    some_actions,
+    write_as_robomimic,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -95,3 +105,39 @@ def test_image_observations_have_the_published_keys():
         for i in (0, 1)
         for part in ("eef_pos", "eef_quat", "gripper_qpos")
     )
+
+
+def test_pictures_of_a_robomimic_file_are_those_that_were_observed(tmp_path):
+    env, task = TASKS["lift"](obs="image"), registry.task("lift")
+    keys = task.pictures_of("image")
+    moves = recorded_moves()
+    observed, states = [], []
+    for k in range(moves.num_episodes):
+        rows = moves.episode(k)
+        start = {"state": moves.states[rows][0], "model": moves.models[k]}
+        obs, info = env.reset(options=start)
+        for action in moves.actions[rows]:
+            observed.append([obs[key] for key in keys])
+            states.append(info["state"])
+            obs, _, _, _, info = env.step(action)
+    env.close()
+    seen = dataclasses.replace(moves, states=np.array(states))
+    file = write_as_robomimic(seen, tmp_path / "demos.hdf5")
+    demos = readers.read(file, task, "ph")
+    target = tmp_path / "frames.hdf5"
+    rendering.render(task, demos, target, "image", keys, processes=1)
+    pictures = frames.attach(demos, target, keys).obs
+    for k, key in enumerate(keys):
+        np.testing.assert_array_equal(pictures[key], [each[k] for each in observed])
+
+
+def test_environments_do_not_disturb_the_pictures_of_each_other():
+    one, other = (TASKS["lift"](obs="image") for _ in range(2))
+    other.reset(seed=0)
+    obs, info = one.reset(seed=1)
+    for disturb in (lambda: other.reset(seed=2), other.close):
+        disturb()
+        again = one.pictures(info["state"])
+        for key, picture in again.items():
+            np.testing.assert_array_equal(picture, obs[key])
+    one.close()
