@@ -128,7 +128,12 @@ class Camera:
                     f"pictures of {self._task} need OpenGL, which does not work here: "
                     f"{REMEDY}"
                 )
+            quality = self._model.vis.quality
+            size_of_shadows = quality.shadowsize
+            if not self._model.light_castshadow.any():
+                quality.shadowsize = 0  # else a context keeps 64 MiB for them
             self._renderer = mujoco.Renderer(self._model, self._height, self._width)
+            quality.shadowsize = size_of_shadows
         return self._renderer
 
     def close(self) -> None:
