@@ -236,14 +236,14 @@ def _place(row: Row, task: Task | None, *, by_step: bool) -> tuple[object, ...]:
 
     The task's first variant leads, and within it the task's first kind of observation.
     """
-    variant = _place_among(row.variant, [*task.variants] if task else [])
-    obs_kind = _place_among(row.obs_kind, task.obs_kinds if task else [])
+    variant = place_among(row.variant, [*task.variants] if task else [])
+    obs_kind = place_among(row.obs_kind, task.obs_kinds if task else [])
     circumstances = (row.starts, *obs_kind, row.control, row.preset)
     run = (row.method, row.settings, row.demos_digest, row.frames_digest)
     rank = (*run, row.step) if by_step else (-row.score.value, *run)
     return (*variant, *circumstances, *rank)
 
 
-def _place_among(name: str, names: Sequence[str]) -> tuple[int, str]:
+def place_among(name: str, names: Sequence[str]) -> tuple[int, str]:
     """Sorts known names in their order, and the others behind them by name."""
     return (names.index(name) if name in names else len(names), name)

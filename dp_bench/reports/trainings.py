@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.records import Record
+from dp_bench.reports.summary import place_among
 from dp_bench.runs.folder import read_info
 from dp_bench.runs.info import RunIdentity, RunInfo
 from dp_bench.training.log import LogLine, read_log
@@ -74,9 +75,7 @@ def logs_by_method(trainings: Sequence[Training]) -> dict[Curve, list[list[LogLi
     """Groups logs by method, tier and observation, in the order of the table."""
     logs: dict[Curve, list[list[LogLine]]] = {}
     several = len({training.info.obs_kind for training in trainings}) > 1
-    for info, log in sorted(
-        trainings, key=lambda training: registry.position_of(training.info.method)
-    ):
+    for info, log in sorted(trainings, key=lambda training: _place(training.info)):
         tier = "" if info.preset == "laptop" else f", {info.preset}"
         kind = f", {info.obs_kind}" if several else ""
         curve = Curve(info.method, registry.title_of(info.method) + kind + tier)
@@ -105,7 +104,7 @@ def beside_their_logs(
         members.setdefault(_conditions_of(r), []).append(r)
     several = len({key[1] for key in members}) > 1
     rows = {}
-    for key in sorted(members, key=lambda key: (registry.position_of(key[0]), key)):
+    for key in sorted(members, key=lambda key: (_place(members[key][0]), key)):
         method, obs_kind, settings, demos, frames = key
         rivals = [other for other in members if other[:2] == key[:2]]
         label = registry.title_of(method) + (f", {obs_kind}" if several else "")
@@ -118,6 +117,20 @@ def beside_their_logs(
         logs = [log for info, log in trainings if _conditions_of(info) == key]
         rows[Curve(method, label)] = LogsAndRecords(logs, members[key])
     return rows
+
+
+def place_of_curve(task: str, method: str, obs_kind: str) -> tuple[object, ...]:
+    """Gives the key by which curves are sorted: by method, then as in the table.
+
+    Observations of a task that is not installed stay in the order of the records.
+    """
+    known = registry.tasks().get(task)
+    place = place_among(obs_kind, known.obs_kinds) if known else ()
+    return registry.position_of(method), *place
+
+
+def _place(run: RunIdentity | RunInfo) -> tuple[object, ...]:
+    return place_of_curve(run.task, run.method, run.obs_kind)
 
 
 def _conditions_of(run: RunIdentity | RunInfo) -> tuple[str, ...]:

@@ -258,14 +258,19 @@ def test_curves_from_other_pictures_are_told_apart():
 
 
 def test_losses_of_other_observations_are_curves_of_their_own():
-    def of(obs_kind, seed):
-        info = types.SimpleNamespace(method="one", preset="laptop", obs_kind=obs_kind)
+    def of(obs_kind, seed, task="reach"):
+        info = types.SimpleNamespace(
+            task=task, method="one", preset="laptop", obs_kind=obs_kind
+        )
         return Training(info, training(seed))
 
     runs = [of("state", 0), of("state", 1), of("image", 2)]
     named = {curve.label: len(logs) for curve, logs in logs_by_method(runs).items()}
     assert named == {"one, state": 2, "one, image": 1}
     assert [curve.label for curve in logs_by_method(runs[:2])] == ["one"]
+    of_a_task = [of("image", 0, "pusht"), of("keypoints", 1, "pusht")]
+    labels = [curve.label for curve in logs_by_method(of_a_task)]
+    assert labels == ["one, keypoints", "one, image"]  # as in the table
 
 
 def tables_of_a_group():

@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.looks import LineStyle, line_styles
 from dp_bench.reports.plots.style import FAINT, INK, LETTERS
 from dp_bench.reports.summary import ROW, scores_by_seed_and_start
 from dp_bench.reports.table import CIRCUMSTANCES, LEVEL
-from dp_bench.reports.trainings import Curve
+from dp_bench.reports.trainings import Curve, place_of_curve
 from dp_bench.reports.wording import seeds_by_starts
 from dp_bench.statistics.estimates import estimate_mean
 from dp_bench.training.log import LogLine
@@ -51,7 +50,8 @@ def learning_curves(
     ax = ax or style.new_axes(6.0, 3.9)
     sizes: list[tuple[int, int]] = []
     curves = [curve for _, curve in records.groupby(CURVE, sort=False)]
-    curves.sort(key=lambda curve: registry.position_of(curve["method"].iloc[0]))
+    keys = ["task", "method", "obs_kind"]
+    curves.sort(key=lambda curve: place_of_curve(*curve[keys].iloc[0]))
     looks = line_styles([curve["method"].iloc[0] for curve in curves])
     for look, curve in zip(looks, curves, strict=True):
         sizes += _draw_scores(ax, curve, _curve_label(curve, records), look, column)
