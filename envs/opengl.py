@@ -86,7 +86,7 @@ class Camera:
             view: Where the model is seen from: a camera of the model, by name, or a
                 free one.
             options: Which parts of the model are drawn; None for MuJoCo's choice.
-            reflections: Whether mirrors reflect, which doubles the time.
+            reflections: Whether shapes are reflected by others, which doubles the time.
 
         Raises:
             BadInput: When there is no OpenGL.
@@ -98,26 +98,6 @@ class Camera:
         flags = renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = reflections
         return np.array(renderer.render())
-
-    def mirrors(
-        self,
-        data: mujoco.MjData,
-        view: str | mujoco.MjvCamera,
-        options: mujoco.MjvOption | None = None,
-    ) -> list[int]:
-        """Lists the numbers of the shapes that reflect others, as MuJoCo draws them.
-
-        Drawing sets the reflectance of all other shapes to 0.
-
-        Raises:
-            BadInput: When there is no OpenGL.
-        """
-        renderer = self._opened()
-        renderer.update_scene(data, camera=view, scene_option=options)
-        renderer.render()
-        scene = renderer.scene
-        shapes = [scene.geoms[i] for i in range(scene.ngeom)]
-        return [int(shape.objid) for shape in shapes if shape.reflectance > 0]
 
     def _opened(self) -> mujoco.Renderer:
         import mujoco

@@ -13,7 +13,9 @@ class Cameras:
     """Draws a scene from its cameras, with an OpenGL context for each image size.
 
     A picture shows the joint positions as they are. Robosuite's own pictures show them
-    one physics step (2 ms) earlier.
+    one physics step (2 ms) earlier. They also have faint reflections in the floor (1 %
+    of the light), which double the time of drawing: without them a grey level differs
+    by 0.5 to 1.2 of 255 on average.
 
     Args:
         task: Name of the environment, for error messages.
@@ -51,15 +53,11 @@ class Cameras:
             self._cameras[size] = opengl.Camera(self._task, model, *size)
         camera = self._cameras[size]
         if self._scene is None:
-            mirrors = camera.mirrors(sim.data._data, view, self._options)
-            self._scene = Scene(model, mirrors)
+            self._scene = Scene(model)
         scene = self._scene
         scene.place(sim.data._data.qpos if qpos is None else qpos, sim.data._data)
-
-        def draw(reflections: bool) -> np.ndarray:
-            return camera.picture(scene.data, view, self._options, reflections)
-
-        return scene.picture(draw, int(model.camera(view).id), width / height)
+        with scene.seen_from(int(model.camera(view).id), width / height):
+            return camera.picture(scene.data, view, self._options, reflections=False)
 
     def close(self) -> None:
         """Releases the OpenGL contexts, which belong to the model drawn so far."""

@@ -26,8 +26,8 @@ def drawing():
         pytest.skip("OpenGL does not work here (set MUJOCO_GL)")
 
 
-def plainly_drawn(env, states):
-    """Draws states with MuJoCo's renderer alone, all shapes and reflections."""
+def plainly_drawn(env, states, *, reflections=False):
+    """Draws states with MuJoCo's renderer alone, and all shapes."""
     import mujoco
 
     model, data = env.suite.sim.model._model, mujoco.MjData(env.suite.sim.model._model)
@@ -41,6 +41,8 @@ def plainly_drawn(env, states):
         drawn = {}
         for camera in env.cameras:
             renderer.update_scene(data, camera=camera, scene_option=options)
+            flag = mujoco.mjtRndFlag.mjRND_REFLECTION
+            renderer.scene.flags[flag] = reflections
             drawn[f"{camera}_image"] = np.array(renderer.render())
         pictures.append(drawn)
     renderer.close()
@@ -67,6 +69,20 @@ def test_leaving_out_what_no_camera_sees_changes_no_pixel(name):
         for key, picture in drawn.items():
             np.testing.assert_array_equal(picture, plain[key], err_msg=key)
     assert any((p[key] != pictures[0][key]).any() for p in pictures for key in p)
+
+
+@each_task
+def test_reflections_are_too_faint_to_matter(name):
+    env = env_of(name)
+    states = states_within(env, 1)
+    with_them = plainly_drawn(env, states, reflections=True)
+    without = plainly_drawn(env, states)
+    differences = [
+        np.abs(one[key].astype(int) - other[key]).mean()
+        for one, other in zip(with_them, without, strict=True)
+        for key in one
+    ]
+    assert 0 < np.mean(differences) < 1.5  # of 255 grey levels; Can has 1.2
 
 
 def test_drawing_leaves_the_episode_alone():
