@@ -37,6 +37,16 @@ LAPTOP_IMAGES = Preset(
     vision=CNN_PICTURES,
 )
 
+# Chosen on validation starts of Can and others (results/robomimic/README.md).
+ROBOMIMIC = BetConfig(
+    horizons=Horizons(2, 1, 2),
+    width=96,
+    heads=4,
+    layers=4,
+    dropout=0.0,
+    obs_noise=0.003,
+)
+
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         BetConfig(clusters=8, width=32, heads=4, layers=2, dropout=0.0),
@@ -112,16 +122,8 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         ),
         control="velocity",
     ),
-    # Chosen on validation starts of Can and others (results/robomimic/README.md).
     ("robomimic", "laptop"): Preset(
-        BetConfig(
-            horizons=Horizons(2, 1, 2),
-            width=96,
-            heads=4,
-            layers=4,
-            dropout=0.0,
-            obs_noise=0.003,
-        ),
+        ROBOMIMIC,
         Training(
             updates=6000,
             batch_size=128,
@@ -224,6 +226,13 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
     ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
+    # The policy chosen from states, sized for 15 minutes on two cores.
+    ("robomimic", "laptop", "image"): replace(
+        LAPTOP_IMAGES,
+        policy=ROBOMIMIC,
+        training=replace(LAPTOP_IMAGES.training, updates=15_000, keep_every=3000),
+        control="velocity",
+    ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(
         BetConfig(dropout=0.0),

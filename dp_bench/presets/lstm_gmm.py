@@ -51,6 +51,11 @@ LAPTOP_IMAGES = Preset(
     vision=CNN_PICTURES,
 )
 
+# Chosen on validation starts of Can and others (results/robomimic/README.md).
+ROBOMIMIC = LstmGmmConfig(
+    horizons=Horizons(1, 1, 4), reset_every=4, hidden=256, obs_noise=0.01
+)
+
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         LstmGmmConfig(hidden=32),
@@ -113,11 +118,8 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         ),
         control="velocity",
     ),
-    # Chosen on validation starts of Can and others (results/robomimic/README.md).
     ("robomimic", "laptop"): Preset(
-        LstmGmmConfig(
-            horizons=Horizons(1, 1, 4), reset_every=4, hidden=256, obs_noise=0.01
-        ),
+        ROBOMIMIC,
         Training(
             updates=4000,
             batch_size=256,
@@ -162,6 +164,13 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
     ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
+    # The policy chosen from states, sized for 15 minutes on two cores.
+    ("robomimic", "laptop", "image"): replace(
+        LAPTOP_IMAGES,
+        policy=ROBOMIMIC,
+        training=replace(LAPTOP_IMAGES.training, updates=15_000, keep_every=3000),
+        control="velocity",
+    ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(
         LstmGmmConfig(),
