@@ -230,7 +230,9 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ("robomimic", "laptop", "image"): replace(
         LAPTOP_IMAGES,
         policy=ROBOMIMIC,
-        training=replace(LAPTOP_IMAGES.training, updates=15_000, keep_every=3000),
+        training=replace(
+            LAPTOP_IMAGES.training, updates=16_000, batch_size=64, keep_every=3200
+        ),
         control="velocity",
     ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.

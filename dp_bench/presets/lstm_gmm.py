@@ -168,7 +168,9 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ("robomimic", "laptop", "image"): replace(
         LAPTOP_IMAGES,
         policy=ROBOMIMIC,
-        training=replace(LAPTOP_IMAGES.training, updates=15_000, keep_every=3000),
+        training=replace(
+            LAPTOP_IMAGES.training, updates=9500, batch_size=64, keep_every=1900
+        ),
         control="velocity",
     ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
