@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes.util
 import functools
+import importlib
 import os
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +24,8 @@ REMEDY = (
     "without a display, apt-get install libosmesa6 and set MUJOCO_GL=osmesa, or "
     "apt-get install libegl1 and set MUJOCO_GL=egl"
 )
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+NVIDIA = Path("/dev/nvidiactl")
 
 
 @contextlib.contextmanager
@@ -29,6 +34,7 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
 
     MuJoCo loads the OpenGL that `MUJOCO_GL` names as soon as it is imported. Its
     warnings go to stderr; MuJoCo would write MUJOCO_LOG.TXT in the working folder.
+    `MUJOCO_GL` stays as it is: robosuite sets it to EGL, also where there is none.
 
     Args:
         task: Name of the environment that needs the simulator.
@@ -38,6 +44,7 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
     Raises:
         BadInput: When the package is missing, or OpenGL is.
     """
+    chosen = os.environ.get("MUJOCO_GL")
     try:
         yield
         if "mujoco" in sys.modules:
@@ -49,6 +56,10 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
             f"the OpenGL of MUJOCO_GL={os.environ.get('MUJOCO_GL')} cannot be loaded: "
             f"unset it if you need no pictures; {REMEDY}"
         ) from error
+    finally:
+        os.environ.pop("MUJOCO_GL", None)
+        if chosen is not None:
+            os.environ["MUJOCO_GL"] = chosen
 
 
 def _show_warning(message: str) -> None:
@@ -135,10 +146,14 @@ class Camera:
 def opengl_works() -> bool:
     """Tells whether MuJoCo can draw here.
 
-    A process tries this once: at the second failure MuJoCo would end it.
+    A process tries this once: at the second failure MuJoCo would end it. Where only
+    OSMesa can draw, and the user has not chosen, MuJoCo is told to take it.
     """
     import mujoco
 
+    if _only_osmesa_can_draw():
+        os.environ["MUJOCO_GL"] = "osmesa"
+        importlib.reload(sys.modules[mujoco.Renderer.__module__].gl_context)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # GLFW warns about a missing display
@@ -146,3 +161,13 @@ def opengl_works() -> bool:
     except Exception:  # each implementation of OpenGL raises its own error
         return False
     return True
+
+
+def _only_osmesa_can_draw() -> bool:
+    """Tells whether there is OSMesa, no choice by the user, no display and no GPU."""
+    return (
+        sys.platform == "linux"
+        and not any(os.environ.get(name) for name in ("MUJOCO_GL", *DISPLAYS))
+        and not NVIDIA.exists()  # its EGL would be faster
+        and ctypes.util.find_library("OSMesa") is not None
+    )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+OPENGL = os.environ.get("MUJOCO_GL")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -17,6 +19,14 @@ def shared() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip("no folder of golden vectors (set DP_BENCH_SHARED)")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _robosuite_chooses_no_opengl() -> None:
+    """Undoes what importing robosuite does to the environment of the tests."""
+    os.environ.pop("MUJOCO_GL", None)
+    if OPENGL is not None:
+        os.environ["MUJOCO_GL"] = OPENGL
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -59,7 +59,7 @@ def test_an_image_shows_which_elements_moved(tmp_path):
 
 
 def test_without_opengl_steps_work_and_an_error_says_what_to_install(tmp_path):
-    process = run_python(STEPPING, tmp_path)
+    process = run_python(STEPPING, tmp_path, MUJOCO_GL="glfw")
     loaded, message = process.stdout.splitlines()
     assert loaded == "False"
     assert "pictures of Kitchen need OpenGL" in message

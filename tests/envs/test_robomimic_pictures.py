@@ -23,7 +23,7 @@ from robomimic_envs import (
 @pytest.fixture(autouse=True)
 def drawing():
     if not opengl.opengl_works():
-        pytest.skip("OpenGL does not work here (set MUJOCO_GL)")
+        pytest.skip("OpenGL does not work here (apt-get install libosmesa6)")
 
 
 def plainly_drawn(env, states, *, reflections=False):

@@ -90,7 +90,7 @@ def test_a_picture_shows_blocks_targets_and_motion(pictures):
 
 
 def test_without_opengl_steps_work_and_rendering_names_the_remedy(tmp_path):
-    done = run_python(STEPPING, tmp_path)
+    done = run_python(STEPPING, tmp_path, MUJOCO_GL="glfw")
     loaded, message = done.stdout.splitlines()
     assert loaded == "False"
     assert "apt-get install libosmesa6" in message
