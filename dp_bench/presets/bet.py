@@ -233,7 +233,6 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         training=replace(
             LAPTOP_IMAGES.training, updates=16_000, batch_size=64, keep_every=3200
         ),
-        control="velocity",
     ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(

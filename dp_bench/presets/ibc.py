@@ -48,6 +48,20 @@ LAPTOP_IMAGES = Preset(
     vision=CNN_PICTURES,
 )
 
+# Chosen on validation starts of Can and others (results/robomimic/README.md).
+ROBOMIMIC = IbcConfig(
+    horizons=Horizons(1, 1, 1),
+    hidden=128,
+    layers=3,
+    negatives=128,
+    positive_noise=0.2,
+    candidates=512,
+    rounds=8,
+    round_noise=0.1,
+    dropout=0.0,
+    obs_noise=0.01,
+)
+
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(
         IbcConfig(hidden=64, layers=2, negatives=32, candidates=64, dropout=0.0),
@@ -107,20 +121,8 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         ),
         control="velocity",
     ),
-    # Chosen on validation starts of Can and others (results/robomimic/README.md).
     ("robomimic", "laptop"): Preset(
-        IbcConfig(
-            horizons=Horizons(1, 1, 1),
-            hidden=128,
-            layers=3,
-            negatives=128,
-            positive_noise=0.2,
-            candidates=512,
-            rounds=8,
-            round_noise=0.1,
-            dropout=0.0,
-            obs_noise=0.01,
-        ),
+        ROBOMIMIC,
         Training(
             updates=6000,
             batch_size=128,
@@ -171,6 +173,12 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
     ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
+    # The policy chosen from states, sized for 15 minutes on two cores.
+    ("robomimic", "laptop", "image"): replace(
+        LAPTOP_IMAGES,
+        policy=ROBOMIMIC,
+        training=replace(LAPTOP_IMAGES.training, updates=15_000, keep_every=3000),
+    ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(
         IbcConfig(hidden=512, negatives=256, rounds=0, dropout=0.0),

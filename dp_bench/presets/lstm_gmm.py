@@ -171,7 +171,6 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         training=replace(
             LAPTOP_IMAGES.training, updates=9500, batch_size=64, keep_every=1900
         ),
-        control="velocity",
     ),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(
