@@ -174,11 +174,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "laptop", "image"): LAPTOP_IMAGES,
     ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
     # The policy chosen from states, sized for 15 minutes on two cores.
-    ("robomimic", "laptop", "image"): replace(
-        LAPTOP_IMAGES,
-        policy=ROBOMIMIC,
-        training=replace(LAPTOP_IMAGES.training, updates=15_000, keep_every=3000),
-    ),
+    ("robomimic", "laptop", "image"): replace(LAPTOP_IMAGES, policy=ROBOMIMIC),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
     ("*", "gpu", "image"): Preset(
         IbcConfig(hidden=512, negatives=256, rounds=0, dropout=0.0),
