@@ -20,9 +20,12 @@ from dp_bench.util import progress
 DECIDED = {f"vision.{name}": "--encoders" for name in OWN} | {
     "training.updates": "--minutes or --updates"
 }
+WARMUP_SHARE = 10  # a training warms up for a tenth of its updates or less
 
 
-def setup_cell(cell: Cell, setup: Setup, updates: int | None = None) -> Cell:
+def setup_cell(
+    cell: Cell, setup: Setup, updates: int | None = None, warmup: int = 0
+) -> Cell:
     """Names the training of a setup.
 
     It validates at its end only: validation would take a part of the time.
@@ -31,12 +34,17 @@ def setup_cell(cell: Cell, setup: Setup, updates: int | None = None) -> Cell:
         cell: The training of the preset.
         setup: Its encoder.
         updates: Its number of updates; None for the preset's, to time it.
+        warmup: Its warm-up, with a number of updates [updates].
     """
     changes = [*cell.changes, *setup.changes]
     if updates is not None:
+        decided = {"validate_every": updates, "warmup": warmup}
         changes.append(("training.updates", str(updates)))
-        if "training.validate_every" not in dict(cell.changes):
-            changes.append(("training.validate_every", str(updates)))
+        changes += [
+            (f"training.{name}", str(value))
+            for name, value in decided.items()
+            if f"training.{name}" not in dict(cell.changes)
+        ]
     return dataclasses.replace(
         cell, changes=tuple(changes), label=setup.name, starts="validation"
     )
@@ -46,6 +54,9 @@ def cells_of(
     cell: ResolvedCell, setups: Sequence[Setup], plan: Plan | None = None
 ) -> list[ResolvedCell]:
     """Makes a cell of each setup.
+
+    The warm-up is the preset's, but at most a tenth of the updates: a large encoder has
+    few, and would see no full learning rate.
 
     Args:
         cell: The training of the preset.
@@ -59,7 +70,8 @@ def cells_of(
     for setup in setups:
         planned = plan.of(setup.name) if plan else None
         updates = planned.updates if planned else None
-        names.append(setup_cell(cell.names, setup, updates))
+        warmup = min(cell.settings.training.warmup, (updates or 0) // WARMUP_SHARE)
+        names.append(setup_cell(cell.names, setup, updates, warmup))
     return resolve(names, cell.task)
 
 

@@ -21,7 +21,7 @@ from dp_bench.util import progress, settings
 from dp_bench.util.files import atomic_write, read_without_links
 from dp_bench.util.json_text import parsed
 
-STEP = 100  # numbers of updates are rounded down to multiples of it
+STEP = 10  # numbers of updates are rounded down to multiples of it
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Conditions:
     gpu: str | None
 
     def updates_in(self, update_seconds: float) -> int:
-        """Counts the updates that one setup gets: hundreds, if it is one or more."""
+        """Counts the updates that one setup gets: tens, if it is one or more."""
         if self.minutes is None:
             assert self.updates is not None
             return self.updates

@@ -65,9 +65,9 @@ def cells(cell, *names):
 
 @pytest.mark.parametrize(
     ("minutes", "seconds", "updates"),
-    [(10, 0.1, 6000), (10, 0.11, 5400), (1, 0.61, 98), (1, 0.6, 100), (1, 90, 1)],
+    [(10, 0.1, 6000), (10, 0.11, 5450), (1, 6.5, 9), (1, 0.6, 100), (1, 90, 1)],
 )
-def test_updates_are_as_many_hundreds_as_the_time_allows(minutes, seconds, updates):
+def test_updates_are_as_many_tens_as_the_time_allows(minutes, seconds, updates):
     conditions = dataclasses.replace(CONDITIONS, minutes=minutes)
     assert conditions.updates_in(seconds) == updates
     same = dataclasses.replace(CONDITIONS, minutes=None, updates=7)
@@ -94,7 +94,7 @@ def test_every_setup_is_another_run_whatever_the_preset_says(seeing):
 def test_a_plan_is_made_once_and_then_read(seeing, tmp_path, timed):
     path, todo = tmp_path / "plan.json", cells(seeing, "cnn", "cnn_frozen")
     plan, failures = make_plan(path, CONDITIONS, todo)
-    assert plan.of("cnn") == Planned("cnn", 200, 0.25, 100, 10)
+    assert plan.of("cnn") == Planned("cnn", 240, 0.25, 100, 10)
     assert not failures
     before = path.read_bytes()
     assert make_plan(path, CONDITIONS, todo) == (plan, {})
@@ -181,6 +181,25 @@ def test_a_cell_of_the_study_plays_validation_starts_of_the_first_variant(seeing
     changes = tuple(c for c in cell.names.changes if c[0] != "training.validate_every")
     usual = dataclasses.replace(cell.names, changes=changes, label="", starts="test")
     assert prepare(*resolve([usual])).folder.path == folder
+
+
+@pytest.mark.parametrize(
+    ("updates", "changes", "warmup"),
+    [
+        (6, (), 0),
+        (80, (), 8),
+        (5000, (), 10),  # the preset's
+        (80, (("training.warmup", "30"),), 30),
+    ],
+    ids=["short", "medium", "long", "chosen_by_user"],
+)
+def test_a_training_warms_up_for_a_tenth_of_its_updates_at_most(
+    seeing, updates, changes, warmup
+):
+    plan = Plan(CONDITIONS, (Planned("cnn", updates, 0.25, 100, 10),))
+    names = dataclasses.replace(seeing, changes=(*seeing.changes, *changes))
+    (cell,) = cells_of(*resolve([names]), encoders.chosen(["cnn"]), plan)
+    assert cell.settings.training.warmup == warmup
 
 
 def test_a_probe_counts_what_an_encoder_has_and_what_training_changes(
