@@ -88,16 +88,16 @@ class Camera:
         data: mujoco.MjData,
         view: str | mujoco.MjvCamera,
         options: mujoco.MjvOption | None = None,
-        reflections: bool = True,
     ) -> np.ndarray:
-        """Draws the model in a state, uint8 `(height, width, 3)`.
+        """Draws the model in a state, uint8 `(height, width, 3)`, without reflections.
+
+        Reflections would double the time. Only Robomimic's models have them.
 
         Args:
             data: The state, after `mj_forward`.
             view: Where the model is seen from: a camera of the model, by name, or a
                 free one.
             options: Which parts of the model are drawn; None for MuJoCo's choice.
-            reflections: Whether shapes are reflected by others, which doubles the time.
 
         Raises:
             BadInput: When there is no OpenGL.
@@ -106,8 +106,7 @@ class Camera:
 
         renderer = self._opened()
         renderer.update_scene(data, camera=view, scene_option=options)
-        flags = renderer.scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = reflections
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         return np.array(renderer.render())
 
     def _opened(self) -> mujoco.Renderer:
@@ -153,6 +152,7 @@ def opengl_works() -> bool:
 
     if _only_osmesa_can_draw():
         os.environ["MUJOCO_GL"] = "osmesa"
+        # It chose another OpenGL when it was imported.
         importlib.reload(sys.modules[mujoco.Renderer.__module__].gl_context)
     try:
         with warnings.catch_warnings():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dp_bench.evaluation import records
@@ -24,27 +24,21 @@ WARMUP_SHARE = 10  # a training warms up for a tenth of its updates or less
 
 
 def setup_cell(
-    cell: Cell, setup: Setup, updates: int | None = None, warmup: int = 0
+    cell: Cell, setup: Setup, decided: Mapping[str, int] | None = None
 ) -> Cell:
     """Names the training of a setup.
-
-    It validates at its end only: validation would take a part of the time.
 
     Args:
         cell: The training of the preset.
         setup: Its encoder.
-        updates: Its number of updates; None for the preset's, to time it.
-        warmup: Its warm-up, with a number of updates [updates].
+        decided: Settings of the training by name; those of the user go first.
     """
-    changes = [*cell.changes, *setup.changes]
-    if updates is not None:
-        decided = {"validate_every": updates, "warmup": warmup}
-        changes.append(("training.updates", str(updates)))
-        changes += [
-            (f"training.{name}", str(value))
-            for name, value in decided.items()
-            if f"training.{name}" not in dict(cell.changes)
-        ]
+    chosen = dict(cell.changes)
+    training = {
+        f"training.{name}": str(value) for name, value in (decided or {}).items()
+    }
+    ours = [(name, value) for name, value in training.items() if name not in chosen]
+    changes = [*cell.changes, *setup.changes, *ours]
     return dataclasses.replace(
         cell, changes=tuple(changes), label=setup.name, starts="validation"
     )
@@ -55,8 +49,9 @@ def cells_of(
 ) -> list[ResolvedCell]:
     """Makes a cell of each setup.
 
-    The warm-up is the preset's, but at most a tenth of the updates: a large encoder has
-    few, and would see no full learning rate.
+    With a plan, a training validates at its end only, as validation would take a part
+    of the time. The warm-up is the preset's, but at most a tenth of the updates: a
+    large encoder has few, and would see no full learning rate.
 
     Args:
         cell: The training of the preset.
@@ -69,10 +64,14 @@ def cells_of(
     names = []
     for setup in setups:
         planned = plan.of(setup.name) if plan else None
-        updates = planned.updates if planned else None
-        warmup = min(cell.settings.training.warmup, (updates or 0) // WARMUP_SHARE)
-        names.append(setup_cell(cell.names, setup, updates, warmup))
+        decided = _decided(planned.updates, cell) if planned else None
+        names.append(setup_cell(cell.names, setup, decided))
     return resolve(names, cell.task)
+
+
+def _decided(updates: int, cell: ResolvedCell) -> dict[str, int]:
+    warmup = min(cell.settings.training.warmup, updates // WARMUP_SHARE)
+    return {"updates": updates, "validate_every": updates, "warmup": warmup}
 
 
 def training_of(cell: ResolvedCell, folder: Path, plan: Plan) -> EncoderTraining:

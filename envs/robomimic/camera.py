@@ -57,7 +57,7 @@ class Cameras:
         scene = self._scene
         scene.place(sim.data._data.qpos if qpos is None else qpos, sim.data._data)
         with scene.seen_from(int(model.camera(view).id), width / height):
-            return camera.picture(scene.data, view, self._options, reflections=False)
+            return camera.picture(scene.data, view, self._options)
 
     def close(self) -> None:
         """Releases the OpenGL contexts, which belong to the model drawn so far."""
