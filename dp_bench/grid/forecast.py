@@ -141,11 +141,16 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
 
 def _describe_method(cells: Sequence[CellForecast]) -> str:
     """Describes the work that is left of the cells of one method."""
-    if sum(cell.seconds for cell in cells) < 1:
-        return "already done"
     updates = sum(cell.updates for cell in cells)
-    training = progress.duration(sum(cell.training for cell in cells))
-    testing = progress.duration(sum(cell.evaluation for cell in cells))
-    return (
-        f"{updates:,} updates in {training}, then the test starts in {testing} at most"
-    )
+    training = sum(cell.training for cell in cells)
+    testing = sum(cell.evaluation for cell in cells)
+    if not updates and not testing:
+        return "already done"
+    trained = f"{updates:,} updates in {_at_least_a_second(training)}"
+    tested = f"the test starts in {_at_least_a_second(testing)} at most"
+    return f"{trained}, then {tested}" if updates else f"already trained, {tested}"
+
+
+def _at_least_a_second(seconds: float) -> str:
+    """Writes a duration for people, and never 0 s for work that is left."""
+    return progress.duration(max(1.0, seconds))

@@ -79,6 +79,21 @@ def test_a_forecast_describes_what_is_done_and_how_long_the_rest_takes(cell):
     assert "results/blockpush" in text
 
 
+@pytest.mark.parametrize(
+    ("updates", "training", "evaluation", "line"),
+    [
+        (20, 0.2, 0.3, "20 updates in 1 s, then the test starts in 1 s at most"),
+        (0, 0.0, 0.3, "already trained, the test starts in 1 s at most"),
+        (0, 0.0, 0.0, "already done"),
+    ],
+)
+def test_only_finished_work_is_called_done(updates, training, evaluation, line):
+    cells = (CellForecast("bet", 0, updates, training, evaluation),)
+    todo = [Cell("blockpush", "bet", 0, preset="smoke")]
+    text = forecast.describe(GridForecast(0.0, cells), todo, "results/blockpush")
+    assert f"  BET: {line}\n" in text
+
+
 @pytest.mark.parametrize("task", registry.tasks())
 @pytest.mark.parametrize("method", registry.methods())
 def test_every_method_can_be_probed_on_every_task(
