@@ -5,7 +5,14 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-FIGURES = ("success.png", "control.png", "modes.png")
+FIGURES = (
+    "success.png",
+    "profile.png",
+    "probability.png",
+    "control.png",
+    "modes.png",
+    "encoders.png",
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
