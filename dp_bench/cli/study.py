@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from dp_bench.cli.options import (
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.util import progress
-from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.files import locked, refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -115,7 +116,8 @@ class StudyEncoders:
 
     def run(self) -> None:
         """Plans, trains and evaluates; prints and writes the table."""
-        from dp_bench.grid import encoders, study, study_plan
+        from dp_bench.evaluation.encoders import FILE, read
+        from dp_bench.grid import encoders, study
         from dp_bench.reports import results_folder
 
         self._check()
@@ -128,25 +130,36 @@ class StudyEncoders:
         refuse_unwritable(folder, f"--out {self.out}")
         if left_out:
             progress.note(left_out)
-        first.demos.obtain()
+        with locked(folder / ".encoders.lock"):
+            if (folder / FILE).is_file():
+                read(folder / FILE)  # refuses a damaged one before anything runs
+            first.demos.obtain()
+            plan, untimed = self._plan(first, setups, folder)
+            planned = [v for v in setups if v.name not in untimed]
+            failed: dict[str, str] = {}
+            if planned:
+                names = [setup.name for setup in planned]
+                print(study.describe(plan, names, self.seeds, self.jobs), flush=True)
+                ends = self._train(by_seed, planned, plan, folder)
+                failed = {end.cell.title: end.error for end in ends if end.error}
+        _refuse(untimed, failed, len(setups), len(self.seeds))
+
+    def _plan(
+        self, cell: ResolvedCell, setups: Sequence[Setup], folder: Path
+    ) -> tuple[Plan, dict[str, str]]:
+        """Makes the plan; gives the setups that cannot be timed, with the reasons."""
+        from dp_bench.grid import study, study_plan
+
         conditions = study_plan.conditions_of(
-            first,
+            cell,
             minutes=self._minutes,
             updates=self.updates,
             changes=self.training.set,
             jobs=self.jobs,
         )
-        timed = {v.name: study.setup_cell(first.names, v) for v in setups}
-        plan, failures = study_plan.make_plan(
-            folder / "encoders_plan.json", conditions, timed, jobs=self.jobs
-        )
-        planned = [v for v in setups if v.name not in failures]
-        if planned:
-            names = [setup.name for setup in planned]
-            print(study.describe(plan, names, self.seeds, self.jobs), flush=True)
-            trained = self._train(by_seed, planned, plan, folder)
-            failures |= {end.cell.title: end.error for end in trained if end.error}
-        _refuse(failures, len(setups) * len(self.seeds))
+        timed = {v.name: study.setup_cell(cell.names, v) for v in setups}
+        path = folder / "encoders_plan.json"
+        return study_plan.make_plan(path, conditions, timed, jobs=self.jobs)
 
     @property
     def _minutes(self) -> float | None:
@@ -163,6 +176,13 @@ class StudyEncoders:
         for option, number in (("updates", self.updates), ("jobs", self.jobs)):
             if number is not None and number < 1:
                 raise BadInput(f"--{option} must be at least 1, got {number}")
+        cores = os.cpu_count() or 1
+        if self.updates is None and self.jobs > cores:
+            raise BadInput(
+                f"--jobs {self.jobs} is more than this machine has cores ({cores}), "
+                "so trainings would take longer than --minutes; choose fewer jobs, or "
+                "give --updates"
+            )
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
         env_seeds_of("validation", self._episodes, option="--episodes")
@@ -173,7 +193,7 @@ class StudyEncoders:
         from dp_bench.grid.study import DECIDED
 
         for text in self.training.set:
-            name = name_and_value(text)[0].rpartition(":")[2]
+            name = name_and_value(text)[0].rpartition(":")[2].replace("-", "_")
             if name in DECIDED:
                 raise BadInput(
                     f"--set {text}: the study decides {name} itself; use "
@@ -238,11 +258,23 @@ class StudyEncoders:
         return ends
 
 
-def _refuse(failures: Mapping[str, str], number: int) -> None:
-    """Raises an error that names all trainings that failed, with their reasons."""
-    if failures:
-        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+def _refuse(
+    untimed: Mapping[str, str], failed: Mapping[str, str], encoders: int, seeds: int
+) -> None:
+    """Raises an error that names all trainings that failed, with their reasons.
+
+    Args:
+        untimed: Encoders that could not be timed, so that none of their trainings ran.
+        failed: Trainings that failed.
+        encoders: Number of encoders.
+        seeds: Number of trainings of each.
+    """
+    reasons = {f"{name} could not be timed": why for name, why in untimed.items()}
+    reasons |= failed
+    if reasons:
+        number = len(untimed) * seeds + len(failed)
+        words = "; ".join(f"{name}: {why}" for name, why in reasons.items())
         raise BadInput(
-            f"{len(failures)} of {number} trainings failed: {reasons}; the same "
+            f"{number} of {encoders * seeds} trainings failed: {words}; the same "
             "command tries them again"
         )

@@ -1,12 +1,13 @@
 """The trainings of a study of encoders, one a line of `results/<task>/encoders.jsonl`.
 
 Each line holds the encoder, the time that its training was given, and a record of each
-episode, so tables and figures need nothing else.
+episode, so tables and figures need nothing else. The file keeps the trainings of every
+plan; those of the plan that was used last stand at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,26 +70,35 @@ class EncoderTraining:
 
 
 def merge(path: Path, trainings: Iterable[EncoderTraining]) -> None:
-    """Adds trainings to the file; a failed write leaves the old file in place.
+    """Adds trainings of one plan; a failed write leaves the old file in place.
 
-    Earlier ones of the same plan stay, except for those that are repeated. Those of
-    another plan go.
+    Repeated trainings are replaced, all others stay. Call it only while no other
+    process writes the file.
     """
-    new = {(one.name, one.train_seed): one for one in trainings}
-    kinds = {one.table for one in new.values()}
+    new = list(trainings)
     earlier = read(path) if path.is_file() else []
-    kept = {(o.name, o.train_seed): o for o in earlier if o.table in kinds}
-    jsonl.write(path, (kept | new).values())
+    others, same = [], {}
+    for one in [*earlier, *new]:
+        if one.table == new[-1].table:
+            same[one.name, one.train_seed] = one
+        else:
+            others.append(one)
+    jsonl.write(path, [*others, *same.values()])
+
+
+def last_study(trainings: Sequence[EncoderTraining]) -> list[EncoderTraining]:
+    """Leaves out the trainings of other plans than the last one."""
+    return [one for one in trainings if one.table == trainings[-1].table]
 
 
 def read(path: Path) -> list[EncoderTraining]:
-    """Reads the trainings of a study.
+    """Reads the trainings of all studies of a file.
 
     Raises:
         BadInput: When the file is empty, or when a line is not a training; the message
             names the file and the line.
     """
-    again = "make the file again with `dp-bench study encoders`"
+    again = "delete it, and `dp-bench study encoders` makes it again"
     try:
         trainings = jsonl.read(path, EncoderTraining)
     except BadInput as error:

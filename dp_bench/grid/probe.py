@@ -24,6 +24,7 @@ from dp_bench.grid.prepare import obs_dim_of, prepare
 from dp_bench.grid.run import PROCESSES
 from dp_bench.grid.timing import part_of, timed
 from dp_bench.runs.folder import new_policy
+from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent
 from dp_bench.util.text import sentence
 
@@ -279,6 +280,7 @@ def _main() -> int:
         print(json.dumps(message), flush=True)
 
     end_with_parent()
+    keep_freed_memory()  # as in training, which is faster with it
     try:
         cells = resolve([Cell.from_json(text) for text in json.loads(sys.argv[1])])
         write(demonstrations_ahead(cells[0]))

@@ -83,6 +83,7 @@ def training_of(cell: ResolvedCell, folder: Path, plan: Plan) -> EncoderTraining
         plan: Its plan.
     """
     run, names = RunFolder(folder), cell.names
+    info = run.info()
     planned, vision = plan.of(names.label), cell.settings.vision
     assert planned is not None
     assert vision is not None
@@ -90,7 +91,8 @@ def training_of(cell: ResolvedCell, folder: Path, plan: Plan) -> EncoderTraining
     played = [
         record
         for record in records.read(run.records)
-        if record.starts == names.starts
+        if record.settings == info.settings
+        and record.starts == names.starts
         and record.variant == next(iter(cell.task.variants))
         and record.step == planned.updates
         and record.env_seed in starts
@@ -105,7 +107,7 @@ def training_of(cell: ResolvedCell, folder: Path, plan: Plan) -> EncoderTraining
         minutes=plan.conditions.minutes,
         preset=names.preset,
         changes=plan.conditions.changes,
-        source=run.info().demos_source,
+        source=info.demos_source,
         records=tuple(played),
     )
 

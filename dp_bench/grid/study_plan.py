@@ -166,7 +166,9 @@ def make_plan(
     *,
     jobs: int = 1,
 ) -> tuple[Plan, dict[str, str]]:
-    """Reads the plan of a study, times the setups that it lacks, and writes it.
+    """Reads the plan of a study, times the setups that it lacks, and writes each.
+
+    Call it only while no other process writes the file.
 
     Args:
         path: File of plans; those of other conditions stay in it.
@@ -184,12 +186,11 @@ def make_plan(
     plan = _of_conditions(earlier, conditions, path)
     todo = {name: cell for name, cell in cells.items() if plan.of(name) is None}
     failures: dict[str, str] = {}
+    _write(path, earlier, plan)
     if not todo:
-        _write(path, earlier, plan)
         return plan, failures
     word = "encoder" if len(todo) == 1 else "encoders"
     progress.note(f"Timing {len(todo)} {word} on this machine, some seconds each")
-    timed = list(plan.setups)
     with progress.bar("Timing encoders", len(todo)) as bar:
         for name, cell in todo.items():
             try:
@@ -198,10 +199,10 @@ def make_plan(
                 failures[name] = str(error)
             else:
                 updates = conditions.updates_in(cost.update_seconds)
-                timed.append(Planned(name, updates, **dataclasses.asdict(cost)))
+                timed = Planned(name, updates, **dataclasses.asdict(cost))
+                plan = Plan(conditions, (*plan.setups, timed))
+                _write(path, earlier, plan)
             bar.advance(1, name)
-    plan = Plan(conditions, tuple(timed))
-    _write(path, earlier, plan)
     return plan, failures
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, resolve
 from dp_bench.grid.local import child_environment
+from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent, start_child
 from dp_bench.util.text import sentence
 
@@ -76,6 +77,7 @@ def _measure(cell: Cell) -> UpdateTime:
 def _main() -> int:
     """Probes as a child process; writes what it measured as one line of JSON."""
     end_with_parent()
+    keep_freed_memory()  # as in training, which is faster with it
     try:
         measured = _measure(Cell.from_json(sys.argv[1]))
     except (BadInput, OSError) as error:

@@ -141,8 +141,9 @@ def _explanations(trainings: Sequence[EncoderTraining]) -> list[str]:
         "variant of the task. The best of several scores is biased upwards: report the "
         "chosen encoder on test starts.",
         "Weights: what the encoder begins with; training does not change frozen ones. "
-        "With ImageNet's weights, batch norm keeps ImageNet's statistics. Pooling and "
-        "the layer after it are always trained, and count among the parameters.",
+        "With ImageNet's weights, batch norm keeps ImageNet's statistics, and "
+        "vision.zero is 0.5. Pooling and the layer after it are always trained, and "
+        "count among the parameters.",
         "Training: mean wall-clock time of a training. Decision: median time of one.",
         f"Source of the demonstrations: {sources}.",
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dp_bench.evaluation.encoders import FILE, read
+from dp_bench.evaluation.encoders import FILE, last_study, read
 from dp_bench.reports.csv_file import csv_text, estimate_columns
 from dp_bench.reports.encoder_table import EncoderRow, EncoderTable, table_of
 from dp_bench.reports.escaping import for_markdown
@@ -43,7 +43,7 @@ COMPARED = {"letter": "l", "difference": "r"}  # where there are several trainin
 def remake(folder: Path) -> str:
     """Writes `encoders.md`, `encoders.csv` and `encoders.png` of a folder.
 
-    They come from its `encoders.jsonl`.
+    They come from its `encoders.jsonl`, and show the study that ran last.
 
     Args:
         folder: `results/<task>`.
@@ -51,7 +51,7 @@ def remake(folder: Path) -> str:
     Returns:
         The table, as Markdown.
     """
-    table = table_of(read(folder / FILE))
+    table = table_of(last_study(read(folder / FILE)))
     text = to_markdown(table)
     for name, content in (("encoders.md", text), ("encoders.csv", to_csv(table))):
         with atomic_write(folder / name) as aside:
@@ -62,7 +62,7 @@ def remake(folder: Path) -> str:
 
 def shown(folder: Path) -> str:
     """Makes the table of `remake`, and writes nothing."""
-    return to_markdown(table_of(read(folder / FILE)))
+    return to_markdown(table_of(last_study(read(folder / FILE))))
 
 
 def to_markdown(table: EncoderTable) -> str:

@@ -8,11 +8,13 @@ import pytest
 
 from dp_bench.cli import main
 from dp_bench.data import hdf5
+from dp_bench.errors import BadInput
 from dp_bench.evaluation import encoders
 from dp_bench.grid.cell import resolve
 from dp_bench.grid.local import Children, Finished
 from dp_bench.grid.run import run
 from dp_bench.grid.update_time import UpdateTime
+from dp_bench.util.files import locked
 from made_up_pictures import pushing
 
 TINY = (
@@ -92,6 +94,42 @@ def test_two_encoders_are_planned_trained_tabulated_and_remade(
     assert study.timed == ["cnn", "cnn_frozen"]
     assert {f: f.stat().st_mtime_ns for f in runs} == before
     assert contents(study.folder, *files) == made
+
+
+def test_a_study_is_refused_before_it_trains(study, capsys, monkeypatch):
+    file = study.folder / "encoders.jsonl"
+    file.parent.mkdir(parents=True)
+
+    def refusal(*more):
+        with pytest.raises(SystemExit) as caught:
+            study("cnn", more=more)
+        assert caught.value.code == 2
+        return capsys.readouterr().err
+
+    file.write_text("")
+    assert "encoders.jsonl is empty; delete it" in refusal()
+    file.unlink()
+    with locked(study.folder / ".encoders.lock"):
+        assert "another process is working in runs/results/pusht" in refusal()
+    assert "use --encoders" in refusal("vision.lr-factor=0.3")
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    message = "--jobs 3 is more than this machine has cores (2)"
+    assert message in refusal("--jobs", "3")
+    assert study.timed == []
+    assert not Path("runs/pusht").exists()
+
+
+def test_an_encoder_that_cannot_be_timed_counts_with_all_its_seeds(
+    study, capsys, monkeypatch
+):
+    def measure(cell, jobs):
+        raise BadInput("the pictures are too small")
+
+    monkeypatch.setattr("dp_bench.grid.study_plan.time_in_child", measure)
+    with pytest.raises(SystemExit):
+        study("cnn", more=["--seeds", "0", "1", "2"])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "3 of 3 trainings failed: cnn could not be timed: the pictures" in error
 
 
 def test_a_setup_that_fails_stops_no_other_and_is_named_with_its_log(study, capsys):

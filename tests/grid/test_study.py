@@ -102,6 +102,25 @@ def test_a_plan_is_made_once_and_then_read(seeing, tmp_path, timed):
     assert timed == ["cnn", "cnn_frozen"]
 
 
+def test_a_plan_keeps_what_was_timed_before_it_was_stopped(
+    seeing, tmp_path, timed, monkeypatch
+):
+    path, todo = tmp_path / "plan.json", cells(seeing, "cnn", "cnn_frozen")
+    measure = study_plan.time_in_child
+
+    def stopped(cell, jobs):
+        if cell.label == "cnn_frozen":
+            raise KeyboardInterrupt
+        return measure(cell, jobs)
+
+    monkeypatch.setattr(study_plan, "time_in_child", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        make_plan(path, CONDITIONS, todo)
+    monkeypatch.setattr(study_plan, "time_in_child", measure)
+    make_plan(path, CONDITIONS, todo)
+    assert timed == ["cnn", "cnn_frozen"]
+
+
 def test_another_setup_joins_the_plan_of_the_others(seeing, tmp_path, timed):
     path = tmp_path / "plan.json"
     make_plan(path, CONDITIONS, cells(seeing, "cnn"))
@@ -175,6 +194,10 @@ def test_a_cell_of_the_study_plays_validation_starts_of_the_first_variant(seeing
     ]
     training = training_of(cell, folder, plan)
     assert training.records == tuple(played)
+    # the same starts under other settings of the evaluation take no part
+    others = [dataclasses.replace(r, settings="0" * 8) for r in played]
+    records.append(RunFolder(folder).records, others)
+    assert training_of(cell, folder, plan).records == tuple(played)
     assert (training.name, training.vision) == ("cnn", cell.settings.vision)
 
     # validation and labels do not name a run, so the same training is not repeated

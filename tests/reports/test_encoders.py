@@ -76,7 +76,7 @@ def test_records_are_read_as_they_were_written(tmp_path):
     assert trainings.read(file) == study(TWICE)
 
 
-def test_trainings_of_one_plan_gather_and_those_of_another_go(tmp_path):
+def test_trainings_of_one_plan_gather_and_the_last_plan_is_shown(tmp_path):
     file = tmp_path / "encoders.jsonl"
     cnn, resnet = study(names=["cnn"]), study(names=["resnet18"])
     trainings.merge(file, cnn)
@@ -87,7 +87,12 @@ def test_trainings_of_one_plan_gather_and_those_of_another_go(tmp_path):
     assert trainings.read(file) == [more[0], *resnet, more[1]]
     other = study(names=["cnn"], plan="76543210")
     trainings.merge(file, other)
-    assert trainings.read(file) == other
+    gathered = [more[0], *resnet, more[1]]
+    assert trainings.read(file) == gathered + other
+    assert encoders.shown(tmp_path) == encoders.to_markdown(table_of(other))
+    trainings.merge(file, cnn)  # the first study is typed again
+    assert trainings.last_study(trainings.read(file)) == gathered
+    assert trainings.read(file) == other + gathered
 
 
 @pytest.mark.parametrize(
@@ -102,7 +107,9 @@ def test_damaged_records_are_refused_with_the_way_out(tmp_path, damage, message)
     file = tmp_path / "encoders.jsonl"
     trainings.merge(file, study(names=["cnn"]))
     file.write_text(damage(file.read_text()))
-    with pytest.raises(BadInput, match=f"{message}.*dp-bench study encoders"):
+    with pytest.raises(
+        BadInput, match=f"{message}.*delete it, and `dp-bench study encoders`"
+    ):
         trainings.read(file)
 
 
