@@ -19,7 +19,7 @@ from dp_bench.grid.cell import Cell
 from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.run import PROCESSES, STOPPED, stopped
 from dp_bench.util.files import atomic_write, remove_stale_parts
-from dp_bench.util.processes import LAST_WORDS, start_child
+from dp_bench.util.processes import JOBS, LAST_WORDS, start_child
 from dp_bench.util.types import JsonObject
 
 LAST_LINES = 0.5  # time for the last lines of progress after that [s]
@@ -52,7 +52,7 @@ def refuse_failures(ends: Sequence[Finished]) -> None:
     if failed:
         titles = ", ".join(end.cell.title for end in failed)
         raise BadInput(
-            f"{len(failed)} of {len(ends)} cells failed ({titles}): "
+            f"{len(failed)} of {len(ends)} trainings failed ({titles}): "
             f"{failed[0].error}; the same command tries them again"
         )
 
@@ -146,6 +146,7 @@ def child_environment(jobs: int) -> dict[str, str]:
         "DP_BENCH_PROGRESS": "json",
         "OMP_NUM_THREADS": threads,
         PROCESSES: threads,
+        JOBS: str(jobs),
     }
 
 

@@ -78,12 +78,14 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
 
     # Numbers below 1e-38 slow a CPU down many times, and a transformer produces some.
     # Set before torch starts its threads, because they inherit the mode, and only
-    # while training, because a simulator in this process would round differently.
+    # while training: evaluation must not depend on whether it runs in this process.
     torch.set_flush_denormal(True)
     with contextlib.ExitStack() as training:
         training.callback(torch.set_flush_denormal, False)
         if cell.device.startswith("cuda"):  # a CPU might round differently, too
             # uses ten bits of an operand: eight times as fast, and precise enough
+            usual = torch.get_float32_matmul_precision()
+            training.callback(torch.set_float32_matmul_precision, usual)
             torch.set_float32_matmul_precision("high")
         prepared = prepare(cell)
         with opened(prepared.folder):

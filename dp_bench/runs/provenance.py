@@ -23,6 +23,7 @@ NUMBER_MOVERS = (
     "mujoco",
     "gymnasium-robotics",
     "robosuite",
+    "pillow",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +13,11 @@ import torch
 from torch import Tensor
 
 from dp_bench.data.images import LazyImages
+from dp_bench.util.processes import JOBS
 
 Pictures = np.ndarray | LazyImages  # (N, height, width, 3), uint8
 
-SHARE = 0.5  # of the free memory, which pictures may take
+SHARE = 0.5  # of the free memory, which the pictures of all trainings may take
 AHEAD = 4  # batches that may wait to be used
 
 
@@ -113,7 +115,7 @@ def make_frames(
         images: By key, `(N, H, W, 3)`.
         device: The device that trains.
         where: "memory" or "file"; "auto" for memory if pictures take at most half of
-            what is free.
+            what is free, or less where several trainings run at a time.
     """
     in_memory = lie_in_memory(nbytes_of(images), device, where)
     return (FramesInMemory if in_memory else StreamedFrames)(images, device)
@@ -135,7 +137,8 @@ def lie_in_memory(
         where: See `make_frames`.
     """
     if where == "auto":
-        return nbytes <= SHARE * free_memory(device)
+        trainings = int(os.environ.get(JOBS, 1))
+        return nbytes <= SHARE * free_memory(device) / trainings
     return where == "memory"
 
 

@@ -17,6 +17,7 @@ from dp_bench.seeds import Purpose, derive
 from dp_bench.task import ObsNoise
 from dp_bench.training.batches import Batches, Rows, vectors_of
 from dp_bench.training.config import Training, lr_factor
+from dp_bench.training.cuda_graph import CudaGraph
 from dp_bench.training.device import resolve_precision
 from dp_bench.training.facts import constant_dimensions, padded_episodes
 from dp_bench.training.log import Log, LogLine
@@ -139,7 +140,7 @@ def update_seconds(
     updater = prepare(
         policy, train_data, training, train_seed=0, device=device, obs_noise=obs_noise
     )
-    for _ in range(3):
+    for _ in range(CudaGraph.WARMUP + 1):  # the last one records the graph
         float(updater.step())
     updates, start = 0, time.perf_counter()
     while not updates or (
@@ -194,6 +195,11 @@ def _noise(
 ) -> AddObsNoise | None:
     if not training.sensor_noise:
         return None
+    if policy.encoder is not None:
+        raise BadInput(
+            f"training.sensor_noise is {training.sensor_noise}, but it can be added "
+            "only to observations that are one vector; set it to 0"
+        )
     if obs_noise is None:
         raise BadInput(
             f"training.sensor_noise is {training.sensor_noise}, but the observation "
@@ -244,6 +250,8 @@ class _Run:
                     total, count = torch.zeros_like(total), 0
                 elif self.stop_requested():
                     self._stop(float(total), count)
+                elif self._save_is_due:
+                    self._save(float(total), count)
                 bar.advance(1, text)
 
     def _checkpoint(self, loss: float) -> str:
@@ -253,8 +261,7 @@ class _Run:
             The text for the progress bar.
         """
         state, training = self.state, self.training
-        now = time.monotonic()
-        state.seconds = now - self._start
+        state.seconds = time.monotonic() - self._start
         self._refuse_divergence(loss)
         line = self._line(loss)
         self.log.append(line)
@@ -263,21 +270,28 @@ class _Run:
         if not self._is_last:
             if self.stop_requested():
                 self._stop()
-            if now - self._saved > training.save_seconds:
-                state.loss_sum, state.loss_count = 0.0, 0
-                state.save(self.folder.resume)
-                self._saved = now
+            if self._save_is_due:
+                self._save()
         if line.val_loss is None:
             return f"loss {loss:.4f}"
         return f"loss {loss:.4f}, validation {line.val_loss:.4f}"
 
-    def _stop(self, loss_sum: float = 0.0, loss_count: int = 0) -> NoReturn:
-        """Saves the state, with the losses that no line of the log has, and stops."""
+    @property
+    def _save_is_due(self) -> bool:
+        return time.monotonic() - self._saved > self.training.save_seconds
+
+    def _save(self, loss_sum: float = 0.0, loss_count: int = 0) -> None:
+        """Saves the state, with the losses that no line of the log has."""
         if loss_count:
             self._refuse_divergence(loss_sum)
         self.state.loss_sum, self.state.loss_count = loss_sum, loss_count
         self.state.seconds = time.monotonic() - self._start
         self.state.save(self.folder.resume)
+        self._saved = time.monotonic()
+
+    def _stop(self, loss_sum: float = 0.0, loss_count: int = 0) -> NoReturn:
+        """Saves the state and stops."""
+        self._save(loss_sum, loss_count)
         raise KeyboardInterrupt(f"update {self.state.update:,}")
 
     def _refuse_divergence(self, loss: float) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 
 # Environment variable: this process ends when its standard input ends.
 WATCHES_INPUT = "DP_BENCH_WATCHES_INPUT"
+# Environment variable: how many trainings run at a time, and share cores and memory.
+JOBS = "DP_BENCH_JOBS"
 LAST_WORDS = 4.0  # time of a child to save its state before it has to end [s]
 
 # SIGHUP comes when a terminal closes; Windows has none.

@@ -15,7 +15,9 @@ import torch
 from reach_plugin import look
 
 from dp_bench import registry
+from dp_bench.errors import BadInput
 from dp_bench.evaluation.rollout import play_group
+from dp_bench.grid.local import child_environment
 from dp_bench.policies.observations import Observation
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.runs.folder import RunFolder
@@ -157,6 +159,25 @@ def test_pictures_that_do_not_fit_stay_in_their_file(monkeypatch):
     assert isinstance(make_frames(pictures, cpu), FramesInMemory)
     monkeypatch.setattr(place, lambda device: 2 * 10 * 8 * 8 * 3 - 1)
     assert isinstance(make_frames(pictures, cpu), StreamedFrames)
+
+    # two trainings at a time share the memory
+    monkeypatch.setattr(place, lambda device: 4 * 10 * 8 * 8 * 3 - 1)
+    assert isinstance(make_frames(pictures, cpu), FramesInMemory)
+    monkeypatch.setenv("DP_BENCH_JOBS", child_environment(2)["DP_BENCH_JOBS"])
+    assert isinstance(make_frames(pictures, cpu), StreamedFrames)
+
+
+def test_noise_of_vectors_is_refused_for_pictures():
+    message = r"sensor_noise is 1\.0, .* only to observations that are one vector"
+    with pytest.raises(BadInput, match=message):
+        prepare(
+            looking.policy("dp_c"),
+            looking.rows(20),
+            short(sensor_noise=1.0),
+            train_seed=0,
+            device="cpu",
+            obs_noise=lambda obs, rng: obs,
+        )
 
 
 class Watched:

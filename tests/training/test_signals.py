@@ -38,7 +38,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, policy)
     assert policy.dropout_calls == 9  # the signals came before the tenth
-    assert load_tensors(RunFolder(tmp_path).resume)[1]["update"] == 8
+    assert load_tensors(RunFolder(tmp_path).resume)[1]["update"] == 9
 
 
 def test_a_signal_during_the_last_update_lets_training_finish(tmp_path):
