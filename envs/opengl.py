@@ -53,8 +53,8 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
         raise BadInput(f"{task} needs {package}: pip install {install}") from error
     except Exception as error:  # each implementation of OpenGL raises its own error
         raise BadInput(
-            f"the OpenGL of MUJOCO_GL={os.environ.get('MUJOCO_GL')} cannot be loaded: "
-            f"unset it if you need no pictures; {REMEDY}"
+            f"OpenGL cannot be loaded (MUJOCO_GL is {chosen or 'not set'}): without "
+            f"pictures, unset MUJOCO_GL; {REMEDY}"
         ) from error
     finally:
         os.environ.pop("MUJOCO_GL", None)

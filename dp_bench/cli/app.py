@@ -45,13 +45,13 @@ from the same demonstrations under the same seeds, and tables give intervals.
   dp-bench --version                 shows the version
 """
 ABOUT_DEMOS = """\
-Get demonstrations, check a file of them, or compare two sets.
+Get, check, render or compare demonstrations.
   dp-bench demos get pusht
   dp-bench demos check my_demos.hdf5 --task pusht
   dp-bench demos compare blockpush --against published.npz
 """
 ABOUT_STUDY = """\
-Study what a method is made of, on validation starts.
+Compare the parts of a method, such as image encoders, on validation starts.
   dp-bench study encoders --task pusht --minutes 20
 """
 

@@ -193,9 +193,11 @@ class RenderDemos:
         places = store.frames_places(demos, is_imported=self.demos is None)
         path = pictures.find(demos, keys, places)
         if path is None:
-            path = places[0]
-            with locked(path.with_suffix(".lock"), wait=True):
-                pictures.render(task, demos, keys, path, kind)
+            with locked(places[0].with_suffix(".lock"), wait=True):
+                path = pictures.find(demos, keys, places)  # by another process
+                if path is None:
+                    path = places[0]
+                    pictures.render(task, demos, keys, path, kind)
         print(f"{path}\npictures {', '.join(keys)}, digest {frames.digest_of(path)}")
 
 

@@ -101,7 +101,7 @@ ResultsFolder = Annotated[
     arg(
         metavar="PATH",
         help_behavior_hint=hint(
-            "default: results, or RUNS/results for smoke and changed settings"
+            "default: results; RUNS/results with --preset smoke, --set or --episodes"
         ),
     ),
 ]
@@ -133,7 +133,8 @@ class GridOptions:
     """  # noqa: D205 - help shows it as one paragraph
 
     preset: Tier = "laptop"
-    """Tier of the settings: for a test, two CPU cores, one GPU, or as published."""
+    """Tier of the settings: smoke for a quick test, laptop for two CPU cores, gpu for
+    one GPU (from images only), paper as published."""
     set: Settings = ()
     """Settings to change."""
     demos: Annotated[
@@ -149,7 +150,7 @@ class GridOptions:
         str | None,
         arg(metavar="MODE", help_behavior_hint=one_of(controls, "the preset's")),
     ] = None
-    """What an action sets."""
+    """Control mode: what an action sets."""
     episodes: Annotated[
         int | None,
         arg(metavar="N", help_behavior_hint=hint("default: the preset's")),
@@ -232,7 +233,7 @@ class GridOptions:
                     f"{', '.join(methods)}"
                 )
             for method in [owner] if colon else methods:
-                changes[method].append((field, value))
+                changes[method].append((field.replace("-", "_"), value))
         return {name: tuple(pairs) for name, pairs in changes.items()}
 
 

@@ -182,7 +182,9 @@ def _write(
     for pictures in episodes:
         k = len(digests)
         if k == demos.num_episodes:
-            raise BadInput(f"there are pictures of more than the {k} episodes")
+            raise BadInput(
+                f"there are pictures of more episodes than the {k} demonstrations"
+            )
         shapes = shapes or {key: array.shape[1:] for key, array in pictures.items()}
         _check_pictures(k, pictures, int(demos.lengths[k]), shapes)
         digests.append({})

@@ -158,9 +158,8 @@ class LazyImages:
         images = self[end - part.rows : end]
         if part.sha256 and episode_sha256(images) != part.sha256:
             raise BadInput(
-                f"the images of these demonstrations are in {self.path}, where "
-                f"{part.dataset} holds others than were written: get or render them "
-                f"again"
+                f"{self.path}: the images in {part.dataset} are not those that were "
+                f"written; get or render them again"
             )
         return images
 

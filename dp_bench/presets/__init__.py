@@ -76,8 +76,10 @@ def preset(method: Method, task: str, tier: str, obs_kind: str | None = None) ->
             if shows_pictures:
                 return replace(found, vision=found.vision or VisionConfig())
             return found
-    tiers = sorted({key[1] for key in table if key[0] in rows})
+    usable = [key for key in table if key[0] in rows and key[2:] in (*kinds, ())]
+    tiers = sorted({key[1] for key in usable})
+    seen = f" with {obs_kind} observations" if obs_kind else ""
     raise BadInput(
-        f"no preset {tier!r} for {method.name} on {task}; "
+        f"no preset {tier!r} for {method.name} on {task}{seen}; "
         f"there is {', '.join(tiers) or 'none'}"
     )

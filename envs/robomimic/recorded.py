@@ -151,7 +151,7 @@ def parsed(env_args: str, suite_name: str, arms: int) -> Recorded:
     except ValueError as error:
         raise BadInput("its attribute env_args is no JSON of robomimic") from error
     if name not in (None, suite_name):
-        raise BadInput(f"they are of {name}, and not of {suite_name}")
+        raise BadInput(f"they are of {name}, but the task is {suite_name}")
     match = re.match(r"([0-9]{1,9})\.([0-9]{1,9})", version)
     numbers = tuple(int(number) for number in match.groups()) if match else ()
     kwargs = args.get("env_kwargs")
@@ -274,7 +274,7 @@ def _differs(field: str, value: object, expected: object) -> BadInput:
     text = json.dumps(value, default=str)
     text = text if len(text) <= 100 else f"{text[:100]}..."
     return BadInput(
-        f"env_args says {field} {text}, and the task needs "
+        f"env_args says {field} {text}, but the task needs "
         f"{expected if isinstance(expected, str) else json.dumps(expected)}: record "
-        f"the demonstrations again with that"
+        f"new demonstrations with that"
     )

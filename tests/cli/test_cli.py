@@ -117,6 +117,7 @@ WRONG = {
     "train --set lr=1": "no setting 'lr' of dp_c; there are policy.obs_scale",
     "train --set training.updtes=1": "did you mean 'updates'?",
     "train --set training.lr=fast": "training.lr must be a number, got 'fast'",
+    "train --preset gpu --task pusht": "on pusht with keypoints observations; there is",
     "train --set policy.sampler=euler": "one of ddim, ddpm; got 'euler'",
     "train --set policy.sample_steps=0": "sample_steps must be in 1..",
     "train --control torque": "no control mode 'torque'; it has",

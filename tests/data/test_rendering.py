@@ -12,7 +12,7 @@ import pytest
 
 from dp_bench import registry
 from dp_bench.cli import app
-from dp_bench.data import frames, hdf5, rendering, store
+from dp_bench.data import frames, hdf5, pictures, rendering, store
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 
@@ -167,6 +167,27 @@ def test_the_command_renders_once_and_says_where(home, tmp_path, capsys):
     second = capsys.readouterr()
     assert second.out == first.out
     assert "rendered" not in second.err
+
+
+def test_the_command_waits_for_another_that_renders_and_renders_nothing_again(
+    home, tmp_path, capsys, monkeypatch
+):
+    demos, _ = replayed()
+    hdf5.save(demos, tmp_path / "mine.hdf5")
+    words = ["demos", "render", "pusht", "--demos", str(tmp_path / "mine.hdf5")]
+    find, calls = pictures.find, []
+
+    def late(*given):
+        calls.append(given)  # the other command ends between the first and the second
+        return find(*given) if len(calls) > 1 else None
+
+    app.main(words)
+    made = capsys.readouterr().out
+    monkeypatch.setattr(pictures, "find", late)
+    app.main(words)
+    seen = capsys.readouterr()
+    assert seen.out == made
+    assert "rendered" not in seen.err
 
 
 def test_what_cannot_be_rendered_is_refused_with_the_reason(tmp_path):

@@ -295,7 +295,7 @@ def test_files_of_other_tasks_unknown_masks_and_cut_files_are_refused(
     robomimic_file, tmp_path
 ):
     lift, can = registry.task("lift"), registry.task("can")
-    with pytest.raises(BadInput, match="of Lift, and not of PickPlaceCan"):
+    with pytest.raises(BadInput, match="of Lift, but the task is PickPlaceCan"):
         readers.read(robomimic_file, can, "ph")
     with pytest.raises(BadInput, match="no mask 'worse'; it has better"):
         readers.read(robomimic_file, lift, "ph", mask="worse")

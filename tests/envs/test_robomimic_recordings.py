@@ -84,7 +84,7 @@ def test_a_recording_is_imported_and_replayed(moves, tmp_path, monkeypatch, caps
         ("1.4.1", None, "robosuite itself, version 1.4.*dataset_states_to_obs"),
         ("", None, "robosuite itself, version unknown.*dataset_states_to_obs"),
         ("1.5.2", "{", "its attribute env_info is no JSON of robosuite"),
-        ("1.5.2", '{"env_name": "Door"}', "they are of Door, and not of Lift"),
+        ("1.5.2", '{"env_name": "Door"}', "they are of Door, but the task is Lift"),
     ],
 )
 def test_recordings_that_cannot_be_observed_are_refused(

@@ -126,7 +126,9 @@ def test_a_failed_cell_ends_the_comparison(tmp_path):
     def failing(cells):
         return [Finished(cell, None, "no memory") for cell in cells]
 
-    with pytest.raises(BadInput, match=r"2 of 2 cells failed .*: no memory; the same"):
+    with pytest.raises(
+        BadInput, match=r"2 of 2 trainings failed .*: no memory; the same"
+    ):
         answer(failing, "dp_c", "bet")
 
 

@@ -86,3 +86,9 @@ def test_a_missing_preset_is_refused_with_the_tiers_of_the_task():
         preset(method({"*": 1}), "can", "paper")
     with pytest.raises(BadInput, match="there is none"):
         preset(method({"pusht": 1}), "can", "laptop")
+    table = {("*", "laptop"): row(1), ("*", "gpu", "image"): row(2)}
+    mine = Method(name="mine", title="Mine", policy="mine:Mine", presets=table)
+    assert preset(mine, "pusht", "gpu", "image").training.updates == 2
+    message = "'gpu' for mine on pusht with keypoints observations; there is laptop$"
+    with pytest.raises(BadInput, match=message):
+        preset(mine, "pusht", "gpu", "keypoints")

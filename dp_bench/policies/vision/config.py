@@ -60,20 +60,25 @@ class VisionConfig:
     def __post_init__(self) -> None:
         for name in ("keypoints", "features"):
             if getattr(self, name) < 1:
-                raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
+                value = getattr(self, name)
+                raise BadInput(f"vision.{name} must be at least 1, got {value}")
         if not 0 <= self.zero <= 1:
-            raise BadInput(f"zero must be in [0, 1], got {self.zero}")
+            raise BadInput(f"vision.zero must be in [0, 1], got {self.zero}")
         if self.pretrained and self.zero != VisionConfig.zero:
             raise BadInput(
-                f"zero must be {VisionConfig.zero} with ImageNet weights, which fix "
-                f"the scale of grey levels, got {self.zero}"
+                f"vision.zero must be {VisionConfig.zero} with ImageNet weights, which "
+                f"fix the scale of pixel values, got {self.zero}"
             )
         if not 0 < self.crop <= 1:
-            raise BadInput(f"crop must be above 0 and at most 1, got {self.crop}")
+            raise BadInput(
+                f"vision.crop must be above 0 and at most 1, got {self.crop}"
+            )
         if not 0 < self.lr_factor < math.inf:
-            raise BadInput(f"lr_factor must be above 0, got {self.lr_factor}")
+            raise BadInput(f"vision.lr_factor must be above 0, got {self.lr_factor}")
         if not 0 <= self.weight_decay < math.inf:
-            raise BadInput(f"weight_decay must be 0 or above, got {self.weight_decay}")
+            raise BadInput(
+                f"vision.weight_decay must be 0 or above, got {self.weight_decay}"
+            )
         if self.pretrained and self.encoder not in PRETRAINED:
             raise BadInput(
                 f"{self.encoder!r} has no pretrained weights; "
