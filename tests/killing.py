@@ -87,7 +87,7 @@ def _role(words: list[str]) -> str:
     if "dp_bench.grid.run" in words:
         cell = json.loads(words[words.index("dp_bench.grid.run") + 1])
         return f"cell {cell['method']} {cell['train_seed']}"
-    if "dp_bench.grid.probe" in words:
+    if {"dp_bench.grid.probe", "dp_bench.grid.update_time"} & {*words}:
         return "probe"
     text = " ".join(words)
     if "multiprocessing.resource_tracker" in text:

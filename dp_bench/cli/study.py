@@ -23,7 +23,7 @@ from dp_bench.cli.options import (
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.util import progress
-from dp_bench.util.files import locked, refuse_unwritable
+from dp_bench.util.files import locked, refuse_unwritable, remove_stale_parts
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -131,6 +131,7 @@ class StudyEncoders:
         if left_out:
             progress.note(left_out)
         with locked(folder / ".encoders.lock"):
+            remove_stale_parts(folder)
             if (folder / FILE).is_file():
                 read(folder / FILE)  # refuses a damaged one before anything runs
             first.demos.obtain()

@@ -72,8 +72,9 @@ class EncoderTraining:
 def merge(path: Path, trainings: Iterable[EncoderTraining]) -> None:
     """Adds trainings of one plan; a failed write leaves the old file in place.
 
-    Repeated trainings are replaced, all others stay. Call it only while no other
-    process writes the file.
+    Repeated trainings are replaced, all others stay. The trainings of a plan are sorted
+    by name and seed, so the file does not depend on which ended first. Call it only
+    while no other process writes the file.
     """
     new = list(trainings)
     earlier = read(path) if path.is_file() else []
@@ -83,7 +84,7 @@ def merge(path: Path, trainings: Iterable[EncoderTraining]) -> None:
             same[one.name, one.train_seed] = one
         else:
             others.append(one)
-    jsonl.write(path, [*others, *same.values()])
+    jsonl.write(path, [*others, *(same[key] for key in sorted(same))])
 
 
 def last_study(trainings: Sequence[EncoderTraining]) -> list[EncoderTraining]:

@@ -75,6 +75,11 @@ def names() -> list[str]:
     return [setup.name for setup in SETUPS]
 
 
+def order(name: str) -> int:
+    """Place of a setup in the study; a name of another version comes last."""
+    return (*names(), name).index(name)
+
+
 def chosen(wanted: Sequence[str] = ()) -> list[Setup]:
     """Looks setups up by name, in the order of the study.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell
+from dp_bench.grid.encoders import order
 from dp_bench.grid.local import child_environment
 from dp_bench.grid.update_time import time_in_child
 from dp_bench.util import progress, settings
@@ -200,7 +201,8 @@ def make_plan(
             else:
                 updates = conditions.updates_in(cost.update_seconds)
                 timed = Planned(name, updates, **dataclasses.asdict(cost))
-                plan = Plan(conditions, (*plan.setups, timed))
+                setups = sorted([*plan.setups, timed], key=lambda one: order(one.name))
+                plan = Plan(conditions, tuple(setups))
                 _write(path, earlier, plan)
             bar.advance(1, name)
     return plan, failures

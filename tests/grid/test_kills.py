@@ -17,12 +17,13 @@ from dp_bench.grid.cell import resolve
 from dp_bench.util.tensors import load_tensors
 from killing import ORPHANS, Command
 from killing_plan import Killing, planned
+from made_up_pictures import pushing
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="reads processes from /proc"
 )
-TIMES = ("seconds", "train_seconds", "decision_latency")  # of logs and records
-MEASURED = ("training", "decision", "train_seconds", "decision_latency")  # of tables
+TIMES = ("seconds", "train_seconds", "decision_latency", "update_seconds")
+MEASURED = ("training", "decision", *TIMES)  # of tables
 COMPARE = (
     *("compare", "--task", "pusht", "--methods", "bet", "lstm_gmm"),
     *("--seeds", "0", "1", "--preset", "smoke", "--episodes", "26", "--device", "cpu"),
@@ -32,6 +33,13 @@ COMPARE = (
 # Twenty-five episodes share a batch, so 26 are played by two worker processes.
 COMPARE_KILLS = {"command": 26, "group": 8, "cell": 28, "worker": 32, "probe": 6}
 DEMOS_KILLS = {"command": 10, "group": 4, "worker": 10}
+STUDY = (
+    *("study", "encoders", "--task", "pusht", "--encoders", "cnn", "cnn_frozen"),
+    *("--preset", "smoke", "--episodes", "2", "--updates", "12", "--device", "cpu"),
+    *("--set", "policy.channels=8,16", "policy.step_dim=8", "policy.sample_steps=2"),
+    *("training.batch_size=8", "training.log_every=5", "training.save_seconds=1e-9"),
+)
+STUDY_KILLS = {"command": 10, "group": 4, "cell": 4, "probe": 2}
 A_SERIES = 20  # kills before a command runs to its end
 
 
@@ -56,24 +64,36 @@ def content(file):
         tensors, facts = load_tensors(file)
         return facts["update"], {k: v.numpy().tobytes() for k, v in tensors.items()}
     if file.suffix == ".jsonl":
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
-        return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
+        return [without_times(json.loads(line)) for line in file.open()]
+    if file.name == "encoders_plan.json":
+        return without_times(json.loads(file.read_text()))
     if file.suffix == ".hdf5":
         return hdf5.load(file).checksum()
-    if file.name == "table.csv":
+    if file.name in ("table.csv", "encoders.csv"):
         with file.open(newline="") as opened:
             rows = list(csv.DictReader(opened))
         return [
             {k: v for k, v in row.items() if not k.startswith(MEASURED)} for row in rows
         ]
     if file.name == "table.md":
-        return [without_times(line) for line in file.read_text().splitlines()]
+        return [without_last_cells(line) for line in file.read_text().splitlines()]
+    if file.name == "encoders.md":
+        return [line for line in file.read_text().splitlines() if line[:1] != "|"]
     if file.name == "table.tex":
         return [line for line in file.read_text().splitlines() if r"\\" not in line]
     return file.read_bytes()
 
 
-def without_times(line):
+def without_times(data):
+    """JSON without what is measured."""
+    if isinstance(data, list):
+        return [without_times(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    return {k: without_times(item) for k, item in data.items() if k not in TIMES}
+
+
+def without_last_cells(line):
     """A line of a table without its two last cells, which hold measured times."""
     return line.rsplit("|", 3)[0] if line.startswith("|") else line
 
@@ -136,6 +156,15 @@ def test_a_comparison_killed_a_hundred_times(tmp_path, settings, demos_file):
     words = (*COMPARE, "--demos", demos_file)
     done = kill_often(words, COMPARE_KILLS, tmp_path, settings)
     assert len(done) == 100
+    assert max(kill.orphans for kill in done) < ORPHANS
+
+
+@pytest.mark.slow
+def test_a_study_killed_at_every_stage(tmp_path, settings):
+    file = tmp_path / "pushing.hdf5"
+    hdf5.save(pushing(), file)
+    words = (*STUDY, "--demos", file)
+    done = kill_often(words, STUDY_KILLS, tmp_path, settings)
     assert max(kill.orphans for kill in done) < ORPHANS
 
 
