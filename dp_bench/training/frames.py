@@ -19,6 +19,7 @@ Pictures = np.ndarray | LazyImages  # (N, height, width, 3), uint8
 
 SHARE = 0.5  # of the free memory, which the pictures of all trainings may take
 AHEAD = 4  # batches that may wait to be used
+GROUPS = Path("/sys/fs/cgroup")
 
 
 class Frames(Protocol):
@@ -146,6 +147,10 @@ def free_memory(device: torch.device) -> float:
     """Returns the free memory of a device [bytes]; infinite where it is not known."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
+    return min(_free_on_machine(), _free_in_group())
+
+
+def _free_on_machine() -> float:
     try:
         # Linux counts what it would free, such as copies of files.
         lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
@@ -153,3 +158,28 @@ def free_memory(device: torch.device) -> float:
         return 1024 * float(sizes["MemAvailable"].split()[0])
     except (OSError, KeyError, ValueError):
         return float("inf")
+
+
+def _free_in_group() -> float:
+    """Returns what a container or a job of a cluster may still take [bytes].
+
+    Linux counts the memory of groups of processes (cgroup v2), each within another.
+    Copies of files count, too, but are given up when memory is short.
+    """
+    free = float("inf")
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        own = next(line[len("0::/") :] for line in lines if line.startswith("0::/"))
+        for group in (GROUPS / own, *(GROUPS / own).parents):
+            if not (group / "memory.max").is_file():
+                continue
+            limit = (group / "memory.max").read_text().strip()
+            if limit != "max":
+                taken = float((group / "memory.current").read_text())
+                stat = (group / "memory.stat").read_text().splitlines()
+                sizes = dict(line.split() for line in stat)
+                taken -= float(sizes.get("inactive_file", 0))
+                free = min(free, max(0.0, float(limit) - taken))
+    except (OSError, StopIteration, ValueError):
+        pass
+    return free

@@ -21,6 +21,7 @@ from dp_bench.grid.local import child_environment
 from dp_bench.policies.observations import Observation
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.runs.folder import RunFolder
+from dp_bench.training import frames
 from dp_bench.training.batches import Batches
 from dp_bench.training.frames import FramesInMemory, StreamedFrames, make_frames
 from dp_bench.training.loop import prepare, train
@@ -178,6 +179,22 @@ def test_noise_of_vectors_is_refused_for_pictures():
             device="cpu",
             obs_noise=lambda obs, rng: obs,
         )
+
+
+def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "GROUPS", tmp_path)
+    cpu = torch.device("cpu")
+    whole = frames.free_memory(cpu)
+    files = {
+        "memory.max": "1000\n",
+        "memory.current": "700\n",
+        "memory.stat": "anon 600\ninactive_file 100\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert frames.free_memory(cpu) == 400
+    (tmp_path / "memory.max").write_text("max\n")
+    assert frames.free_memory(cpu) == pytest.approx(whole, rel=0.5)
 
 
 class Watched:
