@@ -52,10 +52,10 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
     except ImportError as error:
         raise BadInput(f"{task} needs {package}: pip install {install}") from error
     except Exception as error:  # each implementation of OpenGL raises its own error
-        raise BadInput(
-            f"OpenGL cannot be loaded (MUJOCO_GL is {chosen or 'not set'}): without "
-            f"pictures, unset MUJOCO_GL; {REMEDY}"
-        ) from error
+        problem = "OpenGL cannot be loaded"
+        if chosen:
+            problem += f" with MUJOCO_GL={chosen}, which you can unset without pictures"
+        raise BadInput(f"{problem}; {REMEDY}") from error
     finally:
         os.environ.pop("MUJOCO_GL", None)
         if chosen is not None:

@@ -124,6 +124,7 @@ class StudyEncoders:
         setups, left_out = encoders.installed(encoders.chosen(self.encoders))
         cells = self._cells()
         first, by_seed = cells[0], {cell.names.train_seed: cell for cell in cells}
+        self._check_jobs(first.device)
         study.cells_of(first, setups)  # refuses what cannot work before it runs
         own = results_folder.folder_of(first.task.name, first.demos.source_name)
         folder = self.training.results(self.out, cells) / own
@@ -155,7 +156,7 @@ class StudyEncoders:
             cell,
             minutes=self._minutes,
             updates=self.updates,
-            changes=self.training.set,
+            changes=tuple(_plain(text) for text in self.training.set),
             jobs=self.jobs,
         )
         timed = {v.name: study.setup_cell(cell.names, v) for v in setups}
@@ -177,24 +178,28 @@ class StudyEncoders:
         for option, number in (("updates", self.updates), ("jobs", self.jobs)):
             if number is not None and number < 1:
                 raise BadInput(f"--{option} must be at least 1, got {number}")
-        cores = os.cpu_count() or 1
-        if self.updates is None and self.jobs > cores:
-            raise BadInput(
-                f"--jobs {self.jobs} is more than this machine has cores ({cores}), "
-                "so trainings would take longer than --minutes; choose fewer jobs, or "
-                "give --updates"
-            )
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
         env_seeds_of("validation", self._episodes, option="--episodes")
         self._check_settings()
+
+    def _check_jobs(self, device: str) -> None:
+        """Refuses trainings at a time that would slow each other down."""
+        cores = os.cpu_count() or 1
+        most = 1 if device.startswith("cuda") else cores
+        if self.updates is None and self.jobs > most:
+            owner = "one GPU" if most == 1 < cores else f"{cores} cores"
+            raise BadInput(
+                f"--jobs {self.jobs} on {owner}: trainings would take longer than "
+                f"--minutes; choose --jobs {most} at most, or give --updates"
+            )
 
     def _check_settings(self) -> None:
         """Refuses settings that the study decides itself."""
         from dp_bench.grid.study import DECIDED
 
         for text in self.training.set:
-            name = name_and_value(text)[0].rpartition(":")[2].replace("-", "_")
+            name = _plain(text).partition("=")[0].rpartition(":")[2]
             if name in DECIDED:
                 raise BadInput(
                     f"--set {text}: the study decides {name} itself; use "
@@ -257,6 +262,13 @@ class StudyEncoders:
             print(report.remake(folder))
             print(f"records, table and figure: {folder}/encoders.*")
         return ends
+
+
+def _plain(text: str) -> str:
+    """Writes a word of `--set` with underscores, which it takes dashes for."""
+    name, value = name_and_value(text)
+    owner, colon, field = name.rpartition(":")
+    return f"{owner}{colon}{field.replace('-', '_')}={value}"
 
 
 def _refuse(

@@ -64,9 +64,10 @@ class EncoderTraining:
 
     @property
     def table(self) -> tuple[str, ...]:
-        """What trainings of one table share: their plan, and what they learn from."""
+        """What trainings of one table share: plan, demonstrations, number of starts."""
         first = self.records[0]
-        return self.plan, first.demos_digest, first.frames_digest
+        starts = str(len(self.records))
+        return self.plan, first.demos_digest, first.frames_digest, starts
 
 
 def merge(path: Path, trainings: Iterable[EncoderTraining]) -> None:

@@ -72,14 +72,19 @@ def _work_left(cell: ResolvedCell) -> tuple[int, int]:
     starts = env_seeds_of(kind, cell.names.episodes or settings.episodes)
     variants = len(cell.task.variants) if kind == "test" else 1
     episodes = variants * len(starts) + further
-    updates = settings.training.updates
+    updates = updates_in_all = settings.training.updates
     if not cell.demos.is_on_disk:
         return updates, episodes
-    folder = prepare(cell).folder
+    prepared = prepare(cell)
+    folder, name = prepared.folder, prepared.info.settings
     if folder.weights.is_file():
         updates = 0
         if folder.records.is_file():
-            evaluated = records.read(folder.records)
+            evaluated = [
+                record
+                for record in records.read(folder.records)
+                if record.settings == name and record.step == updates_in_all
+            ]
             episodes -= sum(record.env_seed in starts for record in evaluated)
             decisions = sum(record.starts == DECISION for record in evaluated)
             episodes -= min(decisions, further)

@@ -33,8 +33,8 @@ class Training:
         keep_every: Updates between weights kept for learning curves; 0 for none.
         save_seconds: Seconds between states to resume from.
         frames: Where pictures lie during the training: in "memory" on the device, or in
-            their "file", which a thread reads ahead. "auto" is memory if they take at
-            most half of what is free.
+            their "file", which a thread reads ahead. "auto" is memory if the pictures
+            of all trainings that run at a time take at most half of what is free.
     """
 
     updates: int = 8000

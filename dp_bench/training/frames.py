@@ -19,7 +19,7 @@ Pictures = np.ndarray | LazyImages  # (N, height, width, 3), uint8
 
 SHARE = 0.5  # of the free memory, which the pictures of all trainings may take
 AHEAD = 4  # batches that may wait to be used
-GROUPS = Path("/sys/fs/cgroup")
+GROUPS, OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 class Frames(Protocol):
@@ -164,22 +164,27 @@ def _free_in_group() -> float:
     """Returns what a container or a job of a cluster may still take [bytes].
 
     Linux counts the memory of groups of processes (cgroup v2), each within another.
-    Copies of files count, too, but are given up when memory is short.
+    Copies of files count, too, but are given up when memory is short. The older groups
+    (v1) are not read.
     """
-    free = float("inf")
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-        own = next(line[len("0::/") :] for line in lines if line.startswith("0::/"))
-        for group in (GROUPS / own, *(GROUPS / own).parents):
-            if not (group / "memory.max").is_file():
-                continue
-            limit = (group / "memory.max").read_text().strip()
-            if limit != "max":
-                taken = float((group / "memory.current").read_text())
-                stat = (group / "memory.stat").read_text().splitlines()
-                sizes = dict(line.split() for line in stat)
-                taken -= float(sizes.get("inactive_file", 0))
-                free = min(free, max(0.0, float(limit) - taken))
-    except (OSError, StopIteration, ValueError):
-        pass
-    return free
+        lines = OWN_GROUP.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return float("inf")
+    places = [GROUPS / line[len("0::/") :] for line in lines if line[:4] == "0::/"]
+    groups = [group for place in places for group in (place, *place.parents)]
+    return min(map(_free_within, groups), default=float("inf"))
+
+
+def _free_within(group: Path) -> float:
+    """Returns what one group may still take [bytes]; infinite without a limit."""
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        taken = float((group / "memory.current").read_text())
+        stat = (group / "memory.stat").read_text().splitlines()
+        copies = float(dict(line.split() for line in stat)["inactive_file"])
+        return (
+            float("inf") if limit == "max" else max(0.0, float(limit) - taken + copies)
+        )
+    except (OSError, KeyError, ValueError):
+        return float("inf")

@@ -215,7 +215,7 @@ class _Run:
         updater: Prepared, and restored where training resumes.
         held_back: Validation data; None for none.
         folder: Receives log, kept weights and states.
-        stop_requested: Whether to stop at the next checkpoint.
+        stop_requested: Whether to stop after this update.
     """
 
     def __init__(
@@ -283,7 +283,7 @@ class _Run:
     def _save(self, loss_sum: float = 0.0, loss_count: int = 0) -> None:
         """Saves the state, with the losses that no line of the log has."""
         if loss_count:
-            self._refuse_divergence(loss_sum)
+            self._refuse_divergence(loss_sum / loss_count)
         self.state.loss_sum, self.state.loss_count = loss_sum, loss_count
         self.state.seconds = time.monotonic() - self._start
         self.state.save(self.folder.resume)

@@ -34,7 +34,7 @@ class TrainingState:
         update: Updates made so far.
         seconds: Wall-clock time of the training so far [s].
         loss_sum: Sum of the losses of the last `loss_count` updates, which no line of
-            the log has yet; set where training stops between two lines.
+            the log has yet; set where the state is saved between two lines.
         lr_factors: Multiples of the learning rate, one for each group of parameters.
         average_weight: Weight of the new values in the moving average.
     """

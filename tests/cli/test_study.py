@@ -113,8 +113,7 @@ def test_a_study_is_refused_before_it_trains(study, capsys, monkeypatch):
         assert "another process is working in runs/results/pusht" in refusal()
     assert "use --encoders" in refusal("vision.lr-factor=0.3")
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    message = "--jobs 3 is more than this machine has cores (2)"
-    assert message in refusal("--jobs", "3")
+    assert "--jobs 3 on 2 cores: trainings would take longer" in refusal("--jobs", "3")
     assert study.timed == []
     assert not Path("runs/pusht").exists()
 

@@ -169,7 +169,7 @@ def test_the_command_renders_once_and_says_where(home, tmp_path, capsys):
     assert "rendered" not in second.err
 
 
-def test_the_command_waits_for_another_that_renders_and_renders_nothing_again(
+def test_the_command_renders_nothing_that_another_has_rendered_meanwhile(
     home, tmp_path, capsys, monkeypatch
 ):
     demos, _ = replayed()

@@ -1,15 +1,19 @@
 """Forecasts of how long a grid takes."""
 
+from dataclasses import replace
+
 import pytest
 
 from dp_bench import registry
 from dp_bench.data import hdf5, store
 from dp_bench.errors import BadInput
+from dp_bench.evaluation import records
 from dp_bench.grid import forecast, probe, timing
 from dp_bench.grid.cell import Cell, resolve
 from dp_bench.grid.demos_ahead import demonstrations_ahead
 from dp_bench.grid.forecast import CellForecast, GridForecast
 from dp_bench.grid.run import run
+from dp_bench.runs.folder import RunFolder
 from dp_bench.util.progress import duration
 from made_up import demonstrations
 
@@ -124,6 +128,17 @@ def test_a_grid_that_was_run_has_nothing_left(cell):
     run(*resolve([cell]))
     (after,) = probe.cell_forecasts(resolve([cell]))
     assert (after.updates, after.seconds) == (0, 0)
+
+
+def test_records_of_other_settings_or_steps_finish_nothing(cell):
+    folder = RunFolder(run(*resolve([cell])))
+    played = records.read(folder.records)
+    for change in ({"settings": "0" * 8}, {"step": 20}):
+        folder.records.unlink()
+        records.append(folder.records, [replace(r, **change) for r in played])
+        (after,) = probe.cell_forecasts(resolve([cell]))
+        assert after.updates == 0
+        assert after.evaluation > 0
 
 
 def test_further_starts_of_a_finished_grid_are_left(cell):

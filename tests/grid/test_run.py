@@ -5,6 +5,7 @@ import fcntl
 
 import numpy as np
 import pytest
+import torch
 
 from dp_bench.data import hdf5
 from dp_bench.errors import BadInput
@@ -62,6 +63,20 @@ def test_the_run_and_its_records_say_how_the_weights_were_trained(cell):
     assert not folder.trained().weights  # killed between weights and digest
     run(cell)
     assert file.read_text() == whole
+
+
+def test_evaluation_computes_as_precisely_after_a_training_as_without_one(
+    cell, monkeypatch
+):
+    run(cell)
+    (resolved,) = resolve([cell])
+    prepared, chosen = grid_run.prepare(resolved), []
+    monkeypatch.setattr(grid_run, "prepare", lambda cell: prepared)
+    monkeypatch.setattr(type(resolved), "device", "cuda")
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", chosen.append)
+    usual = torch.get_float32_matmul_precision()
+    with grid_run.trained(resolved):
+        assert chosen == ["high", usual]
 
 
 def test_the_run_says_how_many_episodes_were_padded(cell):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from dp_bench.errors import BadInput
 from dp_bench.policies.base import Policy
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.runs.folder import RunFolder
+from dp_bench.training import loop
 from dp_bench.training.log import read_log
 from dp_bench.training.loop import train, update_seconds
+from dp_bench.training.state import TrainingState
 from dp_bench.util.tensors import load_tensors
 from made_up_training import HELD_BACK, TRAINING, Dropping, fresh, same, trained, walks
 
@@ -106,12 +109,37 @@ class Diverging(Policy):
 
 
 @pytest.mark.parametrize("gradient_only", [False, True])
+def test_a_diverging_training_is_refused_where_the_log_has_its_next_line(
+    tmp_path, gradient_only
+):
+    policy = fresh(Diverging)
+    policy.gradient_only = gradient_only
+    with pytest.raises(BadInput, match=r"diverged around update 12 .*training\.lr"):
+        trained(tmp_path, policy, save_seconds=1e9)
+    assert not RunFolder(tmp_path).weights.exists()
+
+
+def test_states_are_saved_as_often_as_the_settings_say(tmp_path, monkeypatch):
+    """On a clock that goes on by a second at each update."""
+    policy, saved = fresh(Dropping), []
+    clock = SimpleNamespace(monotonic=lambda: float(policy.dropout_calls))
+    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(
+        TrainingState, "save", lambda state, path: saved.append(state.update)
+    )
+    trained(tmp_path, policy, save_seconds=5.0)
+    assert saved == [6, 12, 18]
+
+
+@pytest.mark.parametrize("gradient_only", [False, True])
 def test_a_diverging_training_names_the_update_and_keeps_the_last_good_state(
     tmp_path, gradient_only
 ):
     policy = fresh(Diverging)
     policy.gradient_only = gradient_only
-    with pytest.raises(BadInput, match=r"diverged around update 11 .*training\.lr"):
+    loss = r"0\.99\d" if gradient_only else "nan"  # a mean, not a sum
+    message = rf"diverged around update 11 \(loss {loss}, .*training\.lr"
+    with pytest.raises(BadInput, match=message):
         trained(tmp_path, policy)
     tensors, facts = load_tensors(RunFolder(tmp_path).resume)
     assert facts["update"] == 10

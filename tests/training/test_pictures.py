@@ -183,18 +183,31 @@ def test_noise_of_vectors_is_refused_for_pictures():
 
 def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(frames, "GROUPS", tmp_path)
-    cpu = torch.device("cpu")
-    whole = frames.free_memory(cpu)
-    files = {
-        "memory.max": "1000\n",
-        "memory.current": "700\n",
-        "memory.stat": "anon 600\ninactive_file 100\n",
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    assert frames.free_memory(cpu) == 400
-    (tmp_path / "memory.max").write_text("max\n")
-    assert frames.free_memory(cpu) == pytest.approx(whole, rel=0.5)
+    monkeypatch.setattr(frames, "OWN_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(frames, "_free_on_machine", lambda: 5000.0)
+    (tmp_path / "cgroup").write_text("4:memory:/other\n0::/job/step\n")
+
+    def limit(group, most, taken):
+        group.mkdir(exist_ok=True)
+        (group / "memory.max").write_text(f"{most}\n")
+        (group / "memory.current").write_text(f"{taken}\n")
+        (group / "memory.stat").write_text("anon 5\ninactive_file 100\n")
+
+    def free():
+        return frames.free_memory(torch.device("cpu"))
+
+    assert free() == 5000
+    limit(tmp_path / "job", 1000, 700)
+    assert free() == 400  # copies of files are given up
+    limit(tmp_path / "job" / "step", "max", 300)
+    assert free() == 400
+    limit(tmp_path / "job" / "step", 500, 300)
+    assert free() == 300
+    limit(tmp_path / "job" / "step", 500, 700)
+    assert free() == 0
+    limit(tmp_path / "job", 9000, 700)
+    limit(tmp_path / "job" / "step", 9000, 700)
+    assert free() == 5000
 
 
 class Watched:
