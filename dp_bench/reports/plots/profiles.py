@@ -76,8 +76,9 @@ def profiles(table: Table) -> Sequence[Axes]:
         "share of episodes with a higher score", fontsize=LETTERS, color=INK
     )
     shown = [row for rows in blocks for row in rows]
+    # A note wider than a panel would move the panels apart.
     bands = f"bands are pointwise {LEVEL:.0%} intervals"
-    notes = [circumstances(table)[1], f"{seeds_by_starts(sizes_of(shown))}, {bands}"]
+    notes = [circumstances(table)[1], seeds_by_starts(sizes_of(shown)), bands]
     if any(row.num_seeds == 1 for row in shown):
         notes.append("no band: of one training")
     if marked := style.mark_notes(shown):

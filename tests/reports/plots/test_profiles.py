@@ -37,7 +37,7 @@ def test_a_profile_falls_where_episodes_have_their_scores():
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.min() < 0.25
     assert heights.max() <= 1
-    assert "2 train seeds × 2 starts, bands are pointwise 95%" in texts(ax)  # noqa: RUF001
+    assert "2 train seeds × 2 starts\nbands are pointwise 95%" in texts(ax)  # noqa: RUF001
     assert ax.get_ylabel() == "share of episodes with a higher score"
 
 
