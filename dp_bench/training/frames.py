@@ -179,12 +179,12 @@ def _free_in_group() -> float:
 def _free_within(group: Path) -> float:
     """Returns what one group may still take [bytes]; infinite without a limit."""
     try:
-        limit = (group / "memory.max").read_text().strip()
-        taken = float((group / "memory.current").read_text())
-        stat = (group / "memory.stat").read_text().splitlines()
-        copies = float(dict(line.split() for line in stat)["inactive_file"])
-        return (
-            float("inf") if limit == "max" else max(0.0, float(limit) - taken + copies)
+        limit, taken, stat = (
+            (group / f"memory.{name}").read_text(encoding="utf-8").strip()
+            for name in ("max", "current", "stat")
         )
+        sizes = dict(line.split() for line in stat.splitlines())
+        taken_by_us = float(taken) - float(sizes["inactive_file"])
+        return float("inf") if limit == "max" else max(0.0, float(limit) - taken_by_us)
     except (OSError, KeyError, ValueError):
         return float("inf")
