@@ -233,7 +233,7 @@ class GridOptions:
                     f"{', '.join(methods)}"
                 )
             for method in [owner] if colon else methods:
-                changes[method].append((field.replace("-", "_"), value))
+                changes[method].append((field, value))
         return {name: tuple(pairs) for name, pairs in changes.items()}
 
 
@@ -253,7 +253,7 @@ def _check_grid(
 
 
 def name_and_value(text: str) -> tuple[str, str]:
-    """Splits one word of `--set`.
+    """Splits one word of `--set`; dashes in the name of a setting become underscores.
 
     Raises:
         BadInput: When it is not NAME=VALUE.
@@ -261,7 +261,8 @@ def name_and_value(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise BadInput(f"--set takes NAME=VALUE, got {text!r}")
-    return name, value
+    owner, colon, field = name.rpartition(":")
+    return f"{owner}{colon}{field.replace('-', '_')}", value
 
 
 def task_or_first(name: str | None) -> Task:

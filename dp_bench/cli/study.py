@@ -156,7 +156,7 @@ class StudyEncoders:
             cell,
             minutes=self._minutes,
             updates=self.updates,
-            changes=tuple(_plain(text) for text in self.training.set),
+            changes=["=".join(name_and_value(text)) for text in self.training.set],
             jobs=self.jobs,
         )
         timed = {v.name: study.setup_cell(cell.names, v) for v in setups}
@@ -199,7 +199,7 @@ class StudyEncoders:
         from dp_bench.grid.study import DECIDED
 
         for text in self.training.set:
-            name = _plain(text).partition("=")[0].rpartition(":")[2]
+            name = name_and_value(text)[0].rpartition(":")[2]
             if name in DECIDED:
                 raise BadInput(
                     f"--set {text}: the study decides {name} itself; use "
@@ -262,13 +262,6 @@ class StudyEncoders:
             print(report.remake(folder))
             print(f"records, table and figure: {folder}/encoders.*")
         return ends
-
-
-def _plain(text: str) -> str:
-    """Writes a word of `--set` with underscores, which it takes dashes for."""
-    name, value = name_and_value(text)
-    owner, colon, field = name.rpartition(":")
-    return f"{owner}{colon}{field.replace('-', '_')}={value}"
 
 
 def _refuse(
