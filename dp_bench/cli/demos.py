@@ -19,7 +19,7 @@ from dp_bench.cli.options import (
     one_of,
 )
 from dp_bench.errors import BadInput
-from dp_bench.util.files import locked, refuse_unwritable
+from dp_bench.util.files import refuse_unwritable
 
 if TYPE_CHECKING:
     from dp_bench.data.demos import Demos
@@ -191,13 +191,12 @@ class RenderDemos:
             print(f"the demonstrations themselves hold all of {kind!r}")
             return
         places = store.frames_places(demos, is_imported=self.demos is None)
-        path = pictures.find(demos, keys, places)
-        if path is None:
-            with locked(places[0].with_suffix(".lock"), wait=True):
-                path = pictures.find(demos, keys, places)  # by another process
-                if path is None:
-                    path = places[0]
-                    pictures.render(task, demos, keys, path, kind)
+        path = pictures.find_or_make(
+            demos,
+            keys,
+            places,
+            lambda path: pictures.render(task, demos, keys, path, kind),
+        )
         print(f"{path}\npictures {', '.join(keys)}, digest {frames.digest_of(path)}")
 
 

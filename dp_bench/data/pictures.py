@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +40,40 @@ def with_pictures(
     missing = [key for key in keys if key not in demos.obs]
     if not missing:
         return demos
-    path = find(demos, missing, places)
-    if path is None:
-        path = places[0]
-        with locked(path.with_suffix(".lock"), wait=True):
-            # another process may have made it meanwhile
-            if find(demos, missing, [path]) is None:
-                _make(task, demos, missing, path, file)
+    path = find_or_make(
+        demos, missing, places, lambda path: _make(task, demos, missing, path, file)
+    )
     return frames.attach(demos, path, missing)
+
+
+def find_or_make(
+    demos: Demos,
+    keys: Sequence[str],
+    places: Sequence[Path],
+    make: Callable[[Path], None],
+) -> Path:
+    """Finds a frames file, or makes it, one process at a time.
+
+    Args:
+        demos: The demonstrations.
+        keys: Keys of the pictures that the file must hold.
+        places: Where the file may lie; the first is where it is made.
+        make: Writes the file to a path.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        BadInput: When a frames file is damaged, or cannot be made.
+    """
+    path = find(demos, keys, places)
+    if path is None:
+        with locked(places[0].with_suffix(".lock"), wait=True):
+            path = find(demos, keys, places)  # another process may have made it
+            if path is None:
+                path = places[0]
+                make(path)
+    return path
 
 
 def find(demos: Demos, keys: Sequence[str], places: Sequence[Path]) -> Path | None:

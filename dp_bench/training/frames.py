@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -13,13 +12,13 @@ import torch
 from torch import Tensor
 
 from dp_bench.data.images import LazyImages
+from dp_bench.util.memory import free_memory
 from dp_bench.util.processes import JOBS
 
 Pictures = np.ndarray | LazyImages  # (N, height, width, 3), uint8
 
 SHARE = 0.5  # of the free memory, which the pictures of all trainings may take
 AHEAD = 4  # batches that may wait to be used
-GROUPS, OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 class Frames(Protocol):
@@ -141,50 +140,3 @@ def lie_in_memory(
         trainings = int(os.environ.get(JOBS, 1))
         return nbytes <= SHARE * free_memory(device) / trainings
     return where == "memory"
-
-
-def free_memory(device: torch.device) -> float:
-    """Returns the free memory of a device [bytes]; infinite where it is not known."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    return min(_free_on_machine(), _free_in_group())
-
-
-def _free_on_machine() -> float:
-    try:
-        # Linux counts what it would free, such as copies of files.
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        sizes = dict(line.split(":") for line in lines)
-        return 1024 * float(sizes["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):
-        return float("inf")
-
-
-def _free_in_group() -> float:
-    """Returns what a container or a job of a cluster may still take [bytes].
-
-    Linux counts the memory of groups of processes (cgroup v2), each within another.
-    Copies of files count, too, but are given up when memory is short. The older groups
-    (v1) are not read.
-    """
-    try:
-        lines = OWN_GROUP.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return float("inf")
-    places = [GROUPS / line[len("0::/") :] for line in lines if line[:4] == "0::/"]
-    groups = [group for place in places for group in (place, *place.parents)]
-    return min(map(_free_within, groups), default=float("inf"))
-
-
-def _free_within(group: Path) -> float:
-    """Returns what one group may still take [bytes]; infinite without a limit."""
-    try:
-        limit, taken, stat = (
-            (group / f"memory.{name}").read_text(encoding="utf-8").strip()
-            for name in ("max", "current", "stat")
-        )
-        sizes = dict(line.split() for line in stat.splitlines())
-        taken_by_us = float(taken) - float(sizes["inactive_file"])
-        return float("inf") if limit == "max" else max(0.0, float(limit) - taken_by_us)
-    except (OSError, KeyError, ValueError):
-        return float("inf")

@@ -21,7 +21,6 @@ from dp_bench.grid.local import child_environment
 from dp_bench.policies.observations import Observation
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.runs.folder import RunFolder
-from dp_bench.training import frames
 from dp_bench.training.batches import Batches
 from dp_bench.training.frames import FramesInMemory, StreamedFrames, make_frames
 from dp_bench.training.loop import prepare, train
@@ -179,35 +178,6 @@ def test_noise_of_vectors_is_refused_for_pictures():
             device="cpu",
             obs_noise=lambda obs, rng: obs,
         )
-
-
-def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(frames, "GROUPS", tmp_path)
-    monkeypatch.setattr(frames, "OWN_GROUP", tmp_path / "cgroup")
-    monkeypatch.setattr(frames, "_free_on_machine", lambda: 5000.0)
-    (tmp_path / "cgroup").write_text("4:memory:/other\n0::/job/step\n")
-
-    def limit(group, most, taken):
-        group.mkdir(exist_ok=True)
-        (group / "memory.max").write_text(f"{most}\n")
-        (group / "memory.current").write_text(f"{taken}\n")
-        (group / "memory.stat").write_text("anon 5\ninactive_file 100\n")
-
-    def free():
-        return frames.free_memory(torch.device("cpu"))
-
-    assert free() == 5000
-    limit(tmp_path / "job", 1000, 700)
-    assert free() == 400  # copies of files are given up
-    limit(tmp_path / "job" / "step", "max", 300)
-    assert free() == 400
-    limit(tmp_path / "job" / "step", 500, 300)
-    assert free() == 300
-    limit(tmp_path / "job" / "step", 500, 700)
-    assert free() == 0
-    limit(tmp_path / "job", 9000, 700)
-    limit(tmp_path / "job" / "step", 9000, 700)
-    assert free() == 5000
 
 
 class Watched:
