@@ -18,7 +18,7 @@ class Method:
         about: One line that says what the method does.
         presets: `{(task, tier): Preset}`, or the `"module:attribute"` of such a table,
             which is imported only when needed. A row `(task, tier, "image")` is for
-            observations with pictures.
+            observations with images.
     """
 
     name: str

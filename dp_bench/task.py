@@ -164,8 +164,8 @@ class DemoSource:
         arrays: Names of the arrays that the reader takes from a foreign file.
         images: Names of images that the reader also takes from a robomimic file, if it
             holds them.
-        pictures: Arrays of a replay buffer that hold pictures in [0, 255], and the key
-            of each in the frames file that the import writes from them.
+        recorded_images: Arrays of a replay buffer that hold images in [0, 255], and
+            the key of each in the frames file that the import writes from them.
         script: `"module:function"`, `(env_seed: int) -> Demonstration | None`. Plays
             one episode; None for a failure.
         env_seeds: Seeds of the script's episodes.
@@ -183,7 +183,7 @@ class DemoSource:
     convert: str | None = None
     arrays: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
-    pictures: Mapping[str, str] = field(default_factory=dict)
+    recorded_images: Mapping[str, str] = field(default_factory=dict)
     script: str | None = None
     env_seeds: Sequence[int] = ()
     max_episodes: int | None = None
@@ -203,11 +203,11 @@ class Task:
         score: `"module:function"`, `(rewards (L,), infos [L]) -> Outcome`.
         obs_kinds: Values of the environment's `obs` argument; the first is the default.
         obs_keys: By kind of observation that is a dictionary, the keys that policies
-            observe, in order: pictures `(height, width, 3)` and vectors. A kind that is
+            observe, in order: images `(height, width, 3)` and vectors. A kind that is
             not listed is one array, under its own name in demonstrations.
         obs_columns: Vectors of dictionaries that demonstrations hold as columns of
             another observation, by key.
-        image_kinds: Kinds of observation with pictures, which take the presets for
+        image_kinds: Kinds of observation with images, which take the presets for
             images.
         obs_dims: Do of each kind that is one vector, as `dp-bench list` shows it; the
             contract tests compare it with the environment.
@@ -292,8 +292,8 @@ class Task:
                     f"it has {', '.join(choices) or 'none'}"
                 )
 
-    def pictures_of(self, obs_kind: str) -> tuple[str, ...]:
-        """Lists the keys of an observation under which demonstrations hold pictures."""
+    def images_of(self, obs_kind: str) -> tuple[str, ...]:
+        """Lists the keys of an observation under which demonstrations hold images."""
         if obs_kind not in self.image_kinds:
             return ()
         keys = self.obs_keys.get(obs_kind, ())

@@ -1,4 +1,4 @@
-"""The base class of every environment: arguments, checks, pictures, viewer."""
+"""The base class of every environment: arguments, checks, images, viewer."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ ObsT = TypeVar("ObsT")
 class TaskEnv(gym.Env[ObsT, np.ndarray]):
     """An environment whose observation, control mode and render mode are arguments.
 
-    A subclass draws itself in `_picture`, calls `_begin_episode` first in its `reset`,
-    takes actions through `_checked_action`, and calls `_show` last in `reset` and
-    `step`.
+    A subclass draws itself in `_draw_image`, calls `_begin_episode` first in its
+    `reset`, takes actions through `_checked_action`, and calls `_show` last in `reset`
+    and `step`.
 
-    A subclass that observes pictures has a method `pictures(state)`: it draws those of
+    A subclass that observes images has a method `images(state)`: it draws those of
     a state of this episode, by key, as the observation in that state shows them.
 
     Attributes:
@@ -46,7 +46,7 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         obs_kind: The chosen observation.
         control: The chosen control mode.
         render_mode: None, "rgb_array" or "human".
-        draws_images: Whether observed pictures are drawn. Where a policy does not look
+        draws_images: Whether observed images are drawn. Where a policy does not look
             at them, they can be zeros, and nothing is rendered.
     """
 
@@ -73,7 +73,7 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         """Draws the scene, or shows it in the viewer.
 
         Returns:
-            The picture, uint8 `(height, width, 3)`, in the mode "rgb_array"; else None.
+            The image, uint8 `(height, width, 3)`, in the mode "rgb_array"; else None.
             Without a render mode Gymnasium's logger warns.
 
         Raises:
@@ -81,7 +81,7 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
                 none.
         """
         if self.render_mode == "rgb_array":
-            return self._picture()
+            return self._draw_image()
         if self.render_mode is None:
             gym.logger.warn(
                 "render() needs a render mode: make the environment with "
@@ -91,17 +91,17 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         return None
 
     def close(self) -> None:
-        """Closes the viewer. The next picture opens it again."""
+        """Closes the viewer. The next image opens it again."""
         self._viewer.close()
 
-    def _picture(self) -> np.ndarray:
+    def _draw_image(self) -> np.ndarray:
         """Draws the scene, uint8 `(height, width, 3)`."""
         raise NotImplementedError
 
     def _show(self) -> None:
         """Shows the scene, if the render mode is "human"."""
         if self.render_mode == "human":
-            self._viewer.show(self._picture())
+            self._viewer.show(self._draw_image())
 
     def _begin_episode(self, seed: int | None, options: Info | None) -> Info:
         """Checks the arguments of `reset`, and seeds the environment's own generator.

@@ -54,7 +54,7 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
     except Exception as error:  # each implementation of OpenGL raises its own error
         problem = "OpenGL cannot be loaded"
         if chosen:
-            problem += f" with MUJOCO_GL={chosen}, which you can unset without pictures"
+            problem += f" with MUJOCO_GL={chosen}, which you can unset without images"
         raise BadInput(f"{problem}; {REMEDY}") from error
     finally:
         os.environ.pop("MUJOCO_GL", None)
@@ -67,13 +67,13 @@ def _show_warning(message: str) -> None:
 
 
 class Camera:
-    """Draws a MuJoCo model. The first picture takes an OpenGL context.
+    """Draws a MuJoCo model. The first image takes an OpenGL context.
 
     Args:
         task: Name of the environment, for error messages.
         model: The model that is drawn.
-        height: Of pictures [px].
-        width: Of pictures [px].
+        height: Of images [px].
+        width: Of images [px].
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Camera:
         self._height, self._width = height, width
         self._renderer: mujoco.Renderer | None = None
 
-    def picture(
+    def image(
         self,
         data: mujoco.MjData,
         view: str | mujoco.MjvCamera,
@@ -115,7 +115,7 @@ class Camera:
         if self._renderer is None:
             if not opengl_works():
                 raise BadInput(
-                    f"pictures of {self._task} need OpenGL, which does not work here: "
+                    f"images of {self._task} need OpenGL, which does not work here: "
                     f"{REMEDY}"
                 )
             quality = self._model.vis.quality
@@ -127,7 +127,7 @@ class Camera:
         return self._renderer
 
     def close(self) -> None:
-        """Gives the OpenGL context back. The next picture takes another one."""
+        """Gives the OpenGL context back. The next image takes another one."""
         if self._renderer is not None:
             # MuJoCo deletes shapes and textures from the context that is current, which
             # may be that of another camera. Drawing makes ours current.

@@ -1,4 +1,4 @@
-"""A GUI window that shows the pictures of an environment, by pygame."""
+"""A GUI window that shows the images of an environment, by pygame."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 
 class Viewer:
-    """Shows pictures at a steady rate. The first picture opens the window.
+    """Shows images at a steady rate. The first image opens the window.
 
     Args:
         title: The title of the window.
-        rate: Pictures a second [Hz]; each one waits for its turn.
+        rate: Images a second [Hz]; each one waits for its turn.
     """
 
     def __init__(self, title: str, rate: int) -> None:
         self._title, self._rate = title, rate
         self._surface: pygame.Surface | None = None
 
-    def show(self, picture: np.ndarray) -> None:
-        """Shows a picture, uint8 `(height, width, 3)`.
+    def show(self, image: np.ndarray) -> None:
+        """Shows an image, uint8 `(height, width, 3)`.
 
         Raises:
             BadInput: When there is no display.
         """
         pygame = load_pygame()
-        size = picture.shape[1], picture.shape[0]
+        size = image.shape[1], image.shape[0]
         if self._surface is None:
             try:
                 pygame.display.init()
@@ -44,14 +44,14 @@ class Viewer:
                 ) from error
             pygame.display.set_caption(self._title)
             self._clock = pygame.time.Clock()
-        frame = pygame.image.frombuffer(picture.tobytes(), size, "RGB")
+        frame = pygame.image.frombuffer(image.tobytes(), size, "RGB")
         self._surface.blit(frame, (0, 0))
         pygame.event.pump()
         pygame.display.flip()
         self._clock.tick(self._rate)
 
     def close(self) -> None:
-        """Closes the window. The next picture opens it again."""
+        """Closes the window. The next image opens it again."""
         if self._surface is not None:
             load_pygame().display.quit()
             self._surface = None

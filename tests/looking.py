@@ -1,4 +1,4 @@
-"""A task whose goal is only in a picture, and small policies that learn it."""
+"""A task whose goal is only in an image, and small policies that learn it."""
 
 import functools
 
@@ -21,7 +21,7 @@ from dp_bench.presets import Preset
 from dp_bench.runs.folder import new_policy
 from dp_bench.training.config import Training
 
-SPEC = ObsSpec({"picture": (look.SIDE, look.SIDE, 3)}, {"hand": 1})
+SPEC = ObsSpec({"image": (look.SIDE, look.SIDE, 3)}, {"hand": 1})
 VISION = VisionConfig(encoder="cnn", keypoints=8, features=16)
 
 
@@ -94,7 +94,7 @@ def rows(episodes=160, first=0):
 
 
 def policy(method, seed=0, vision=VISION):
-    """A new policy that observes pictures."""
+    """A new policy that observes images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return new_policy(

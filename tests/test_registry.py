@@ -105,8 +105,8 @@ def test_an_installed_policy_is_compared_with_ours_on_an_installed_task(
 
 
 @pytest.mark.slow
-def test_methods_learn_from_pictures_on_an_installed_task(python, tmp_path):
-    """The environment has no argument `obs`, and shows pictures and a vector."""
+def test_methods_learn_from_images_on_an_installed_task(python, tmp_path):
+    """The environment has no argument `obs`, and shows images and a vector."""
     words = ["--task", "look", "--methods", "bet", "mean_action", "--preset", "smoke"]
     words += ["--device", "cpu", "--runs", "runs"]
     words += ["--set", "mean_action:vision.encoder=cnn"]

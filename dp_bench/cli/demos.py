@@ -148,7 +148,7 @@ class CheckDemos:
 
 @dataclass(frozen=True)
 class RenderDemos:
-    """Draw the pictures of demonstrations from their states.
+    """Draw the images of demonstrations from their states.
 
     They go to a file beside the imported demonstrations. After an interruption,
     the same command continues.
@@ -170,14 +170,14 @@ class RenderDemos:
         str | None,
         arg(
             metavar="KIND",
-            help_behavior_hint=one_of(obs_kinds, "the task's first with pictures"),
+            help_behavior_hint=one_of(obs_kinds, "the task's first with images"),
         ),
     ] = None
-    """Kind of observation that the pictures belong to."""
+    """Kind of observation that the images belong to."""
 
     def run(self) -> None:
-        """Renders the pictures unless they are there, and names their file."""
-        from dp_bench.data import frames, observed, pictures, rendering, store
+        """Renders the images unless they are there, and names their file."""
+        from dp_bench.data import frames, image_sources, observed, rendering, store
 
         task = _named(self.task, "render")
         task.check(obs_kind=self.obs)
@@ -191,13 +191,13 @@ class RenderDemos:
             print(f"the demonstrations themselves hold all of {kind!r}")
             return
         places = store.frames_places(demos, is_imported=self.demos is None)
-        path = pictures.find_or_make(
+        path = image_sources.find_or_make(
             demos,
             keys,
             places,
-            lambda path: pictures.render(task, demos, keys, path, kind),
+            lambda path: image_sources.render(task, demos, keys, path, kind),
         )
-        print(f"{path}\npictures {', '.join(keys)}, digest {frames.digest_of(path)}")
+        print(f"{path}\nimages {', '.join(keys)}, digest {frames.digest_of(path)}")
 
 
 @dataclass(frozen=True)

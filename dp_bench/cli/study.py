@@ -36,12 +36,12 @@ MINUTES, EPISODES = 10.0, 50  # by default
 METHOD = "dp_c"
 
 
-def _tasks_with_pictures() -> list[str]:
-    return [task.name for task in registry.tasks().values() if _picture_kinds(task)]
+def _tasks_with_images() -> list[str]:
+    return [task.name for task in registry.tasks().values() if _image_kinds(task)]
 
 
-def _picture_kinds(task: Task) -> list[str]:
-    return [kind for kind in task.obs_kinds if task.pictures_of(kind)]
+def _image_kinds(task: Task) -> list[str]:
+    return [kind for kind in task.obs_kinds if task.images_of(kind)]
 
 
 def _encoders() -> list[str]:
@@ -58,10 +58,10 @@ class StudyOptions(GridOptions):
         str | None,
         arg(
             metavar="KIND",
-            help_behavior_hint=hint("default: the task's first with pictures"),
+            help_behavior_hint=hint("default: the task's first with images"),
         ),
     ] = None
-    """Kind of observation that the policy sees, with pictures."""
+    """Kind of observation that the policy sees, with images."""
     episodes: Annotated[
         int | None,
         arg(metavar="N", help_behavior_hint=hint(f"default: {EPISODES}")),
@@ -71,7 +71,7 @@ class StudyOptions(GridOptions):
 
 @dataclass(frozen=True)
 class StudyEncoders:
-    """Train one method with several picture encoders; print a table.
+    """Train one method with several image encoders; print a table.
 
     Every encoder gets the same training time, or the same number of updates.
     A study serves to choose an encoder, so it plays validation starts, of the
@@ -84,9 +84,9 @@ class StudyEncoders:
     """
 
     task: Annotated[
-        str | None, arg(metavar="TASK", help_behavior_hint=one_of(_tasks_with_pictures))
+        str | None, arg(metavar="TASK", help_behavior_hint=one_of(_tasks_with_images))
     ] = None
-    """Task whose observations have pictures."""
+    """Task whose observations have images."""
     method: Annotated[
         str, arg(metavar="METHOD", help_behavior_hint=one_of(registry.methods, METHOD))
     ] = METHOD
@@ -213,19 +213,19 @@ class StudyEncoders:
 
     def _cells(self) -> list[ResolvedCell]:
         """Makes the training of each seed, with the encoder of the preset."""
-        able = _tasks_with_pictures()
+        able = _tasks_with_images()
         task = registry.task(self.task or next(iter(able), ""))
         task.check(obs_kind=self.training.obs)
-        kinds = _picture_kinds(task)
+        kinds = _image_kinds(task)
         kind = self.training.obs or next(iter(kinds), None)
         if kind not in kinds:
             remedy = (
-                f"its observations with pictures are {', '.join(kinds)}"
+                f"its observations with images are {', '.join(kinds)}"
                 if kinds
-                else f"tasks with pictures are {', '.join(able)}"
+                else f"tasks with images are {', '.join(able)}"
             )
             raise BadInput(
-                f"{task.name} has no pictures in {self.training.obs or 'any'} "
+                f"{task.name} has no images in {self.training.obs or 'any'} "
                 f"observations; {remedy}"
             )
         options = dataclasses.replace(self.training, obs=kind, episodes=self._episodes)

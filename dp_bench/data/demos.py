@@ -48,7 +48,7 @@ class Demos:
         last_obs: Observation after the last action of each episode, by kind, each
             `(E, ...)`. Empty unless it was recorded.
         models: MuJoCo XML of each episode, E texts. Empty unless it differs by start.
-        apart: Keys of `obs` whose pictures lie in a frames file of their own. Digest,
+        apart: Keys of `obs` whose images lie in a frames file of their own. Digest,
             checksum and `hdf5.save` leave these out, so that demonstrations are the
             same with and without them.
 
@@ -229,7 +229,7 @@ class Demos:
         return sha256_of([self.task], arrays)
 
     def without_apart(self) -> Demos:
-        """Leaves out the pictures that lie in a frames file."""
+        """Leaves out the images that lie in a frames file."""
         if not self.apart:
             return self
         own = {kind: a for kind, a in self.obs.items() if kind not in self.apart}

@@ -1,4 +1,4 @@
-"""The HDF5 file of pictures that belong to demonstrations and lie apart from them."""
+"""The HDF5 file of images that belong to demonstrations and lie apart from them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT, FORMAT_VERSION = "dp_bench.frames", 1  # every file names them
 SUFFIX = ".frames.hdf5"
-SHA256 = "sha256"  # attribute of a dataset: the digest of its pictures
+SHA256 = "sha256"  # attribute of a dataset: the digest of its images
 # A PushT frame of 27 kB packs to 1 kB, one of Can to 13 kB. Reading a packed frame at
 # random takes 0.03 ms, and writing it 0.05 to 0.3 ms. LZF is faster for Can only, and
 # half as dense for PushT.
@@ -36,9 +36,9 @@ class FramesAbout(NamedTuple):
     """What a frames file says about itself.
 
     Attributes:
-        demos: Digest of the demonstrations that the pictures belong to.
-        digest: Digest of all pictures and of `demos`.
-        keys: Keys of the pictures.
+        demos: Digest of the demonstrations that the images belong to.
+        digest: Digest of all images and of `demos`.
+        keys: Keys of the images.
     """
 
     demos: str
@@ -59,22 +59,22 @@ def path_of(demos_file: Path, digest: str = "") -> Path:
 
 
 def save(path: Path, demos: Demos, episodes: Iterable[Mapping[str, np.ndarray]]) -> str:
-    """Writes the pictures of every step to a frames file, atomically.
+    """Writes the images of every step to a frames file, atomically.
 
     Each episode is a group `data/demo_k` with a dataset `obs/<key>` for each key, in
     chunks of one frame.
 
     Args:
         path: The file.
-        demos: The demonstrations that the pictures belong to.
-        episodes: The pictures of each episode by key, uint8 `(L, height, width, 3)`, in
+        demos: The demonstrations that the images belong to.
+        episodes: The images of each episode by key, uint8 `(L, height, width, 3)`, in
             order. One episode at a time is held in memory.
 
     Returns:
         The digest of the file.
 
     Raises:
-        BadInput: When the pictures do not fit the demonstrations, or the file cannot be
+        BadInput: When the images do not fit the demonstrations, or the file cannot be
             written.
     """
     import h5py
@@ -90,7 +90,7 @@ def save(path: Path, demos: Demos, episodes: Iterable[Mapping[str, np.ndarray]])
 
 
 def about(path: Path) -> FramesAbout:
-    """Reads what a frames file says about itself, and no pictures.
+    """Reads what a frames file says about itself, and no images.
 
     Raises:
         BadInput: When the file is missing, damaged, or no frames file.
@@ -100,7 +100,7 @@ def about(path: Path) -> FramesAbout:
 
 
 def digest_of(path: Path) -> str:
-    """Returns the digest of a frames file, without reading a picture.
+    """Returns the digest of a frames file, without reading an image.
 
     Raises:
         BadInput: As `about` does.
@@ -111,19 +111,19 @@ def digest_of(path: Path) -> str:
 def digest_for(demos: Demos) -> str:
     """Returns the digest of the frames file of demonstrations; "" if there is none."""
     for key in sorted(demos.apart):
-        pictures = demos.obs[key]
-        if isinstance(pictures, LazyImages):
-            return digest_of(pictures.path)
+        images = demos.obs[key]
+        if isinstance(images, LazyImages):
+            return digest_of(images.path)
     return ""
 
 
 def attach(demos: Demos, path: Path, keys: Sequence[str]) -> Demos:
-    """Adds pictures of a frames file to the observations; reads no picture.
+    """Adds images of a frames file to the observations; reads no image.
 
     Args:
         demos: All demonstrations that the file belongs to.
         path: The frames file.
-        keys: Keys of the pictures.
+        keys: Keys of the images.
 
     Returns:
         The demonstrations, with `LazyImages` under the keys, and the keys in `apart`.
@@ -136,39 +136,39 @@ def attach(demos: Demos, path: Path, keys: Sequence[str]) -> Demos:
         found = _about(data)
         if found.demos != demos.digest:
             raise BadInput(
-                f"{path} holds pictures of other demonstrations (digest "
+                f"{path} holds images of other demonstrations (digest "
                 f"{found.demos[:12]}, and not {demos.digest[:12]}): delete it, and "
                 f"make them with `{_command(demos)}`"
             )
         missing = [key for key in keys if key not in found.keys]
         if missing:
             raise BadInput(
-                f"{path} has no pictures {missing[0]!r}; it has "
+                f"{path} has no images {missing[0]!r}; it has "
                 f"{', '.join(found.keys)}: delete it, and make them with "
                 f"`{_command(demos)}`"
             )
-        pictures = {key: _lazy(path, data, demos, key) for key in keys}
+        images = {key: _lazy(path, data, demos, key) for key in keys}
     return dataclasses.replace(
-        demos, obs={**demos.obs, **pictures}, apart=demos.apart | set(keys)
+        demos, obs={**demos.obs, **images}, apart=demos.apart | set(keys)
     )
 
 
 def check(demos: Demos, episodes: Sequence[int] | None = None) -> None:
-    """Reads all pictures of episodes once, and compares them with their digests.
+    """Reads all images of episodes once, and compares them with their digests.
 
     Args:
-        demos: Demonstrations with pictures of a frames file.
+        demos: Demonstrations with images of a frames file.
         episodes: Numbers of the episodes; None for all.
 
     Raises:
-        BadInput: When the pictures are not those that were written.
+        BadInput: When the images are not those that were written.
     """
     numbers = range(demos.num_episodes) if episodes is None else episodes
     for key in sorted(demos.apart):
-        pictures = demos.obs[key]
-        if isinstance(pictures, LazyImages):
+        images = demos.obs[key]
+        if isinstance(images, LazyImages):
             for k in numbers:
-                pictures.read_episode(int(k))
+                images.read_episode(int(k))
 
 
 def _write(
@@ -179,16 +179,16 @@ def _write(
 ) -> str:
     shapes: dict[str, tuple[int, ...]] = {}
     digests: list[dict[str, str]] = []
-    for pictures in episodes:
+    for images in episodes:
         k = len(digests)
         if k == demos.num_episodes:
             raise BadInput(
-                f"there are pictures of more episodes than the {k} demonstrations"
+                f"there are images of more episodes than the {k} demonstrations"
             )
-        shapes = shapes or {key: array.shape[1:] for key, array in pictures.items()}
-        _check_pictures(k, pictures, int(demos.lengths[k]), shapes)
+        shapes = shapes or {key: array.shape[1:] for key, array in images.items()}
+        _check_images(k, images, int(demos.lengths[k]), shapes)
         digests.append({})
-        for key, array in pictures.items():
+        for key, array in images.items():
             dataset = data.create_dataset(
                 f"demo_{k}/obs/{key}",
                 data=array,
@@ -199,7 +199,7 @@ def _write(
         target.check()
     if len(digests) < demos.num_episodes:
         raise BadInput(
-            f"there are pictures of {len(digests)} episodes, and demonstrations of "
+            f"there are images of {len(digests)} episodes, and demonstrations of "
             f"{demos.num_episodes}"
         )
     digest = _digest(demos.digest, shapes, digests)
@@ -213,22 +213,22 @@ def _write(
     return digest
 
 
-def _check_pictures(
+def _check_images(
     k: int,
-    pictures: Mapping[str, np.ndarray],
+    images: Mapping[str, np.ndarray],
     steps: int,
     shapes: Mapping[str, tuple[int, ...]],
 ) -> None:
-    """Refuses pictures of one episode that are not like those of the others."""
-    if not pictures or set(pictures) != set(shapes):
+    """Refuses images of one episode that are not like those of the others."""
+    if not images or set(images) != set(shapes):
         raise BadInput(
-            f"episode {k} must have pictures {', '.join(shapes) or 'of some key'}, and "
-            f"has {', '.join(pictures) or 'none'}"
+            f"episode {k} must have images {', '.join(shapes) or 'of some key'}, and "
+            f"has {', '.join(images) or 'none'}"
         )
-    for key, array in pictures.items():
+    for key, array in images.items():
         if not is_images(array) or array.shape != (steps, *shapes[key]):
             raise BadInput(
-                f"pictures {key!r} of episode {k} must be uint8 of shape "
+                f"images {key!r} of episode {k} must be uint8 of shape "
                 f"{(steps, *shapes[key])}, and are {array.dtype} {array.shape}"
             )
 
@@ -238,12 +238,12 @@ def _digest(
     shapes: Mapping[str, tuple[int, ...]],
     digests: Sequence[Mapping[str, str]],
 ) -> str:
-    """SHA-256 of all pictures and of the digest of their demonstrations.
+    """SHA-256 of all images and of the digest of their demonstrations.
 
     Args:
         demos: That digest.
         shapes: `(height, width, 3)` by key.
-        digests: Those of the pictures of each episode, by key.
+        digests: Those of the images of each episode, by key.
     """
     content = [demos, {key: list(map(int, shapes[key])) for key in shapes}, *digests]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -286,22 +286,22 @@ def _about(data: h5py.Group) -> FramesAbout:
     digests = [{key: str(group[key].attrs[SHA256]) for key in keys} for group in groups]
     demos, digest = str(data.attrs["demos_digest"]), str(data.attrs["digest"])
     if _digest(demos, shapes, digests) != digest:
-        raise ValueError("its digest is not that of its pictures")
+        raise ValueError("its digest is not that of its images")
     return FramesAbout(demos, digest, keys)
 
 
 def _lazy(path: Path, data: h5py.Group, demos: Demos, key: str) -> LazyImages:
-    """Refers to the pictures under a key, which must be one for each step."""
+    """Refers to the images under a key, which must be one for each step."""
     groups = [data[f"demo_{k}"] for k in range(demos.num_episodes)]
-    pictures = lazy_images(path, groups, f"obs/{key}")
-    lengths = [part.rows for part in pictures.parts]
+    images = lazy_images(path, groups, f"obs/{key}")
+    lengths = [part.rows for part in images.parts]
     if len(data) != len(groups) or lengths != demos.lengths.tolist():
         raise ValueError("its episodes have other lengths")
     parts = tuple(
         part._replace(sha256=str(group[f"obs/{key}"].attrs[SHA256]))
-        for part, group in zip(pictures.parts, groups, strict=True)
+        for part, group in zip(images.parts, groups, strict=True)
     )
-    return dataclasses.replace(pictures, parts=parts)
+    return dataclasses.replace(images, parts=parts)
 
 
 def _command(demos: Demos) -> str:

@@ -40,7 +40,7 @@ def save(demos: Demos, path: str | Path) -> None:
 
     Each episode is a group `data/demo_k` with `actions, states, rewards, dones, obs/*,
     next_obs/*` and the attribute `model_file`. Further attributes let `load` check
-    that the content is what `save` wrote. Pictures that lie in a frames file
+    that the content is what `save` wrote. Images that lie in a frames file
     (`Demos.apart`) stay there.
 
     Raises:

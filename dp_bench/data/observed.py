@@ -18,7 +18,7 @@ def keys_of(task: Task, obs_kind: str) -> tuple[str, ...]:
 def lacking(task: Task, demos: Demos, obs_kind: str) -> tuple[str, ...]:
     """Returns the keys of a kind of observation that demonstrations do not hold.
 
-    These are pictures, if any of them can be had: `load_demos(images=...)`.
+    These are images, if any of them can be had: `load_demos(images=...)`.
     """
     return tuple(
         key
@@ -38,7 +38,7 @@ def observed(
         obs_kind: Kind of observation.
 
     Returns:
-        Pictures `(N, height, width, 3)` and vectors `(N, D)` by key.
+        Images `(N, height, width, 3)` and vectors `(N, D)` by key.
 
     Raises:
         BadInput: When the demonstrations do not hold a key.

@@ -1,4 +1,4 @@
-"""Rendering the pictures of demonstrations from their states, in parallel."""
+"""Rendering the images of demonstrations from their states, in parallel."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def render(
     changes nothing.
 
     Args:
-        task: Its environment has a method `pictures(state) -> {key: picture}`.
+        task: Its environment has a method `images(state) -> {key: image}`.
         demos: All demonstrations of a file.
-        target: The frames file. Other pictures of the same demonstrations stay in it.
+        target: The frames file. Other images of the same demonstrations stay in it.
         obs_kind: Kind of observation that the environment has.
-        keys: Keys of the pictures.
+        keys: Keys of the images.
         processes: Number of processes; None for one a core.
 
     Raises:
@@ -88,7 +88,7 @@ def render(
         _Renderer, task, demos.env_kwargs | {"obs": obs_kind}, tuple(keys)
     )
     total = len(demos.states)
-    title = f"Rendering pictures of {task.name} [steps]"
+    title = f"Rendering images of {task.name} [steps]"
     with progress.bar(title, total, done=total - steps) as bar:
         results = workers.in_order(
             make,
@@ -110,7 +110,7 @@ def render(
 
 
 def image_kind(task: Task, keys: Sequence[str] = ()) -> str:
-    """Returns the first kind of observation with pictures that has these keys.
+    """Returns the first kind of observation with images that has these keys.
 
     Raises:
         BadInput: When the task has none.
@@ -120,7 +120,7 @@ def image_kind(task: Task, keys: Sequence[str] = ()) -> str:
             return kind
     wanted = f" {', '.join(keys)}" if keys else ""
     raise BadInput(
-        f"task {task.name!r} has no observation with pictures{wanted}; it observes "
+        f"task {task.name!r} has no observation with images{wanted}; it observes "
         f"{', '.join(task.obs_kinds)}"
     )
 
@@ -132,7 +132,7 @@ class _Job(NamedTuple):
         states: `(L, S)`.
         env_seed: Seed of its start; None if it is unknown.
         model: MuJoCo XML to load; "" to keep the environment's own model.
-        part: Where its pictures go.
+        part: Where its images go.
     """
 
     states: np.ndarray
@@ -156,18 +156,18 @@ class _Renderer:
         model = {"model": job.model} if job.model else {}
         self.env.reset(seed=job.env_seed, options={"state": job.states[0], **model})
         draw = _drawing(self.env, self.task)
-        pictures: dict[str, list[np.ndarray]] = {key: [] for key in self.keys}
+        images: dict[str, list[np.ndarray]] = {key: [] for key in self.keys}
         for state in job.states:
             drawn = draw(state)
             for key in self.keys:
                 if key not in drawn:
                     raise BadInput(
                         f"the environment of {self.task.name} draws no {key!r}; its "
-                        f"pictures() gives {', '.join(drawn) or 'nothing'}"
+                        f"images() gives {', '.join(drawn) or 'nothing'}"
                     )
-                pictures[key].append(np.asarray(drawn[key]))
+                images[key].append(np.asarray(drawn[key]))
             tick()
-        _write_part(job.part, {key: np.array(each) for key, each in pictures.items()})
+        _write_part(job.part, {key: np.array(each) for key, each in images.items()})
 
     def close(self) -> None:
         """Closes the environment."""
@@ -178,8 +178,8 @@ def _check(task: Task, demos: Demos) -> None:
     """Refuses what cannot be rendered, before any process begins."""
     check_arguments(task, demos.env_kwargs)
     env = references.load(task.entry_point)
-    if isinstance(env, type) and not hasattr(env, "pictures"):
-        raise _no_pictures(task)
+    if isinstance(env, type) and not hasattr(env, "images"):
+        raise _no_images(task)
     if not demos.states.size:
         raise BadInput(
             f"demonstrations {demos.task}/{demos.source} hold no states to render"
@@ -188,30 +188,30 @@ def _check(task: Task, demos: Demos) -> None:
 
 def _drawing(env: Env, task: Task) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
     draw: Callable[[np.ndarray], Mapping[str, np.ndarray]] | None
-    draw = getattr(env.unwrapped, "pictures", None)
+    draw = getattr(env.unwrapped, "images", None)
     if draw is None:
-        raise _no_pictures(task)
+        raise _no_images(task)
     return draw
 
 
-def _no_pictures(task: Task) -> BadInput:
+def _no_images(task: Task) -> BadInput:
     return BadInput(
         f"the environment of {task.name} cannot draw recorded states: it has no method "
-        f"pictures(state); put the pictures into the demonstrations themselves"
+        f"images(state); put the images into the demonstrations themselves"
     )
 
 
-def _write_part(part: Path, pictures: Mapping[str, np.ndarray]) -> None:
+def _write_part(part: Path, images: Mapping[str, np.ndarray]) -> None:
     import h5py
 
-    for key, array in pictures.items():
+    for key, array in images.items():
         if not is_images(array):
             raise BadInput(
-                f"pictures {key!r} must be uint8 (height, width, 3), got {array.dtype} "
+                f"images {key!r} must be uint8 (height, width, 3), got {array.dtype} "
                 f"{array.shape[1:]}"
             )
     with atomic_write(part) as aside, h5py.File(aside, "w") as file:
-        for key, array in pictures.items():
+        for key, array in images.items():
             file.create_dataset(key, data=array, **frames.COMPRESSION)
 
 
@@ -231,7 +231,7 @@ def _read_part(part: Path) -> dict[str, np.ndarray]:
 def _episodes(
     demos: Demos, target: Path, parts: Sequence[Path]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the pictures of each episode, with those that the target holds already."""
+    """Yields the images of each episode, with those that the target holds already."""
     others: dict[str, LazyImages] = {}
     if target.is_file():
         known = frames.about(target)
@@ -240,5 +240,5 @@ def _episodes(
             others = {k: a for k, a in seen.items() if isinstance(a, LazyImages)}
             others = {key: others[key] for key in known.keys}
     for k, part in enumerate(parts):
-        old = {key: pictures.read_episode(k) for key, pictures in others.items()}
+        old = {key: images.read_episode(k) for key, images in others.items()}
         yield {**old, **_read_part(part)}

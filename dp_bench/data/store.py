@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from dp_bench import registry
-from dp_bench.data import frames, hdf5, learned, pictures, readers
+from dp_bench.data import frames, hdf5, image_sources, learned, readers
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
@@ -70,7 +70,7 @@ def find(
 
 
 def frames_path(task_name: str, source: str) -> Path:
-    """Returns the path of the pictures of imported demonstrations, there or not.
+    """Returns the path of the images of imported demonstrations, there or not.
 
     Raises:
         BadInput: When a name cannot be part of a file name.
@@ -92,12 +92,12 @@ def load_demos(
             `path`, for the source that the file names.
         path: A file to read instead of the imported one, in any format that `readers`
             knows.
-        images: Keys of pictures. Those that the file does not hold come from a frames
-            file, which is made if necessary; no picture is read from it.
+        images: Keys of images. Those that the file does not hold come from a frames
+            file, which is made if necessary; no image is read from it.
 
     Raises:
         BadInput: When the demonstrations are missing, or their file cannot be used, or
-            there are no pictures.
+            there are no images.
     """
     task = _task(task)
     file = find(task, source, path)
@@ -110,45 +110,45 @@ def load_demos(
             )
         file = obtain(task, source)
     demos = readers.read(file, task, source)
-    return with_pictures(task, demos, images, path)
+    return with_images(task, demos, images, path)
 
 
-def with_pictures(
+def with_images(
     task: Task, demos: Demos, keys: Sequence[str], path: str | Path | None = None
 ) -> Demos:
-    """Adds pictures to demonstrations, and makes them if necessary.
+    """Adds images to demonstrations, and makes them if necessary.
 
     Args:
         task: The task.
         demos: The demonstrations, as `load_demos` reads them.
-        keys: Keys of pictures; those that `demos` hold stay.
+        keys: Keys of images; those that `demos` hold stay.
         path: The file that they were read from; None for an import.
 
     Raises:
-        BadInput: When there are no pictures.
+        BadInput: When there are no images.
     """
     if not keys:
         return demos
     places = frames_places(demos, is_imported=path is None)
     file = None if path is None else Path(path)
-    return pictures.with_pictures(task, demos, keys, places, file)
+    return image_sources.with_images(task, demos, keys, places, file)
 
 
-def has_pictures(
+def has_images(
     task: Task, demos: Demos, keys: Sequence[str], path: str | Path | None = None
 ) -> bool:
-    """Tells whether `with_pictures` has nothing to make; see there."""
+    """Tells whether `with_images` has nothing to make; see there."""
     missing = [key for key in keys if key not in demos.obs]
     places = frames_places(demos, is_imported=path is None)
-    return not missing or pictures.find(demos, missing, places) is not None
+    return not missing or image_sources.find(demos, missing, places) is not None
 
 
 def frames_places(demos: Demos, *, is_imported: bool) -> list[Path]:
-    """Lists where the pictures of demonstrations may lie; they are made at the first.
+    """Lists where the images of demonstrations may lie; they are made at the first.
 
     Args:
         demos: The demonstrations.
-        is_imported: Whether they were imported. Others do not replace the pictures of
+        is_imported: Whether they were imported. Others do not replace the images of
             an import of the same name.
     """
     imported = frames_path(demos.task, demos.source)
@@ -177,7 +177,7 @@ def obtain(
         from_path: File to import, in any format that `readers` knows.
         mask: With `from_path`, the name of a list of episodes in that file; None for
             all episodes.
-        images: Keys of pictures that must be there, too; see `load_demos`.
+        images: Keys of images that must be there, too; see `load_demos`.
 
     Returns:
         The imported file.
@@ -195,24 +195,24 @@ def obtain(
         imported = find(task, name)
         if imported is None:
             file = _fetch(task, name)
-        elif images and _can_download_pictures(task, name):
-            file = _fetch_pictures(task, name)
+        elif images and _can_download_images(task, name):
+            file = _fetch_images(task, name)
         else:
             file = imported
     if images:
-        with_pictures(task, readers.read(file, task, source), images)
+        with_images(task, readers.read(file, task, source), images)
     return file
 
 
-def _can_download_pictures(task: Task, source: str) -> bool:
-    """Tells whether recorded pictures were published that were not imported yet."""
+def _can_download_images(task: Task, source: str) -> bool:
+    """Tells whether recorded images were published that were not imported yet."""
     known = task.sources.get(source)
-    published = known is not None and known.url is not None and known.pictures
+    published = known is not None and known.url is not None and known.recorded_images
     return bool(published) and not frames_path(task.name, source).is_file()
 
 
-def _fetch_pictures(task: Task, source: str) -> Path:
-    """Downloads demonstrations again, for the pictures that were published with them.
+def _fetch_images(task: Task, source: str) -> Path:
+    """Downloads demonstrations again, for the images that were published with them.
 
     Raises:
         BadInput: When that fails; it says what works without a network.
@@ -221,7 +221,7 @@ def _fetch_pictures(task: Task, source: str) -> Path:
         return _fetch(task, source)
     except BadInput as error:
         raise BadInput(
-            f"{error}; or draw pictures of the demonstrations that are here with "
+            f"{error}; or draw images of the demonstrations that are here with "
             f"`dp-bench demos render {task.name} --source {source}`"
         ) from error
 
@@ -244,7 +244,7 @@ def _import_file(
             f"`source` of their own)"
         ) from error
     target = frames_path(demos.task, demos.source)
-    pictures.import_recorded(task, demos, Path(path), target)
+    image_sources.import_recorded(task, demos, Path(path), target)
     return _save(demos)
 
 
@@ -277,7 +277,7 @@ def _download(task: Task, source: str) -> Path:
     download.from_url(published.url, part, f"{task.name} demonstrations")
     try:
         demos = _checked(readers.read(part, task, source), task, part)
-        pictures.import_recorded(task, demos, part, frames_path(task.name, source))
+        image_sources.import_recorded(task, demos, part, frames_path(task.name, source))
     except BadInput as error:
         part.unlink(missing_ok=True)
         raise BadInput(

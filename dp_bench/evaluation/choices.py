@@ -24,7 +24,7 @@ RUN_LABELS = {
     "control": "{}",
     "settings": "settings {}",
     "demos_digest": "demonstrations {:.8}",
-    "frames_digest": "pictures {:.8}",
+    "frames_digest": "images {:.8}",
     "step": "{} updates",
     "train_seed": "seed {}",
 }

@@ -121,7 +121,7 @@ def play_group(
     observation. An environment with an attribute `draws_images` is told before each
     step whether the actor will look at the observation, so that it need not draw the
     others. An episode that ends with one of the others keeps the last one with
-    pictures.
+    images.
 
     Args:
         actor: Chooses the actions.
@@ -195,7 +195,7 @@ class _Lane:
         self.over = bool(terminated or truncated)
         if look or self._keys is None:
             self._drawn = self.latest
-        elif self.over:  # no decision shall see a picture that was not drawn
+        elif self.over:  # no decision shall see an image that was not drawn
             self.latest = self._drawn
 
     def _seen(self, obs: object) -> Observations:
@@ -214,7 +214,7 @@ class _Lane:
 
 
 def draw_images(env: Env, wanted: bool) -> None:
-    """Tells an environment whether to draw the pictures of its next observations.
+    """Tells an environment whether to draw the images of its next observations.
 
     One without an attribute `draws_images` always draws them.
     """
@@ -234,7 +234,7 @@ def _stacked(latest: Sequence[Observations], env: Env) -> Observations:
 
 
 def _is_finite(seen: Observations) -> bool:
-    """Tells whether all numbers are finite; pictures, whole numbers, always are."""
+    """Tells whether all numbers are finite; images, whole numbers, always are."""
     floats = (part for part in seen.values() if part.dtype.kind == "f")
     return all(np.isfinite(part).all() for part in floats)
 

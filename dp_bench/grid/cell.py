@@ -100,7 +100,7 @@ class ChosenDemos:
         source: Name of their source; None for the task's default, or for the source
             that the file names.
         path: File to read instead of the data folder.
-        obs_kind: Kind of observation whose pictures are needed, too; None for none.
+        obs_kind: Kind of observation whose images are needed, too; None for none.
     """
 
     task: Task
@@ -110,25 +110,25 @@ class ChosenDemos:
 
     @functools.cached_property
     def loaded(self) -> Demos:
-        """Reads the demonstrations and keeps them in memory, except for pictures."""
-        demos = self.without_pictures
-        return store.with_pictures(self.task, demos, self._pictures, self.path)
+        """Reads the demonstrations and keeps them in memory, except for images."""
+        demos = self.without_images
+        return store.with_images(self.task, demos, self._images, self.path)
 
     @functools.cached_property
-    def without_pictures(self) -> Demos:
-        """Reads the demonstrations without pictures that lie apart from them."""
+    def without_images(self) -> Demos:
+        """Reads the demonstrations without images that lie apart from them."""
         return store.load_demos(self.task, self.source, self.path)
 
     @property
-    def _pictures(self) -> tuple[str, ...]:
-        return self.task.pictures_of(self.obs_kind) if self.obs_kind else ()
+    def _images(self) -> tuple[str, ...]:
+        return self.task.images_of(self.obs_kind) if self.obs_kind else ()
 
     @functools.cached_property
     def shown(self) -> ObsSpec | None:
         """What the environment shows; None for observations that are one array.
 
         Raises:
-            BadInput: When a key is missing, or is neither a picture nor a vector.
+            BadInput: When a key is missing, or is neither an image nor a vector.
         """
         kind = self.obs_kind
         if kind is None or kind not in self.task.obs_keys:
@@ -163,7 +163,7 @@ class ChosenDemos:
 
     @property
     def file_is_there(self) -> bool:
-        """Tells whether there is a file of demonstrations, with or without pictures."""
+        """Tells whether there is a file of demonstrations, with or without images."""
         return store.find(self.task, self.source, self.path) is not None
 
     @property
@@ -171,8 +171,8 @@ class ChosenDemos:
         """Tells whether nothing must be fetched, made or drawn."""
         if not self.file_is_there:
             return False
-        given = self.task, self.without_pictures, self._pictures, self.path
-        return not self._pictures or store.has_pictures(*given)
+        given = self.task, self.without_images, self._images, self.path
+        return not self._images or store.has_images(*given)
 
     @property
     def is_scripted(self) -> bool:
@@ -188,11 +188,11 @@ class ChosenDemos:
             _ = self.source_name
 
     def obtain(self) -> None:
-        """Fetches or makes demonstrations and pictures unless they are on disk."""
+        """Fetches or makes demonstrations and images unless they are on disk."""
         if self.path is None:
-            store.obtain(self.task, self.source, images=self._pictures)
-        if self.path is None or self._pictures:  # refuses a damaged file
-            store.load_demos(self.task, self.source, self.path, images=self._pictures)
+            store.obtain(self.task, self.source, images=self._images)
+        if self.path is None or self._images:  # refuses a damaged file
+            store.load_demos(self.task, self.source, self.path, images=self._images)
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ def _changed(settings: Preset, cell: Cell, method: Method) -> Preset:
     for name, _ in cell.changes:
         if name.startswith("vision.") and settings.vision is None:
             raise BadInput(
-                f"{name} is a setting for pictures, and {cell.task} is learned from "
+                f"{name} is a setting for images, and {cell.task} is learned from "
                 f"numbers here; add `--obs {IMAGE}` where the task has it"
             )
         if name.split(".")[0] not in owners:

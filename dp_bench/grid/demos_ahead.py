@@ -1,4 +1,4 @@
-"""What has to be made before a training: demonstrations and their pictures."""
+"""What has to be made before a training: demonstrations and their images."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ def demonstrations_ahead(cell: ResolvedCell) -> dict[str, float]:
 
     Returns:
         "demonstrations", the time to make them, and "rendering", the time to draw
-        their pictures [s]; 0 for what is there, or comes from elsewhere. For pictures
-        also "pictures", about how much memory they take [GiB], and "in_memory",
+        their images [s]; 0 for what is there, or comes from elsewhere. For images
+        also "images", about how much memory they take [GiB], and "in_memory",
         whether that fits.
     """
     facts: dict[str, float] = {"demonstrations": 0.0, "rendering": 0.0}
     demos = cell.demos
     if not (demos.file_is_there or demos.is_scripted):
         return facts
-    pictures = demos.shown is not None and bool(demos.shown.images)
-    if demos.file_is_there and not pictures:
+    images = demos.shown is not None and bool(demos.shown.images)
+    if demos.file_is_there and not images:
         return facts
     size = _size(cell)
     facts["demonstrations"] = size.seconds
-    if pictures:
+    if images:
         if demos.is_scripted and not demos.is_on_disk:
-            facts["rendering"] = size.steps * _time_pictures(cell) / _cores()
+            facts["rendering"] = size.steps * _time_images(cell) / _cores()
         facts |= _memory(cell, size)
     return facts
 
 
 def _size(cell: ResolvedCell) -> _Size:
     if cell.demos.file_is_there:
-        demos = cell.demos.without_pictures
+        demos = cell.demos.without_images
         return _Size(len(demos.actions), demos.num_episodes, 0.0)
     source = cell.task.source_named(cell.names.source)
     assert source.script is not None
@@ -69,13 +69,13 @@ def _size(cell: ResolvedCell) -> _Size:
     return _Size(mean * episodes, episodes, each * episodes / _cores())
 
 
-def _time_pictures(cell: ResolvedCell) -> float:
-    """Times the pictures of one step, as rendering draws them [s]."""
+def _time_images(cell: ResolvedCell) -> float:
+    """Times the images of one step, as rendering draws them [s]."""
     env = cell.task.make_env(obs_kind=cell.obs_kind)
     bare: Any = env.unwrapped
     try:
         _, info = env.reset(seed=0)
-        draw = getattr(bare, "pictures", None)
+        draw = getattr(bare, "images", None)
         if draw is None or "state" not in info:
             return 0.0
         return timed(lambda: draw(info["state"]), part_of(1000))
@@ -84,7 +84,7 @@ def _time_pictures(cell: ResolvedCell) -> float:
 
 
 def _memory(cell: ResolvedCell, size: _Size) -> dict[str, float]:
-    """Says how much memory the pictures of a training take, and whether that fits."""
+    """Says how much memory the images of a training take, and whether that fits."""
     import torch
 
     from dp_bench.training.frames import lie_in_memory
@@ -96,7 +96,7 @@ def _memory(cell: ResolvedCell, size: _Size) -> dict[str, float]:
     in_memory = lie_in_memory(
         nbytes, torch.device(cell.device), cell.settings.training.frames
     )
-    return {"pictures": nbytes / 2**30, "in_memory": in_memory}
+    return {"images": nbytes / 2**30, "in_memory": in_memory}
 
 
 def _cores() -> int:

@@ -47,9 +47,9 @@ class GridForecast:
         demonstrations: Time to make the demonstrations [s]; 0 if they are on disk.
         cells: One forecast for each cell.
         jobs: Number of cells that run at a time.
-        rendering: Time to draw the pictures of the demonstrations [s]; 0 if they are on
+        rendering: Time to draw the images of the demonstrations [s]; 0 if they are on
             disk.
-        pictures: About how much memory the pictures of one training take [GiB]; 0 for
+        images: About how much memory the images of one training take [GiB]; 0 for
             none, or if unknown.
         in_memory: Whether these fit into the memory of the device; else they are read
             from their file.
@@ -59,7 +59,7 @@ class GridForecast:
     cells: tuple[CellForecast, ...]
     jobs: int = 1
     rendering: float = 0.0
-    pictures: float = 0.0
+    images: float = 0.0
     in_memory: bool = True
 
     @property
@@ -120,12 +120,12 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
         duration = progress.duration(forecast.demonstrations)
         named = f"{source}, " if (source := first.source) else ""
         lines.append(f"  demonstrations: {named}made by a script, {duration}")
-    if forecast.pictures:
+    if forecast.images:
         place = "in memory" if forecast.in_memory else "read from their file"
         made = ""
         if forecast.rendering:
             made = f"drawn in {progress.duration(forecast.rendering)}, "
-        lines.append(f"  pictures: {made}{forecast.pictures:.2g} GiB, {place}")
+        lines.append(f"  images: {made}{forecast.images:.2g} GiB, {place}")
     for name in dict.fromkeys(cell.method for cell in forecast.cells):
         mine = [cell for cell in forecast.cells if cell.method == name]
         lines.append(f"  {registry.title_of(name)}: {_describe_method(mine)}")

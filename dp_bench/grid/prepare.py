@@ -128,7 +128,7 @@ def _observed(cell: ResolvedCell, demos: Demos) -> ObsRows:
         )
     if demos.obs[kind].ndim != 2:
         raise BadInput(
-            f"{kind!r} of these demonstrations are pictures, {demos.obs[kind].shape}, "
+            f"{kind!r} of these demonstrations are images, {demos.obs[kind].shape}, "
             f"and {cell.task.name} names no keys of such observations: list them in "
             f"Task.obs_keys, or choose observations made of numbers with `--obs`"
         )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 UPDATE_SECONDS = 2.0  # how long a probe measures updates [s]
 ROWS, EPISODE = 2000, 100  # size of the made-up demonstrations, of one episode [steps]
-ROWS_WITH_PICTURES = 400
+ROWS_WITH_IMAGES = 400
 
 
 def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
@@ -137,13 +137,13 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
     steps = task.max_steps_of(cell.names.source)
     decisions = -(-steps // policy.horizons.action)
     decision = _time_decision(policy, _histories(policy, rows[0], task.lanes), steps)
-    step, picture = _time_steps(env, steps)
+    step, image = _time_steps(env, steps)
     looks = decisions * min(policy.horizons.obs, policy.horizons.action)
     return _Costs(
         start=start,
         update=update,
         group=decisions * decision,
-        episode=steps * step + looks * picture,
+        episode=steps * step + looks * image,
         lanes=task.lanes,
         processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
     )
@@ -169,7 +169,7 @@ def made_up_rows(cell: ResolvedCell, env: Env) -> Rows:
     rng, rows = np.random.default_rng(0), ROWS
     obs: ObsRows
     if (shown := cell.demos.shown) is not None:
-        rows = ROWS_WITH_PICTURES if shown.images else ROWS
+        rows = ROWS_WITH_IMAGES if shown.images else ROWS
         obs = {
             key: rng.integers(0, 256, (rows, *shown.shape_of(key)), np.uint8)
             if key in shown.images
@@ -257,7 +257,7 @@ def _time_decision(
 
 
 def _time_steps(env: Env, steps: int) -> tuple[float, float]:
-    """Times one step without pictures, and the pictures of one step [s].
+    """Times one step without images, and the images of one step [s].
 
     Args:
         env: Closed afterwards.

@@ -187,11 +187,11 @@ class Agent:
         An actor decides every Ta steps and looks at the last To observations. Action u
         of a chunk (0, 1, ... Ta - 1) leads to observation u + 1 after the decision, so
         that observation matters if u + 1 > Ta - To. An environment need not draw the
-        pictures of the others. Call it between `act` and `step`; lanes that restarted
+        images of the others. Call it between `act` and `step`; lanes that restarted
         at different times differ.
 
         The first observation of an episode always matters. Where `step` itself may
-        return it (same-step autoreset), draw every picture.
+        return it (same-step autoreset), draw every image.
 
         Returns:
             `(B,)` bool.

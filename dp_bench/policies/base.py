@@ -50,7 +50,7 @@ class Policy(nn.Module):
     `recordable` if its loss never reads a number back from the device, so that a GPU
     can record the loss once and replay it.
 
-    A method learns from pictures without code of its own: `see_with` gives it an
+    A method learns from images without code of its own: `see_with` gives it an
     encoder, and its observations are then the features of the encoder.
 
     Args:
@@ -61,7 +61,7 @@ class Policy(nn.Module):
     Attributes:
         train_seed: Seed of the training that made the weights, which also seeds the
             sampler's noise; 0 for a policy of no run.
-        encoder: Turns pictures and vectors into features; None for observations that
+        encoder: Turns images and vectors into features; None for observations that
             are one array.
     """
 
@@ -139,7 +139,7 @@ class Policy(nn.Module):
         """Turns observations into what the network takes, once a batch or decision.
 
         Args:
-            obs: Normalised, `(B, T, Do)`; or pictures and normalised vectors.
+            obs: Normalised, `(B, T, Do)`; or images and normalised vectors.
             generator: Draws the crops and the noise on vectors in training; None in
                 evaluation.
 

@@ -1,4 +1,4 @@
-"""The pictures and vectors of an observation that is a dictionary, without torch."""
+"""The images and vectors of an observation that is a dictionary, without torch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dp_bench.errors import BadInput
 if TYPE_CHECKING:
     import gymnasium as gym
 
-CHANNELS = 3  # of a picture
+CHANNELS = 3  # of an image
 
 
 @dataclass(frozen=True)
 class ObsSpec:
     """Which keys an observation has, in the order in which features are joined.
 
-    A picture is uint8 `(height, width, 3)`, a vector `(width,)`. Features of pictures
+    An image is uint8 `(height, width, 3)`, a vector `(width,)`. Features of images
     come first.
 
     Attributes:
-        images: Height, width and channels of each picture, by key.
+        images: Height, width and channels of each image, by key.
         vectors: Width of each vector, by key.
     """
 
@@ -33,11 +33,11 @@ class ObsSpec:
 
     def __post_init__(self) -> None:
         if not self.keys:
-            raise BadInput("an observation must have at least one picture or vector")
+            raise BadInput("an observation must have at least one image or vector")
         for key, shape in self.images.items():
             if min(shape) < 1 or shape[2] != CHANNELS:
                 raise BadInput(
-                    f"picture {key!r} must have shape (height, width, {CHANNELS}), "
+                    f"image {key!r} must have shape (height, width, {CHANNELS}), "
                     f"got {shape}"
                 )
         for key, width in self.vectors.items():
@@ -46,7 +46,7 @@ class ObsSpec:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All keys, pictures first."""
+        """All keys, images first."""
         return (*self.images, *self.vectors)
 
     @property
@@ -62,7 +62,7 @@ class ObsSpec:
     def of_arrays(
         cls, shapes: Mapping[str, tuple[tuple[int, ...], np.dtype]], where: str
     ) -> ObsSpec:
-        """Tells pictures from vectors by the shape and the type of one observation.
+        """Tells images from vectors by the shape and the type of one observation.
 
         Args:
             shapes: Shape and type of one observation, by key, in order.
@@ -81,7 +81,7 @@ class ObsSpec:
             else:
                 raise BadInput(
                     f"{where}: {key!r} is {dtype} of shape {shape}; a policy observes "
-                    f"vectors, (width,), and pictures, uint8 (height, width, "
+                    f"vectors, (width,), and images, uint8 (height, width, "
                     f"{CHANNELS})"
                 )
         return cls(images, vectors)
@@ -98,7 +98,7 @@ class ObsSpec:
             where: The environment, for errors.
 
         Raises:
-            BadInput: When a key is missing, or is neither a picture nor a vector.
+            BadInput: When a key is missing, or is neither an image nor a vector.
         """
         import gymnasium as gym
 
@@ -141,7 +141,7 @@ class ObsSpec:
                 )
             if key in self.images and array.dtype != np.uint8:
                 raise BadInput(
-                    f"{where}: picture {key!r} must be uint8, got {array.dtype}"
+                    f"{where}: image {key!r} must be uint8, got {array.dtype}"
                 )
 
     def joined(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -25,7 +25,7 @@ class ObsConfig:
             learns much faster.
         obs_noise: Standard deviation of the noise added to observations in training,
             for observations normalised to [-1, 1]. It keeps a network from memorising
-            few demonstrations; 0 as published. Pictures have none, only the vectors
+            few demonstrations; 0 as published. Images have none, only the vectors
             beside them.
         obs_min_range: A dimension whose range in the demonstrations is smaller, in
             units of the environment, is shifted and not scaled. Otherwise the noise of
@@ -48,10 +48,10 @@ class ObsConfig:
 
 
 class Observation(NamedTuple):
-    """An observation with pictures, as an encoder takes it.
+    """An observation with images, as an encoder takes it.
 
     Attributes:
-        images: Pictures by key, uint8, each `(B, T, height, width, 3)`.
+        images: Images by key, uint8, each `(B, T, height, width, 3)`.
         vectors: All vectors joined and normalised, `(B, T, Dv)`.
     """
 

@@ -58,7 +58,7 @@ class Spaces(NamedTuple):
             obs: Observations of all lanes, `(B, ...)` each, by key.
 
         Raises:
-            BadInput: When one has another shape, or when a picture is not uint8.
+            BadInput: When one has another shape, or when an image is not uint8.
         """
         parts = {WHOLE: self.observation}
         if isinstance(self.observation, gym.spaces.Dict):

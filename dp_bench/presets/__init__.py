@@ -7,7 +7,7 @@ Each file has a table `PRESETS` with a row for each task and tier:
 - `gpu` is made for one GPU of a data centre.
 - `paper` has the published settings, for a GPU.
 
-A row for observations with pictures has a third part, `"image"` or the name of the kind
+A row for observations with images has a third part, `"image"` or the name of the kind
 of observation: `("pusht", "laptop", "image")`.
 
 A row under the name of a group serves the group's tasks that have no row of their own.
@@ -40,7 +40,7 @@ class Preset:
         control: What actions mean, "position" or "velocity"; None for the task's
             default. The default also applies to a task that lacks this control.
         episodes: How many test starts are played; None for the 50 of the protocol.
-        vision: Settings of the encoders of pictures; None without pictures.
+        vision: Settings of the encoders of images; None without images.
     """
 
     policy: PolicyConfig
@@ -57,7 +57,7 @@ def preset(method: Method, task: str, tier: str, obs_kind: str | None = None) ->
         method: Holds the table of its presets.
         task: Name of the task.
         tier: "smoke", "laptop", "gpu" or "paper".
-        obs_kind: Kind of observation. Without rows for its pictures, a method has the
+        obs_kind: Kind of observation. Without rows for its images, a method has the
             settings for numbers and the default encoder.
 
     Raises:
@@ -68,12 +68,12 @@ def preset(method: Method, task: str, tier: str, obs_kind: str | None = None) ->
     known = tasks().get(task)
     rows = (task, known.group if known else "", "*")
     kinds = [(obs_kind,)] if obs_kind else []
-    shows_pictures = obs_kind in (known.image_kinds if known else (IMAGE,))
-    kinds += [(IMAGE,)] if shows_pictures else []
+    shows_images = obs_kind in (known.image_kinds if known else (IMAGE,))
+    kinds += [(IMAGE,)] if shows_images else []
     for key in ((row, tier, *kind) for kind in (*kinds, ()) for row in rows):
         if key in table:
             found = cast(Preset, table[key])
-            if shows_pictures:
+            if shows_images:
                 return replace(found, vision=found.vision or VisionConfig())
             return found
     usable = [key for key in table if key[0] in rows and key[2:] in (*kinds, ())]

@@ -9,13 +9,13 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
-    CNN_PICTURES,
+    CNN_IMAGES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
-    PUSHT_PICTURES,
+    PUSHT_IMAGES,
     SAME_PRECISION,
-    SMALL_PICTURES,
+    SMALL_IMAGES,
 )
 from dp_bench.training.config import Training
 
@@ -34,7 +34,7 @@ LAPTOP_IMAGES = Preset(
         precision=SAME_PRECISION,
     ),
     control="velocity",
-    vision=CNN_PICTURES,
+    vision=CNN_IMAGES,
 )
 
 # Chosen on validation starts of Can and others (results/robomimic/README.md).
@@ -71,7 +71,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
             validate_every=20,
             betas=(0.9, 0.95),
         ),
-        vision=SMALL_PICTURES,
+        vision=SMALL_IMAGES,
         control="velocity",
         episodes=4,
     ),
@@ -204,7 +204,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         ),
         control="velocity",
     ),
-    # No result of BET from pictures is published. This is the row above, with the
+    # No result of BET from images is published. This is the row above, with the
     # encoder and the batches of the published methods.
     ("*", "paper", "image"): Preset(
         BetConfig(),
@@ -225,7 +225,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         control="velocity",
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
-    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
+    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_IMAGES),
     # The policy chosen from states, sized for 15 minutes on two cores.
     ("robomimic", "laptop", "image"): replace(
         LAPTOP_IMAGES,

@@ -9,14 +9,14 @@ from dp_bench.policies.diffusion.config import TransformerDiffusionConfig
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
-    CNN_PICTURES,
+    CNN_IMAGES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
     PUSHT_CROP,
-    PUSHT_PICTURES,
+    PUSHT_IMAGES,
     SAME_PRECISION,
-    SMALL_PICTURES,
+    SMALL_IMAGES,
 )
 from dp_bench.training.config import Training
 
@@ -47,7 +47,7 @@ LAPTOP_IMAGES = Preset(
         keep_every=2700,
         precision=SAME_PRECISION,
     ),
-    vision=CNN_PICTURES,
+    vision=CNN_IMAGES,
 )
 
 # Chosen on validation starts of Can and others (results/robomimic/README.md).
@@ -70,7 +70,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke", "image"): Preset(
         TransformerDiffusionConfig(width=32, layers=2, sample_steps=4),
         Training(updates=40, batch_size=16, lr=1e-3, warmup=10, validate_every=20),
-        vision=SMALL_PICTURES,
+        vision=SMALL_IMAGES,
         episodes=4,
     ),
     # Chosen on validation starts (results/blockpush/README.md).
@@ -254,7 +254,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         control="position",
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
-    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
+    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_IMAGES),
     # The policy chosen from states, sized for 15 minutes on two cores.
     ("robomimic", "laptop", "image"): replace(
         LAPTOP_IMAGES,

@@ -9,14 +9,14 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
-    CNN_PICTURES,
+    CNN_IMAGES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
     PUSHT_CROP,
-    PUSHT_PICTURES,
+    PUSHT_IMAGES,
     SAME_PRECISION,
-    SMALL_PICTURES,
+    SMALL_IMAGES,
 )
 from dp_bench.training.config import Training
 
@@ -45,7 +45,7 @@ LAPTOP_IMAGES = Preset(
         precision=SAME_PRECISION,
     ),
     control="velocity",
-    vision=CNN_PICTURES,
+    vision=CNN_IMAGES,
 )
 
 # Chosen on validation starts of Can and others (results/robomimic/README.md).
@@ -72,7 +72,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke", "image"): Preset(
         IbcConfig(hidden=64, layers=2, negatives=32, candidates=64, dropout=0.0),
         Training(updates=40, batch_size=16, lr=1e-3, warmup=10, validate_every=20),
-        vision=SMALL_PICTURES,
+        vision=SMALL_IMAGES,
         control="velocity",
         episodes=4,
     ),
@@ -172,7 +172,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         control="velocity",
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
-    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
+    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_IMAGES),
     # The policy chosen from states, sized for 15 minutes on two cores.
     ("robomimic", "laptop", "image"): replace(LAPTOP_IMAGES, policy=ROBOMIMIC),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.

@@ -9,14 +9,14 @@ from dp_bench.horizons import Horizons
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.presets import Preset
 from dp_bench.presets.shared import (
-    CNN_PICTURES,
+    CNN_IMAGES,
     KITCHEN_NEARLY_STILL,
     KITCHEN_NOISE,
     KITCHEN_STILL,
     PUSHT_CROP,
-    PUSHT_PICTURES,
+    PUSHT_IMAGES,
     SAME_PRECISION,
-    SMALL_PICTURES,
+    SMALL_IMAGES,
 )
 from dp_bench.training.config import Training
 
@@ -48,7 +48,7 @@ LAPTOP_IMAGES = Preset(
         precision=SAME_PRECISION,
     ),
     control="velocity",
-    vision=CNN_PICTURES,
+    vision=CNN_IMAGES,
 )
 
 # Chosen on validation starts of Can and others (results/robomimic/README.md).
@@ -80,7 +80,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
             validate_every=20,
             weight_decay=0.0,
         ),
-        vision=SMALL_PICTURES,
+        vision=SMALL_IMAGES,
         control="velocity",
         episodes=4,
     ),
@@ -148,14 +148,14 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         PUBLISHED,
         control="velocity",
     ),
-    # Chi et al. (2023), with robomimic's network for pictures.
+    # Chi et al. (2023), with robomimic's network for images.
     ("pusht", "paper", "image"): Preset(
         LstmGmmConfig(hidden=1000),
         PUBLISHED_FOR_IMAGES,
         vision=VisionConfig(crop=PUSHT_CROP),
         control="velocity",
     ),
-    # Chi et al. (2023), with robomimic's network for pictures.
+    # Chi et al. (2023), with robomimic's network for images.
     ("*", "paper", "image"): Preset(
         LstmGmmConfig(hidden=1000),
         PUBLISHED_FOR_IMAGES,
@@ -163,7 +163,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         control="velocity",
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
-    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_PICTURES),
+    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_IMAGES),
     # The policy chosen from states, sized for 15 minutes on two cores.
     ("robomimic", "laptop", "image"): replace(
         LAPTOP_IMAGES,

@@ -22,15 +22,15 @@ KITCHEN_NEARLY_STILL: Final = 0.2
 # validation starts (results/kitchen/README.md).
 KITCHEN_NOISE: Final = 3.0
 
-# Share of a picture that a policy sees: 84 of 96 pixels on PushT, as published.
+# Share of an image that a policy sees: 84 of 96 pixels on PushT, as published.
 PUSHT_CROP: Final = 0.875
 
 # An encoder for smoke tests.
-SMALL_PICTURES: Final = VisionConfig(encoder="cnn", keypoints=8, features=16)
+SMALL_IMAGES: Final = VisionConfig(encoder="cnn", keypoints=8, features=16)
 
-# The encoder of the laptop tier, which shows a policy as much of a picture as the
+# The encoder of the laptop tier, which shows a policy as much of an image as the
 # published ones see of PushT.
-CNN_PICTURES: Final = VisionConfig(encoder="cnn", keypoints=64, crop=PUSHT_CROP)
+CNN_IMAGES: Final = VisionConfig(encoder="cnn", keypoints=64, crop=PUSHT_CROP)
 
 # The same for PushT, whose background is white.
-PUSHT_PICTURES: Final = replace(CNN_PICTURES, zero=1.0)
+PUSHT_IMAGES: Final = replace(CNN_IMAGES, zero=1.0)

@@ -19,7 +19,7 @@ class Majority(NamedTuple):
 
     Attributes:
         demos_digest: Content digest of the demonstrations.
-        frames_digest: Digest of pictures made apart from the demonstrations.
+        frames_digest: Digest of images made apart from the demonstrations.
         env_seeds: Seeds of the starts.
         train_seeds: Seeds of the trainings.
         splits: Digest of the split into training and validation, by train seed.
@@ -59,7 +59,7 @@ class Majority(NamedTuple):
             )
         if row.frames_digest != self.frames_digest:
             notes.append(
-                f"pictures {row.frames_digest[:12] or 'of the demonstrations'}, not "
+                f"images {row.frames_digest[:12] or 'of the demonstrations'}, not "
                 f"{self.frames_digest[:12] or 'those of the demonstrations'}"
             )
         for word, seeds, usual in (

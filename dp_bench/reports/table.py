@@ -54,7 +54,7 @@ class Row:
         splits: Digest of the split into training and validation, by train seed.
         orders: Digest of the order of the training rows, by train seed.
         trained: How the weights were trained, by train seed, where it is known.
-        frames_digest: Digest of pictures that lie apart from the demonstrations; "" for
+        frames_digest: Digest of images that lie apart from the demonstrations; "" for
             none.
         parameters: Number of trained parameters.
         train_seconds: Mean wall-clock time of a training [s].

@@ -113,7 +113,7 @@ def beside_their_logs(
         if len({other[3] for other in rivals}) > 1:
             label += f", demonstrations {demos[:8]}"
         if len({other[4] for other in rivals}) > 1:
-            label += f", pictures {frames[:8] or 'of the demonstrations'}"
+            label += f", images {frames[:8] or 'of the demonstrations'}"
         logs = [log for info, log in trainings if _conditions_of(info) == key]
         rows[Curve(method, label)] = LogsAndRecords(logs, members[key])
     return rows

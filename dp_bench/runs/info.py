@@ -54,7 +54,7 @@ class RunIdentity:
         train_seed: Seed of the training.
         order_digest: Digest of the order in which training visits the rows; "" in
             runs from before this was recorded.
-        frames_digest: Digest of pictures that lie apart from the demonstrations; "" for
+        frames_digest: Digest of images that lie apart from the demonstrations; "" for
             none.
     """
 
@@ -87,7 +87,7 @@ class RunInfo:
         action_dim: Da.
         observation: The keys of an observation that is a dictionary; None for one
             array.
-        vision: Settings of the encoders of pictures; None without pictures.
+        vision: Settings of the encoders of images; None without images.
         padded_episodes: Number of training episodes that are shorter than the method's
             window, and were padded to one. Older runs left such episodes out.
     """

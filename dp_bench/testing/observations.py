@@ -21,11 +21,11 @@ def task_observations_change(name: str) -> None:
     """Random actions change every observed number that `constant_obs` does not name.
 
     In an observation that is a dictionary, these are the numbers of its vectors, which
-    `constant_obs` names by their keys. Pictures are left out.
+    `constant_obs` names by their keys. Images are left out.
     """
     task = registry.task(name)
     for obs_kind in task.obs_kinds:
-        env = _without_pictures(task.make_env(obs_kind=obs_kind))
+        env = _without_images(task.make_env(obs_kind=obs_kind))
         rows: dict[str, list[np.ndarray]] = {}
         env.action_space.seed(0)
         for seed in range(3):
@@ -53,18 +53,18 @@ def _add_vectors(rows: dict[str, list[np.ndarray]], obs_kind: str, obs: Any) -> 
 
 
 def task_observes_the_keys_that_it_declares(name: str) -> None:
-    """Every kind in `obs_keys` is a dictionary with these pictures and vectors."""
+    """Every kind in `obs_keys` is a dictionary with these images and vectors."""
     task = registry.task(name)
     for obs_kind, keys in task.obs_keys.items():
         assert obs_kind in task.obs_kinds, f"obs_keys names an unknown {obs_kind!r}"
-        env = _without_pictures(task.make_env(obs_kind=obs_kind))
+        env = _without_images(task.make_env(obs_kind=obs_kind))
         where = f"{obs_kind!r} of the environment"
         spec = ObsSpec.of_space(env.observation_space, keys, where)
         obs, _ = env.reset(seed=0)
         assert isinstance(obs, Mapping), f"{where} is no dictionary"
         spec.check(obs, 0, where)
         assert obs_kind not in task.image_kinds or spec.images, (
-            f"{where} holds no picture, and image_kinds says that it does"
+            f"{where} holds no image, and image_kinds says that it does"
         )
         env.close()
 
@@ -91,16 +91,16 @@ def task_columns_are_the_vectors_that_it_observes(name: str) -> None:
                 )
 
 
-def task_pictures_follow_from_states(name: str) -> None:
-    """`pictures(state)` draws what was observed; without drawing, pictures are zeros.
+def task_images_follow_from_states(name: str) -> None:
+    """`images(state)` draws what was observed; without drawing, images are zeros.
 
-    An environment that leaves its pictures blank shows the same vectors, states and
+    An environment that leaves its images blank shows the same vectors, states and
     rewards. What needs OpenGL is skipped with a warning where there is none.
     """
     task = registry.task(name)
     for obs_kind in task.obs_keys:
         env = task.make_env(obs_kind=obs_kind)
-        draw = getattr(env.unwrapped, "pictures", None)
+        draw = getattr(env.unwrapped, "images", None)
         if draw is None or obs_kind not in task.image_kinds:
             env.close()
             continue
@@ -114,18 +114,18 @@ def task_pictures_follow_from_states(name: str) -> None:
             continue
         blank = _some_steps(task, obs_kind)
         for i, (one, other) in enumerate(zip(drawn, blank, strict=True)):
-            assert one[1] == other[1], f"blank pictures change the reward at step {i}"
+            assert one[1] == other[1], f"blank images change the reward at step {i}"
             for key, array in one[0].items():
                 what = f"{key!r} of {obs_kind!r} at step {i}"
                 if array.ndim == 3:
                     assert array.any(), f"{what} is blank, and should be drawn"
                     assert not other[0][key].any(), f"{what} should be blank"
                     assert np.array_equal(array, again[i][key]), (
-                        f"{what} is not what pictures(state) draws"
+                        f"{what} is not what images(state) draws"
                     )
                 else:
                     assert np.array_equal(array, other[0][key]), (
-                        f"{what} depends on whether pictures are drawn"
+                        f"{what} depends on whether images are drawn"
                     )
         env.close()
 
@@ -135,7 +135,7 @@ def _some_steps(
 ) -> list[tuple[Any, float, Mapping[str, Any]]]:
     """Plays a few random actions; lists observations, rewards and infos."""
     env = task.make_env(obs_kind=obs_kind)
-    env = env if draws else _without_pictures(env)
+    env = env if draws else _without_images(env)
     obs, info = env.reset(seed=SEED)
     env.action_space.seed(0)
     steps: list[tuple[Any, float, Mapping[str, Any]]] = [(obs, 0.0, info)]
@@ -148,8 +148,8 @@ def _some_steps(
     return steps
 
 
-def _without_pictures(env: Env) -> Env:
-    """Lets an environment leave its pictures blank, if it can."""
+def _without_images(env: Env) -> Env:
+    """Lets an environment leave its images blank, if it can."""
     bare: Any = env.unwrapped
     if hasattr(bare, "draws_images"):
         bare.draws_images = False

@@ -18,9 +18,9 @@ from dp_bench.evaluation.rollout import play_group
 from dp_bench.horizons import Horizons
 from dp_bench.testing.observations import (
     task_columns_are_the_vectors_that_it_observes,
+    task_images_follow_from_states,
     task_observations_change,
     task_observes_the_keys_that_it_declares,
-    task_pictures_follow_from_states,
 )
 from dp_bench.util.types import Env
 
@@ -252,7 +252,7 @@ TASK_CHECKS = (
     task_starts_differ,
     task_observes_the_keys_that_it_declares,
     task_columns_are_the_vectors_that_it_observes,
-    task_pictures_follow_from_states,
+    task_images_follow_from_states,
     task_observations_change,
     task_observations_are_not_overwritten,
     task_scores_an_episode,

@@ -12,11 +12,11 @@ from torch import Tensor
 from dp_bench.data.windows import row_order, window_index
 from dp_bench.policies.base import Policy
 from dp_bench.policies.observations import Normalizer, Observation
-from dp_bench.training.frames import Frames, Pictures, make_frames
+from dp_bench.training.frames import Frames, Images, make_frames
 from dp_bench.training.obs_noise import AddObsNoise
 
-# One array `(N, Do)`, or arrays by key: vectors `(N, width)` and pictures.
-ObsRows: TypeAlias = "np.ndarray | Mapping[str, Pictures]"
+# One array `(N, Do)`, or arrays by key: vectors `(N, width)` and images.
+ObsRows: TypeAlias = "np.ndarray | Mapping[str, Images]"
 
 # Observations and actions `(N, Da)`, both in units of the environment, and episode ends
 # `(E,)`.
@@ -38,7 +38,7 @@ class Batches:
     draws. Each row stands for the window whose present (step To - 1) it is; rows
     without such a window are skipped. So methods with different horizons meet the same
     moments in the same order. The rows lie normalised on the training device, and a
-    batch is one gather. Of a window with pictures, a batch holds the observations that
+    batch is one gather. Of a window with images, a batch holds the observations that
     the policy looks at.
 
     Args:
@@ -50,7 +50,7 @@ class Batches:
         train_seed: Seed of the order.
         device: Device that holds the data.
         noise: Observation noise that training adds; None for none.
-        frames: Where pictures lie during the training; see `make_frames`.
+        frames: Where images lie during the training; see `make_frames`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Batches:
 
         self.frames: Frames | None = None
         if policy.encoder is not None:
-            by_key = cast("Mapping[str, Pictures]", obs)
+            by_key = cast("Mapping[str, Images]", obs)
             images = {key: by_key[key] for key in policy.encoder.spec.images}
             self.frames = make_frames(images, device, frames)
         self.obs = normalized(policy.obs_normalizer, vectors_of(policy, obs))
@@ -93,7 +93,7 @@ class Batches:
 
     @property
     def streams(self) -> bool:
-        """Whether pictures are read from a file during the training."""
+        """Whether images are read from a file during the training."""
         return self.frames is not None and self.frames.streams
 
     def at(self, update: int) -> tuple[Tensor | Observation, Tensor]:
@@ -124,7 +124,7 @@ class Batches:
             windows: `(B,)`.
 
         Returns:
-            Observations `(B, Tp, Do)`, or pictures and vectors of the first
+            Observations `(B, Tp, Do)`, or images and vectors of the first
             `rows_seen` rows; and actions `(B, Tp, Da)`.
         """
         rows = self.index[windows]

@@ -32,8 +32,8 @@ class Training:
         validate_every: Updates between validations.
         keep_every: Updates between weights kept for learning curves; 0 for none.
         save_seconds: Seconds between states to resume from.
-        frames: Where pictures lie during the training: in "memory" on the device, or in
-            their "file", which a thread reads ahead. "auto" is memory if the pictures
+        frames: Where images lie during the training: in "memory" on the device, or in
+            their "file", which a thread reads ahead. "auto" is memory if the images
             of all trainings that run at a time take at most half of what is free.
     """
 

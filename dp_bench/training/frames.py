@@ -1,4 +1,4 @@
-"""The pictures of training rows: in memory on the device, or read ahead from a file."""
+"""The images of training rows: in memory on the device, or read ahead from a file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dp_bench.data.images import LazyImages
 from dp_bench.util.memory import free_memory
 from dp_bench.util.processes import JOBS
 
-Pictures = np.ndarray | LazyImages  # (N, height, width, 3), uint8
+Images = np.ndarray | LazyImages  # (N, height, width, 3), uint8
 
-SHARE = 0.5  # of the free memory, which the pictures of all trainings may take
+SHARE = 0.5  # of the free memory, which the images of all trainings may take
 AHEAD = 4  # batches that may wait to be used
 
 
 class Frames(Protocol):
-    """Gives the pictures of rows by number.
+    """Gives the images of rows by number.
 
     Attributes:
         streams: Whether they are read from a file during the training.
@@ -31,24 +31,24 @@ class Frames(Protocol):
     streams: bool
 
     def rows(self, rows: Tensor) -> dict[str, Tensor]:
-        """Returns the pictures of rows `(B, T)`, uint8 `(B, T, H, W, 3)` by key."""
+        """Returns the images of rows `(B, T)`, uint8 `(B, T, H, W, 3)` by key."""
         ...
 
     def read_ahead(self, rows: Tensor) -> None:
-        """Begins to read the pictures of rows `(B, T)`, which `rows` will ask for."""
+        """Begins to read the images of rows `(B, T)`, which `rows` will ask for."""
 
 
 class FramesInMemory:
-    """All pictures, on the device that trains.
+    """All images, on the device that trains.
 
     Args:
         images: By key, `(N, H, W, 3)`.
-        device: Holds the pictures.
+        device: Holds the images.
     """
 
     streams = False
 
-    def __init__(self, images: Mapping[str, Pictures], device: torch.device) -> None:
+    def __init__(self, images: Mapping[str, Images], device: torch.device) -> None:
         self.images = {
             key: torch.as_tensor(np.asarray(array), device=device)
             for key, array in images.items()
@@ -59,24 +59,24 @@ class FramesInMemory:
         return {key: array[rows] for key, array in self.images.items()}
 
     def read_ahead(self, rows: Tensor) -> None:
-        """Does nothing: all pictures are at hand."""
+        """Does nothing: all images are at hand."""
 
 
 class StreamedFrames:
-    """Pictures that stay in their file; a thread reads those of the next batch.
+    """Images that stay in their file; a thread reads those of the next batch.
 
     Args:
         images: By key, `(N, H, W, 3)`.
-        device: Receives the pictures of a batch.
+        device: Receives the images of a batch.
     """
 
     streams = True
 
-    def __init__(self, images: Mapping[str, Pictures], device: torch.device) -> None:
+    def __init__(self, images: Mapping[str, Images], device: torch.device) -> None:
         self.images, self.device = dict(images), device
         for array in self.images.values():
             if isinstance(array, LazyImages):
-                for _ in array.episodes():  # refuses altered pictures
+                for _ in array.episodes():  # refuses altered images
                     pass
         self._thread = ThreadPoolExecutor(1, "frames")
         self._coming: dict[bytes, Future[dict[str, Tensor]]] = {}
@@ -99,37 +99,37 @@ class StreamedFrames:
         unique, places = np.unique(rows, return_inverse=True)
         read = {}
         for key, array in self.images.items():
-            pictures = torch.as_tensor(array[unique])[torch.as_tensor(places)]
-            read[key] = pictures.view(*rows.shape, *array.shape[1:])
+            images = torch.as_tensor(array[unique])[torch.as_tensor(places)]
+            read[key] = images.view(*rows.shape, *array.shape[1:])
         return read
 
 
 def make_frames(
-    images: Mapping[str, Pictures],
+    images: Mapping[str, Images],
     device: torch.device,
     where: Literal["auto", "memory", "file"] = "auto",
 ) -> Frames:
-    """Puts pictures into memory where they fit.
+    """Puts images into memory where they fit.
 
     Args:
         images: By key, `(N, H, W, 3)`.
         device: The device that trains.
-        where: "memory" or "file"; "auto" for memory if pictures take at most half of
+        where: "memory" or "file"; "auto" for memory if images take at most half of
             what is free, or less where several trainings run at a time.
     """
     in_memory = lie_in_memory(nbytes_of(images), device, where)
     return (FramesInMemory if in_memory else StreamedFrames)(images, device)
 
 
-def nbytes_of(images: Mapping[str, Pictures]) -> int:
-    """Counts the bytes that pictures take in memory."""
+def nbytes_of(images: Mapping[str, Images]) -> int:
+    """Counts the bytes that images take in memory."""
     return sum(int(np.prod(array.shape, dtype=np.int64)) for array in images.values())
 
 
 def lie_in_memory(
     nbytes: float, device: torch.device, where: Literal["auto", "memory", "file"]
 ) -> bool:
-    """Tells whether pictures of this size lie in the memory of a device.
+    """Tells whether images of this size lie in the memory of a device.
 
     Args:
         nbytes: Their size [bytes].

@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
 
     Usually it gives large blocks back to the system at once, and takes new ones for the
     next update of a training, page by page: a tenth to a fifth of the time of an update
-    from pictures. Only for a process that trains and then ends: its memory never
+    from images. Only for a process that trains and then ends: its memory never
     shrinks. Other C libraries are left as they are.
     """
     if not sys.platform.startswith("linux"):

@@ -1,4 +1,4 @@
-"""Pictures of BlockPush, drawn by MuJoCo."""
+"""Images of BlockPush, drawn by MuJoCo."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .. import opengl
 from ..base import ASSETS
 from .geometry import PLACES, POSE, PUSHER
 
-WIDTH, HEIGHT = 640, 448  # of pictures [px]
+WIDTH, HEIGHT = 640, 448  # of images [px]
 
 
 class BlockPushCamera:
-    """Draws observations. The first picture takes an OpenGL context."""
+    """Draws observations. The first image takes an OpenGL context."""
 
     def __init__(self) -> None:
         self._data: mujoco.MjData | None = None
 
-    def picture(self, observation: np.ndarray) -> np.ndarray:
+    def image(self, observation: np.ndarray) -> np.ndarray:
         """Draws an observation, `(16,)`: uint8 `(448, 640, 3)`.
 
         Raises:
@@ -38,10 +38,10 @@ class BlockPushCamera:
         self._data.mocap_quat[:, 0] = np.cos(poses[:, 2] / 2)
         self._data.mocap_quat[:, 3] = np.sin(poses[:, 2] / 2)
         mujoco.mj_forward(model, self._data)
-        return self._camera.picture(self._data, "above")
+        return self._camera.image(self._data, "above")
 
     def close(self) -> None:
-        """Gives the OpenGL context back. The next picture takes another one."""
+        """Gives the OpenGL context back. The next image takes another one."""
         if self._data is not None:
             self._camera.close()
 

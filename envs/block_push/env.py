@@ -218,7 +218,7 @@ class BlockPush(TaskEnv[np.ndarray]):
         return self._observe(), reward, solved, False, self._info()
 
     def close(self) -> None:
-        """Closes the viewer and the camera. The next picture opens them again."""
+        """Closes the viewer and the camera. The next image opens them again."""
         super().close()
         self._camera.close()
 
@@ -287,8 +287,8 @@ class BlockPush(TaskEnv[np.ndarray]):
             "state": np.array((*self._observation(), *self._speeds, *self._entered)),
         }
 
-    def _picture(self) -> np.ndarray:
-        return self._camera.picture(np.array(self._observation()))
+    def _draw_image(self) -> np.ndarray:
+        return self._camera.image(np.array(self._observation()))
 
 
 @functools.cache

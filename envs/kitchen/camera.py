@@ -22,7 +22,7 @@ class KitchenCamera:
         for name, value in DEFAULT_CAMERA_CONFIG.items():
             setattr(self._view, name, value)
 
-    def picture(self, q: np.ndarray) -> np.ndarray:
+    def image(self, q: np.ndarray) -> np.ndarray:
         """Draws positions of robot and objects, `(30,)`: uint8 `(480, 640, 3)`.
 
         Raises:
@@ -30,8 +30,8 @@ class KitchenCamera:
         """
         self._data.qpos[:] = q
         mujoco.mj_forward(self._model, self._data)
-        return self._camera.picture(self._data, self._view)
+        return self._camera.image(self._data, self._view)
 
     def close(self) -> None:
-        """Releases the OpenGL context. The next picture takes another one."""
+        """Releases the OpenGL context. The next image takes another one."""
         self._camera.close()

@@ -251,13 +251,13 @@ class Kitchen(TaskEnv[np.ndarray]):
             "state": np.concatenate([data.qpos, data.qvel, self._noisy_joints, order]),
         }
 
-    def _picture(self) -> np.ndarray:
+    def _draw_image(self) -> np.ndarray:
         if self._camera is None:
             self._camera = KitchenCamera()
-        return self._camera.picture(self._data.qpos)
+        return self._camera.image(self._data.qpos)
 
     def close(self) -> None:
-        """Closes the viewer and the camera. The next picture opens them again."""
+        """Closes the viewer and the camera. The next image opens them again."""
         if self._camera is not None:
             self._camera.close()
         super().close()

@@ -1,4 +1,4 @@
-"""Pictures of PushT, drawn by Pillow."""
+"""Images of PushT, drawn by Pillow."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SLATE_GRAY, SLATE_GRAY_INSIDE = (119, 136, 153), (143, 163, 184)
 ROYAL_BLUE, ROYAL_BLUE_INSIDE = (65, 105, 225), (78, 126, 255)
 
 
-def picture_of(state: Sequence[float]) -> np.ndarray:
+def view_of(state: Sequence[float]) -> np.ndarray:
     """Draws a state (finger x, y, block x, y, angle), uint8 `(512, 512, 3)`."""
     return np.array(_draw(state))
 
@@ -43,7 +43,7 @@ def picture_of(state: Sequence[float]) -> np.ndarray:
 def image_of(state: Sequence[float]) -> np.ndarray:
     """Draws a state for policies, uint8 `(96, 96, 3)`.
 
-    Each pixel is interpolated between the four pixels of the large picture around its
+    Each pixel is interpolated between the four pixels of the large image around its
     centre. As in the published demonstrations, nothing is smoothed.
     """
     from PIL import Image
@@ -62,8 +62,8 @@ def _draw(state: Sequence[float]) -> Image.Image:
     from PIL import ImageDraw
 
     finger_x, finger_y, *pose = state
-    picture = _background().copy()
-    draw = ImageDraw.Draw(picture)
+    image = _background().copy()
+    draw = ImageDraw.Draw(image)
     for part in (BAR, STEM):
         points = _pixels(part, Pose(*pose))
         draw.polygon(points, fill=SLATE_GRAY_INSIDE)
@@ -74,7 +74,7 @@ def _draw(state: Sequence[float]) -> Image.Image:
     ):
         x, y = round(finger_x), round(finger_y)
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
-    return picture
+    return image
 
 
 @functools.cache
@@ -82,12 +82,12 @@ def _background() -> Image.Image:
     """Draws what never moves: the outline and the walls."""
     from PIL import Image, ImageDraw
 
-    picture = Image.new("RGB", (int(TABLE), int(TABLE)), WHITE)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (int(TABLE), int(TABLE)), WHITE)
+    draw = ImageDraw.Draw(image)
     for part in (BAR, STEM):
         draw.polygon(_pixels(part, GOAL), fill=LIGHT_GREEN)
     _thick_lines(draw, list(WALLS), LIGHT_GRAY)
-    return picture
+    return image
 
 
 def _thick_lines(

@@ -14,7 +14,7 @@ from dp_bench.errors import BadInput
 
 from ..base import RENDER_MODES, Observation, finite_vector
 from ..copies import ReplayedCopies
-from .drawing import IMAGE_SIZE, image_of, picture_of
+from .drawing import IMAGE_SIZE, image_of, view_of
 from .geometry import (
     BAR,
     FINGER_RADIUS,
@@ -281,8 +281,8 @@ class PushT(ReplayedCopies[Observation]):
             "agent_pos": np.array(finger, np.float32),
         }
 
-    def pictures(self, state: ArrayLike) -> dict[str, np.ndarray]:
-        """Draws the observed pictures of a state, as `info["state"]` gives it.
+    def images(self, state: ArrayLike) -> dict[str, np.ndarray]:
+        """Draws the observed images of a state, as `info["state"]` gives it.
 
         Returns:
             `image`, uint8 `(96, 96, 3)`.
@@ -301,8 +301,8 @@ class PushT(ReplayedCopies[Observation]):
             "state": np.array(self._state()),
         }
 
-    def _picture(self) -> np.ndarray:
-        return picture_of(self._state())
+    def _draw_image(self) -> np.ndarray:
+        return view_of(self._state())
 
 
 def reference_start(seed: int) -> tuple[float, float, float, float, float]:

@@ -52,7 +52,7 @@ class Pose(NamedTuple):
 
     Attributes:
         x: [px].
-        y: Downwards in pictures [px].
+        y: Downwards in images [px].
         angle: From x towards y [rad].
     """
 

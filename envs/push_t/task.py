@@ -28,7 +28,7 @@ TASK = Task(
             digest="07d28df33db0c6bbbad3dd2e37278962b301e6311f6f91b4266711d0472a9a62",
             convert="dp_bench.envs.push_t.demos:demos_from_replay",
             arrays=("action", "state", "keypoint"),
-            pictures={"img": "image"},
+            recorded_images={"img": "image"},
         ),
     },
     columns=(Column("final_iou", "final IoU"),),

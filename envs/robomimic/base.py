@@ -279,7 +279,7 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
             images = {f"{c}_image": np.zeros(shape, np.uint8) for c in self.cameras}
         return {**images, **arm_vectors(numbers, self.arms)}
 
-    def pictures(self, state: ArrayLike) -> dict[str, np.ndarray]:
+    def images(self, state: ArrayLike) -> dict[str, np.ndarray]:
         """Draws the observed images of a state of this episode; the episode stays.
 
         Args:
@@ -298,7 +298,7 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
         """Draws the image of each camera, at these joint positions or at those now."""
         sim, side = self.suite.sim, self.camera_size
         return {
-            f"{camera}_image": self._cameras.picture(sim, camera, side, side, qpos)
+            f"{camera}_image": self._cameras.image(sim, camera, side, side, qpos)
             for camera in self.cameras
         }
 
@@ -315,8 +315,8 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
         ]
         return np.concatenate([self.suite.sim.get_state().flatten(), commands])
 
-    def _picture(self) -> np.ndarray:
-        return self._cameras.picture(self.suite.sim, self.view, HEIGHT, WIDTH)
+    def _draw_image(self) -> np.ndarray:
+        return self._cameras.image(self.suite.sim, self.view, HEIGHT, WIDTH)
 
     def close(self) -> None:
         """Closes the viewer, the cameras and robosuite."""

@@ -12,7 +12,7 @@ from .suite import Sim, mujoco
 class Cameras:
     """Draws a scene from its cameras, with an OpenGL context for each image size.
 
-    A picture shows the joint positions as they are. Robosuite's own pictures show them
+    An image shows the joint positions as they are. Robosuite's own images show them
     one physics step (2 ms) earlier. They also have faint reflections in the floor (1 %
     of the light), which double the time of drawing: without them a grey level differs
     by 0.5 to 1.2 of 255 on average.
@@ -28,7 +28,7 @@ class Cameras:
         self._options.geomgroup[NOT_DRAWN] = 0
         self._scene: Scene | None = None
 
-    def picture(
+    def image(
         self,
         sim: Sim,
         view: str,
@@ -57,7 +57,7 @@ class Cameras:
         scene = self._scene
         scene.place(sim.data._data.qpos if qpos is None else qpos, sim.data._data)
         with scene.seen_from(int(model.camera(view).id), width / height):
-            return camera.picture(scene.data, view, self._options)
+            return camera.image(scene.data, view, self._options)
 
     def close(self) -> None:
         """Releases the OpenGL contexts, which belong to the model drawn so far."""

@@ -54,7 +54,7 @@ class Scene:
 
         Args:
             camera: Number of the camera.
-            aspect: Width of the picture, as a multiple of its height.
+            aspect: Width of the image, as a multiple of its height.
         """
         groups = self.model.geom_group.copy()
         self.model.geom_group[self._beyond(camera, aspect)] = NOT_DRAWN

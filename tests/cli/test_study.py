@@ -15,7 +15,7 @@ from dp_bench.grid.local import Children, Finished
 from dp_bench.grid.run import run
 from dp_bench.grid.update_time import UpdateTime
 from dp_bench.util.files import locked
-from made_up_pictures import pushing
+from made_up_images import pushing
 
 TINY = (
     "policy.channels=8,16",
@@ -122,13 +122,13 @@ def test_an_encoder_that_cannot_be_timed_counts_with_all_its_seeds(
     study, capsys, monkeypatch
 ):
     def measure(cell, jobs):
-        raise BadInput("the pictures are too small")
+        raise BadInput("the images are too small")
 
     monkeypatch.setattr("dp_bench.grid.study_plan.time_in_child", measure)
     with pytest.raises(SystemExit):
         study("cnn", more=["--seeds", "0", "1", "2"])
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "3 of 3 trainings failed: cnn could not be timed: the pictures" in error
+    assert "3 of 3 trainings failed: cnn could not be timed: the images" in error
 
 
 def test_a_setup_that_fails_stops_no_other_and_is_named_with_its_log(study, capsys):

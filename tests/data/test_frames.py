@@ -1,4 +1,4 @@
-"""Pictures that lie apart from their demonstrations."""
+"""Images that lie apart from their demonstrations."""
 
 import dataclasses
 
@@ -18,13 +18,13 @@ from made_up import assert_same_demos, pusht_demos
 
 
 def bare(**changes):
-    """Demonstrations of three episodes, without pictures."""
+    """Demonstrations of three episodes, without images."""
     demos = pusht_demos(**changes)
     return dataclasses.replace(demos, obs={"state": demos.obs["state"]})
 
 
-def pictures_of(demos, seed=0):
-    """Random pictures of two cameras, by episode."""
+def images_of(demos, seed=0):
+    """Random images of two cameras, by episode."""
     rng = np.random.default_rng(seed)
     return [
         {
@@ -35,8 +35,8 @@ def pictures_of(demos, seed=0):
     ]
 
 
-def joined(pictures, key):
-    return np.concatenate([episode[key] for episode in pictures])
+def joined(images, key):
+    return np.concatenate([episode[key] for episode in images])
 
 
 @pytest.fixture
@@ -46,22 +46,22 @@ def demos():
 
 @pytest.fixture
 def file(demos, tmp_path):
-    frames.save(tmp_path / "a.frames.hdf5", demos, pictures_of(demos))
+    frames.save(tmp_path / "a.frames.hdf5", demos, images_of(demos))
     return tmp_path / "a.frames.hdf5"
 
 
-def test_attached_pictures_are_those_that_were_saved(demos, file):
+def test_attached_images_are_those_that_were_saved(demos, file):
     seen = frames.attach(demos, file, ["image", "wrist"])
     frames.check(seen)
     for key in ("image", "wrist"):
         assert isinstance(seen.obs[key], LazyImages)
-        expected = joined(pictures_of(demos), key)
+        expected = joined(images_of(demos), key)
         np.testing.assert_array_equal(seen.obs[key], expected)
         np.testing.assert_array_equal(seen.obs[key][[7, 0]], expected[[7, 0]])
     assert frames.about(file).keys == ("image", "wrist")
 
 
-def test_attaching_reads_no_picture(demos, file, monkeypatch):
+def test_attaching_reads_no_image(demos, file, monkeypatch):
     monkeypatch.setattr(
         "dp_bench.data.images._read_rows", lambda *_: pytest.fail("it was read")
     )
@@ -69,7 +69,7 @@ def test_attaching_reads_no_picture(demos, file, monkeypatch):
     frames.digest_of(file)
 
 
-def test_demonstrations_are_the_same_with_and_without_pictures(demos, file, tmp_path):
+def test_demonstrations_are_the_same_with_and_without_images(demos, file, tmp_path):
     seen = frames.attach(demos, file, ["image"])
     assert seen.apart == {"image"}
     assert (seen.digest, seen.checksum()) == (demos.digest, demos.checksum())
@@ -78,16 +78,16 @@ def test_demonstrations_are_the_same_with_and_without_pictures(demos, file, tmp_
     assert_same_demos(seen.without_apart(), demos)
 
 
-def test_a_selection_keeps_its_pictures_apart(demos, file):
+def test_a_selection_keeps_its_images_apart(demos, file):
     seen = frames.attach(demos, file, ["image"]).select([2, 0])
     assert seen.apart == {"image"}
     assert seen.digest == demos.select([2, 0]).digest
-    pictures = [pictures_of(demos)[k] for k in (2, 0)]
-    np.testing.assert_array_equal(seen.obs["image"], joined(pictures, "image"))
+    images = [images_of(demos)[k] for k in (2, 0)]
+    np.testing.assert_array_equal(seen.obs["image"], joined(images, "image"))
     frames.check(seen)
 
 
-def test_pictures_apart_need_other_observations_and_have_no_last_one(demos, file):
+def test_images_apart_need_other_observations_and_have_no_last_one(demos, file):
     seen = frames.attach(demos, file, ["image"])
     with pytest.raises(BadInput, match="at least one kind of observation"):
         dataclasses.replace(seen, obs={"image": seen.obs["image"]})
@@ -98,29 +98,29 @@ def test_pictures_apart_need_other_observations_and_have_no_last_one(demos, file
     assert frames.attach(with_last, file, ["image"]).last_obs.keys() == {"state"}
 
 
-def test_the_digest_depends_on_every_picture_and_on_the_demonstrations(demos, tmp_path):
-    def digest(of, pictures):
-        assert frames.save(tmp_path / "b.hdf5", of, pictures) == frames.digest_of(
+def test_the_digest_depends_on_every_image_and_on_the_demonstrations(demos, tmp_path):
+    def digest(of, images):
+        assert frames.save(tmp_path / "b.hdf5", of, images) == frames.digest_of(
             tmp_path / "b.hdf5"
         )
         return frames.digest_of(tmp_path / "b.hdf5")
 
-    same = digest(demos, pictures_of(demos))
-    assert digest(demos, iter(pictures_of(demos))) == same
-    changed = pictures_of(demos)
+    same = digest(demos, images_of(demos))
+    assert digest(demos, iter(images_of(demos))) == same
+    changed = images_of(demos)
     changed[2]["wrist"][3, 5, 3, 2] ^= 1
     assert digest(demos, changed) != same
     other = dataclasses.replace(demos, actions=demos.actions + 1)
-    assert digest(other, pictures_of(demos)) != same
+    assert digest(other, images_of(demos)) != same
 
 
-def test_pictures_that_do_not_fit_are_refused_and_leave_no_file(demos, tmp_path):
-    good = pictures_of(demos)
+def test_images_that_do_not_fit_are_refused_and_leave_no_file(demos, tmp_path):
+    good = images_of(demos)
     cases = {
         "2 episodes, and demonstrations of 3": good[:2],
         "more episodes than the 3 demonstrations": [*good, good[0]],
         r"'wrist' of episode 1 must be .*\(5, 6, 4, 3\)": [good[0], good[2], good[1]],
-        "episode 1 must have pictures wrist, image, and has image": [
+        "episode 1 must have images wrist, image, and has image": [
             good[0],
             {"image": good[1]["image"]},
             good[2],
@@ -128,22 +128,20 @@ def test_pictures_that_do_not_fit_are_refused_and_leave_no_file(demos, tmp_path)
         "must be uint8": [{"image": good[0]["image"] / 255.0}],
         "and has none": [{}],
     }
-    for message, pictures in cases.items():
+    for message, images in cases.items():
         with pytest.raises(BadInput, match=message):
-            frames.save(tmp_path / "b.hdf5", demos, pictures)
+            frames.save(tmp_path / "b.hdf5", demos, images)
         assert not list(tmp_path.iterdir())
 
 
-def test_pictures_of_other_demonstrations_are_refused(demos, file):
+def test_images_of_other_demonstrations_are_refused(demos, file):
     other = dataclasses.replace(demos, actions=demos.actions + 1)
     with pytest.raises(BadInput, match=r"other demonstrations .*demos render pusht"):
         frames.attach(other, file, ["image"])
 
 
 def test_a_missing_file_or_key_is_refused_with_the_command_that_helps(demos, file):
-    with pytest.raises(
-        BadInput, match=r"no pictures 'side'; it has image, wrist.*rend"
-    ):
+    with pytest.raises(BadInput, match=r"no images 'side'; it has image, wrist.*rend"):
         frames.attach(demos, file, ["image", "side"])
     with pytest.raises(BadInput, match=r"not a file: .*demos render pusht"):
         frames.attach(demos, file.with_name("b.hdf5"), ["image"])
@@ -152,7 +150,7 @@ def test_a_missing_file_or_key_is_refused_with_the_command_that_helps(demos, fil
         frames.attach(demos, file.with_name("c.hdf5"), ["image"])
 
 
-def altered_picture(file):
+def altered_image(file):
     with h5py.File(file, "a") as opened:
         opened["data/demo_1/obs/image"][2, 0, 0, 0] ^= 1
 
@@ -181,9 +179,9 @@ def overwritten(file):
 
 
 @pytest.mark.parametrize(
-    "damage", [altered_picture, altered_sha256, renamed_episode, truncated, overwritten]
+    "damage", [altered_image, altered_sha256, renamed_episode, truncated, overwritten]
 )
-def test_damaged_pictures_are_refused_in_one_sentence(demos, file, damage):
+def test_damaged_images_are_refused_in_one_sentence(demos, file, damage):
     damage(file)
     with pytest.raises(BadInput) as caught:
         frames.check(frames.attach(demos, file, ["image"]))
@@ -192,7 +190,7 @@ def test_damaged_pictures_are_refused_in_one_sentence(demos, file, damage):
 
 
 def test_only_episodes_that_are_read_are_checked(demos, file):
-    altered_picture(file)
+    altered_image(file)
     seen = frames.attach(demos, file, ["image"])
     frames.check(seen, [0, 2])
     frames.check(seen.select([0, 2]))
@@ -203,7 +201,7 @@ def test_only_episodes_that_are_read_are_checked(demos, file):
 
 
 def replay_buffer(folder, img, lengths=(3, 5)):
-    """A replay buffer of PushT with pictures, in chunks that are no episodes."""
+    """A replay buffer of PushT with images, in chunks that are no episodes."""
     rng, rows = np.random.default_rng(0), sum(lengths)
     group = zarr.open_group(str(folder), mode="w")
     data = group.create_group("data")
@@ -219,7 +217,7 @@ def replay_buffer(folder, img, lengths=(3, 5)):
     return folder
 
 
-def float_pictures(rows=8):
+def float_images(rows=8):
     rng = np.random.default_rng(1)
     return rng.integers(0, 256, (rows, 96, 96, 3)).astype(np.float32)
 
@@ -235,10 +233,8 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-def test_an_import_writes_the_recorded_pictures_beside_the_demonstrations(
-    home, tmp_path
-):
-    img = float_pictures()
+def test_an_import_writes_the_recorded_images_beside_the_demonstrations(home, tmp_path):
+    img = float_images()
     path = replay_buffer(tmp_path / "a.zarr", img)
     store.obtain("pusht", from_path=path)
     names = {"pusht-human.hdf5", "pusht-human.frames.hdf5"}
@@ -250,8 +246,8 @@ def test_an_import_writes_the_recorded_pictures_beside_the_demonstrations(
     assert seen.digest == readers.read(path, registry.task("pusht")).digest
 
 
-def test_a_file_that_is_given_directly_brings_its_pictures_along(home, tmp_path):
-    img = float_pictures()
+def test_a_file_that_is_given_directly_brings_its_images_along(home, tmp_path):
+    img = float_images()
     path = replay_buffer(tmp_path / "a.zarr", img)
     seen = store.load_demos("pusht", path=path, images=["image"])
     np.testing.assert_array_equal(seen.obs["image"], img)
@@ -260,22 +256,18 @@ def test_a_file_that_is_given_directly_brings_its_pictures_along(home, tmp_path)
     np.testing.assert_array_equal(again.obs["image"], img)
 
 
-def test_a_new_import_replaces_the_pictures_of_an_earlier_one(home, tmp_path):
-    img = float_pictures()
+def test_a_new_import_replaces_the_images_of_an_earlier_one(home, tmp_path):
+    img = float_images()
     store.obtain("pusht", from_path=replay_buffer(tmp_path / "a.zarr", img))
-    img = float_pictures(9)
+    img = float_images(9)
     path = replay_buffer(tmp_path / "b.zarr", img, lengths=(4, 5))
     store.obtain("pusht", from_path=path)
     seen = store.load_demos("pusht", images=["image"])
     np.testing.assert_array_equal(seen.obs["image"], img)
 
 
-def test_recorded_pictures_that_are_missing_are_named_with_their_command(
-    home, tmp_path
-):
-    store.obtain(
-        "pusht", from_path=replay_buffer(tmp_path / "a.zarr", float_pictures())
-    )
+def test_recorded_images_that_are_missing_are_named_with_their_command(home, tmp_path):
+    store.obtain("pusht", from_path=replay_buffer(tmp_path / "a.zarr", float_images()))
     (home / "pusht-human.frames.hdf5").unlink()
     with pytest.raises(
         BadInput, match=r"get pusht --source human --from FILE.* render"
@@ -286,28 +278,28 @@ def test_recorded_pictures_that_are_missing_are_named_with_their_command(
 @pytest.mark.parametrize(
     ("img", "message"),
     [
-        (float_pictures() * np.nan, r"in \[0, 255\], got nan"),
-        (float_pictures() + 1, r"in \[0, 255\], got .* to 256"),
-        (float_pictures()[..., :2], "must hold pictures"),
-        (float_pictures(7), "ends within episode 1"),
-        (float_pictures(10), "rows after the last episode"),
+        (float_images() * np.nan, r"in \[0, 255\], got nan"),
+        (float_images() + 1, r"in \[0, 255\], got .* to 256"),
+        (float_images()[..., :2], "must hold images"),
+        (float_images(7), "ends within episode 1"),
+        (float_images(10), "rows after the last episode"),
     ],
 )
-def test_an_import_refuses_pictures_that_are_none(home, tmp_path, img, message):
+def test_an_import_refuses_images_that_are_none(home, tmp_path, img, message):
     path = replay_buffer(tmp_path / "a.zarr", img)
     with pytest.raises(BadInput, match=message):
         store.obtain("pusht", from_path=path)
     assert not list(home.iterdir())
 
 
-def test_demonstrations_that_hold_pictures_need_no_frames_file(home, tmp_path):
+def test_demonstrations_that_hold_images_need_no_frames_file(home, tmp_path):
     save(dataclasses.replace(pusht_demos(), source="mine"), tmp_path / "a.hdf5")
     seen = store.load_demos("pusht", path=tmp_path / "a.hdf5", images=["image"])
     assert not seen.apart
     assert not home.exists()
 
 
-def test_the_published_pictures_come_with_the_published_digest(
+def test_the_published_images_come_with_the_published_digest(
     shared, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("DP_BENCH_DATA", str(tmp_path / "data"))

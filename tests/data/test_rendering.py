@@ -1,4 +1,4 @@
-"""Rendering pictures of demonstrations from their states."""
+"""Rendering images of demonstrations from their states."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from dp_bench import registry
 from dp_bench.cli import app
-from dp_bench.data import frames, hdf5, pictures, rendering, store
+from dp_bench.data import frames, hdf5, image_sources, rendering, store
 from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 
@@ -26,15 +26,15 @@ def home(tmp_path, monkeypatch):
 
 
 def replayed(lengths=(6, 9, 4), obs="image"):
-    """Plays PushT with random actions; returns demonstrations and the pictures seen."""
+    """Plays PushT with random actions; returns demonstrations and the images seen."""
     env = registry.task("pusht").make_env(obs_kind=obs)
     env.action_space.seed(0)
-    states, pictures, points = [], [], []
+    states, images, points = [], [], []
     for seed, length in enumerate(lengths):
         observed, info = env.reset(seed=seed)
         for _ in range(length):
             states.append(info["state"])
-            pictures.append(observed["image"])
+            images.append(observed["image"])
             points.append(observed["agent_pos"])
             observed, *_, info = env.step(env.action_space.sample())
     keypoints = np.zeros((len(states), 20), np.float32)
@@ -50,7 +50,7 @@ def replayed(lengths=(6, 9, 4), obs="image"):
         episode_ends=np.cumsum(lengths),
         env_kwargs={"obs": "keypoints", "legacy": False},
     )
-    return demos, np.array(pictures)
+    return demos, np.array(images)
 
 
 def render(demos, target, processes=1):
@@ -58,12 +58,12 @@ def render(demos, target, processes=1):
     return rendering.render(task, demos, target, "image", KEYS, processes=processes)
 
 
-def test_rendered_pictures_are_those_that_the_environment_observed(tmp_path):
-    demos, pictures = replayed()
+def test_rendered_images_are_those_that_the_environment_observed(tmp_path):
+    demos, images = replayed()
     result = render(demos, tmp_path / "a.hdf5")
     seen = frames.attach(demos, tmp_path / "a.hdf5", KEYS)
-    np.testing.assert_array_equal(seen.obs["image"], pictures)
-    assert result.steps == len(pictures)
+    np.testing.assert_array_equal(seen.obs["image"], images)
+    assert result.steps == len(images)
     assert [file.name for file in tmp_path.iterdir()] == ["a.hdf5"]
 
 
@@ -132,23 +132,23 @@ def test_a_killed_rendering_goes_on_where_it_was(tmp_path):
     assert result.digest == whole
 
 
-def test_pictures_of_another_key_stay_in_the_file(tmp_path):
-    demos, pictures = replayed()
-    others = np.split(pictures[:, ::2, ::2], demos.episode_ends[:-1])
+def test_images_of_another_key_stay_in_the_file(tmp_path):
+    demos, images = replayed()
+    others = np.split(images[:, ::2, ::2], demos.episode_ends[:-1])
     frames.save(tmp_path / "a.hdf5", demos, [{"wrist": each} for each in others])
     render(demos, tmp_path / "a.hdf5")
     seen = frames.attach(demos, tmp_path / "a.hdf5", ["wrist", "image"])
-    np.testing.assert_array_equal(seen.obs["wrist"], pictures[:, ::2, ::2])
-    np.testing.assert_array_equal(seen.obs["image"], pictures)
+    np.testing.assert_array_equal(seen.obs["wrist"], images[:, ::2, ::2])
+    np.testing.assert_array_equal(seen.obs["image"], images)
 
 
-def test_demonstrations_get_their_pictures_when_they_are_loaded(home, tmp_path, capsys):
-    demos, pictures = replayed()
+def test_demonstrations_get_their_images_when_they_are_loaded(home, tmp_path, capsys):
+    demos, images = replayed()
     hdf5.save(demos, tmp_path / "mine.hdf5")
     store.obtain("pusht", from_path=tmp_path / "mine.hdf5", images=KEYS)
-    assert "rendered 19 pictures" in capsys.readouterr().err
+    assert "rendered 19 images" in capsys.readouterr().err
     seen = store.load_demos("pusht", "mine", images=KEYS)
-    np.testing.assert_array_equal(seen.obs["image"], pictures)
+    np.testing.assert_array_equal(seen.obs["image"], images)
     assert seen.digest == demos.digest
     direct = store.load_demos("pusht", path=tmp_path / "mine.hdf5", images=KEYS)
     assert direct.obs["image"].path == seen.obs["image"].path
@@ -161,7 +161,7 @@ def test_the_command_renders_once_and_says_where(home, tmp_path, capsys):
     words = ["demos", "render", "pusht", "--demos", str(tmp_path / "mine.hdf5")]
     app.main(words)
     first = capsys.readouterr()
-    assert "ms a picture" in first.err
+    assert "ms an image" in first.err
     assert frames.digest_of(next(home.glob("*.frames.hdf5"))) in first.out
     app.main(words)
     second = capsys.readouterr()
@@ -175,7 +175,7 @@ def test_the_command_renders_nothing_that_another_has_rendered_meanwhile(
     demos, _ = replayed()
     hdf5.save(demos, tmp_path / "mine.hdf5")
     words = ["demos", "render", "pusht", "--demos", str(tmp_path / "mine.hdf5")]
-    find, calls = pictures.find, []
+    find, calls = image_sources.find, []
 
     def late(*given):
         calls.append(given)  # the other command ends between the first and the second
@@ -183,7 +183,7 @@ def test_the_command_renders_nothing_that_another_has_rendered_meanwhile(
 
     app.main(words)
     made = capsys.readouterr().out
-    monkeypatch.setattr(pictures, "find", late)
+    monkeypatch.setattr(image_sources, "find", late)
     app.main(words)
     seen = capsys.readouterr()
     assert seen.out == made
@@ -198,11 +198,11 @@ def test_what_cannot_be_rendered_is_refused_with_the_reason(tmp_path):
         render(stateless, target)
     task = registry.task("blockpush")
     other = dataclasses.replace(demos, task="blockpush", env_kwargs={})
-    with pytest.raises(BadInput, match="has no method pictures"):
+    with pytest.raises(BadInput, match="has no method images"):
         rendering.render(task, other, target, "state", KEYS)
-    with pytest.raises(BadInput, match="no observation with pictures; it observes"):
+    with pytest.raises(BadInput, match="no observation with images; it observes"):
         rendering.image_kind(task)
-    with pytest.raises(BadInput, match="draws no 'wrist'; its pictures"):
+    with pytest.raises(BadInput, match="draws no 'wrist'; its images"):
         rendering.render(
             registry.task("pusht"), demos, target, "image", ["wrist"], processes=1
         )

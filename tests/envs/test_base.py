@@ -20,7 +20,7 @@ class Plain(TaskEnv[np.ndarray]):
     def __init__(self, obs="state", control="push", render_mode=None):
         super().__init__(obs, control, render_mode)
 
-    def _picture(self):
+    def _draw_image(self):
         return np.full((2, 3, 3), 7, np.uint8)
 
 
@@ -81,7 +81,7 @@ def test_a_vector_of_another_shape_is_refused_with_its_meaning():
     assert finite_vector("state", [1, 2], 2, "x, y").dtype == np.float64
 
 
-def test_rendering_returns_the_picture_or_warns_without_a_mode(monkeypatch):
+def test_rendering_returns_the_image_or_warns_without_a_mode(monkeypatch):
     assert (Plain(render_mode="rgb_array").render() == 7).all()
     warnings = []
     monkeypatch.setattr(gym.logger, "warn", warnings.append)

@@ -21,7 +21,7 @@ state = np.load("done.npy")
 env.reset(options={"state": state})
 after = env.render()
 env.close()
-np.savez("pictures.npz", before=before, after=after)
+np.savez("images.npz", before=before, after=after)
 """
 
 
@@ -46,11 +46,11 @@ def test_an_image_shows_which_elements_moved(tmp_path):
     np.save(tmp_path / "done.npy", with_done("kettle", "slide cabinet"))
     for opengl in ("egl", "osmesa"):
         run_python(DRAWING, tmp_path, MUJOCO_GL=opengl)
-        if (tmp_path / "pictures.npz").exists():
+        if (tmp_path / "images.npz").exists():
             break
     else:
         pytest.skip("needs OpenGL: apt-get install libosmesa6")
-    with np.load(tmp_path / "pictures.npz") as file:
+    with np.load(tmp_path / "images.npz") as file:
         before, after = file["before"].astype(int), file["after"].astype(int)
     assert before.shape == (480, 640, 3)
     assert before.std() > 20
@@ -62,5 +62,5 @@ def test_without_opengl_steps_work_and_an_error_says_what_to_install(tmp_path):
     process = run_python(STEPPING, tmp_path, MUJOCO_GL="glfw")
     loaded, message = process.stdout.splitlines()
     assert loaded == "False"
-    assert "pictures of Kitchen need OpenGL" in message
+    assert "images of Kitchen need OpenGL" in message
     assert "apt-get install libosmesa6" in message

@@ -48,12 +48,12 @@ def test_a_camera_that_closes_leaves_the_others_alone():
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     closed, dropped, kept = (opengl.Camera("made-up", model, 32, 32) for _ in range(3))
-    first = [camera.picture(data, "above") for camera in (closed, dropped, kept)]
+    first = [camera.image(data, "above") for camera in (closed, dropped, kept)]
     assert len(np.unique(first[0])) > 10
     closed.close()
-    np.testing.assert_array_equal(kept.picture(data, "above"), first[0])
+    np.testing.assert_array_equal(kept.image(data, "above"), first[0])
     del dropped
-    np.testing.assert_array_equal(kept.picture(data, "above"), first[0])
+    np.testing.assert_array_equal(kept.image(data, "above"), first[0])
     kept.close()
 
 

@@ -17,16 +17,16 @@ def test_a_viewer_without_pygame_is_refused_with_the_remedy(task, monkeypatch):
         registry.task(task).make_env(render_mode="human")
 
 
-def test_a_viewer_shows_the_picture_and_opens_again_after_it_was_closed(monkeypatch):
+def test_a_viewer_shows_the_image_and_opens_again_after_it_was_closed(monkeypatch):
     pygame = pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    picture = np.zeros((3, 5, 3), np.uint8)
-    picture[2, 4] = 10, 20, 30
+    image = np.zeros((3, 5, 3), np.uint8)
+    image[2, 4] = 10, 20, 30
     viewer = Viewer("Pixels", rate=1000)
     for _ in range(2):
-        viewer.show(picture)
+        viewer.show(image)
         shown = pygame.surfarray.array3d(pygame.display.get_surface())
-        np.testing.assert_array_equal(shown.swapaxes(0, 1), picture)
+        np.testing.assert_array_equal(shown.swapaxes(0, 1), image)
         assert pygame.display.get_caption()[0] == "Pixels"
         viewer.close()
         assert not pygame.display.get_init()

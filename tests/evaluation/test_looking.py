@@ -1,4 +1,4 @@
-"""Rollouts of policies that observe dictionaries, and which pictures they need."""
+"""Rollouts of policies that observe dictionaries, and which images they need."""
 
 import functools
 
@@ -9,11 +9,11 @@ import pytest
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.rollout import RolloutSpec, groups_of, play, play_group
 from dp_bench.horizons import Horizons
-from made_up_pictures import (
+from made_up_images import (
     Gallery,
     Visitor,
+    image_of,
     looked_at,
-    picture_of,
     rewards_as_sub_scores,
 )
 
@@ -37,7 +37,7 @@ def test_every_action_answers_the_latest_dictionary_of_its_lane(horizons, lanes)
 
 @pytest.mark.parametrize("horizons", HORIZONS, ids=str)
 @pytest.mark.parametrize("lanes", [1, 3, 10])
-def test_only_pictures_that_the_actor_may_look_at_are_drawn(horizons, lanes):
+def test_only_images_that_the_actor_may_look_at_are_drawn(horizons, lanes):
     """Nobody knows beforehand where an episode ends, so a last chunk may draw more."""
     for group in groups_of(SEEDS, lanes):
         envs = [Gallery() for _ in group]
@@ -49,23 +49,23 @@ def test_only_pictures_that_the_actor_may_look_at_are_drawn(horizons, lanes):
             assert looked_at(length, horizons) & set(range(length)) <= set(env.drawn)
 
 
-def test_few_pictures_are_drawn_with_long_chunks():
+def test_few_images_are_drawn_with_long_chunks():
     env = Gallery(length=32)
     play_group(Visitor(Horizons(2, 8, 16)), [env], [3], rewards_as_sub_scores)
     assert env.drawn == [0, 7, 8, 15, 16, 23, 24, 31, 32]
 
 
-def test_the_history_holds_the_pictures_of_its_own_observations():
+def test_the_history_holds_the_images_of_its_own_observations():
     visitor = Visitor(Horizons(3, 2, 4))
     play_group(visitor, [Gallery(), Gallery()], [4, 5], rewards_as_sub_scores)
     numbers = [(0, 0, 0), (0, 1, 2), (2, 3, 4), (4, 5, 6)]
     for obs, steps in zip(visitor.asked, numbers, strict=False):
         for lane, seed in enumerate([4, 5]):
-            expected = [picture_of(seed, step) for step in steps]
+            expected = [image_of(seed, step) for step in steps]
             assert np.array_equal(obs["camera"][lane], expected)
 
 
-def test_each_episode_begins_with_a_drawn_picture():
+def test_each_episode_begins_with_a_drawn_image():
     env, visitor = Gallery(), Visitor(Horizons(1, 8, 8))
     for seed in (0, 1):  # the first episode ends between two looks
         play_group(visitor, [env], [seed], rewards_as_sub_scores)
@@ -103,7 +103,7 @@ def test_processes_and_lanes_change_no_episode():
         spec = RolloutSpec(
             functools.partial(Visitor, Horizons(2, 3, 6)),
             Gallery,
-            "made_up_pictures:rewards_as_sub_scores",
+            "made_up_images:rewards_as_sub_scores",
         )
         groups = groups_of(SEEDS, lanes)
         return [
@@ -129,7 +129,7 @@ def test_a_vector_that_is_not_finite_is_refused(bad):
         play_group(Visitor(Horizons(2, 2, 4)), [Broken()], [1], rewards_as_sub_scores)
 
 
-def test_lanes_that_show_other_pictures_are_refused_by_key():
+def test_lanes_that_show_other_images_are_refused_by_key():
     class Large(Gallery):
         observation_space = None
 

@@ -100,7 +100,7 @@ def test_a_record_has_every_field_of_the_identity_of_its_run():
     assert json.loads(LINE).keys() >= set(names) - {"frames_digest"}
 
 
-def test_only_records_of_runs_with_pictures_apart_name_them(file):
+def test_only_records_of_runs_with_images_apart_name_them(file):
     append(file, [make(), make(frames_digest="f" * 64)])
     without, named = map(json.loads, file.read_text().splitlines())
     assert "frames_digest" not in without

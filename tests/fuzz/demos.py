@@ -9,7 +9,7 @@ from dp_bench.data import frames, hdf5
 from dp_bench.data.demos import Demos
 from fuzz import containers, damage
 from fuzz.damage import pick
-from made_up_pictures import pushing
+from made_up_images import pushing
 
 STEPS = (24, 20, 26)
 ENDS = np.cumsum(STEPS)
@@ -59,16 +59,16 @@ def our_demos():
 
 
 def write_frames(folder):
-    """Demonstrations of PushT, and their pictures apart from them."""
+    """Demonstrations of PushT, and their images apart from them."""
     seen = pushing(STEPS)
     bare = {key: array for key, array in seen.obs.items() if key != "image"}
     demos = dataclasses.replace(seen, source="mine", obs=bare)
     hdf5.save(demos, folder / "demos.hdf5")
-    pictures = np.split(seen.obs["image"], ENDS[:-1])
+    images = np.split(seen.obs["image"], ENDS[:-1])
     frames.save(
         frames.path_of(folder / "pusht-mine.hdf5", demos.digest),
         demos,
-        ({"image": episode} for episode in pictures),
+        ({"image": episode} for episode in images),
     )
 
 

@@ -41,7 +41,7 @@ def test_a_method_uses_its_usual_control_mode_where_the_task_has_it(monkeypatch)
         ({"obs_kind": "smell"}, "no observation 'smell'; it has keypoints"),
         (
             {"changes": (("vision.encoder", "cnn"),)},
-            "vision.encoder is a setting for pictures, and pusht is learned from",
+            "vision.encoder is a setting for images, and pusht is learned from",
         ),
         (
             {"obs_kind": "image", "changes": (("vision.crop", "2"),)},

@@ -17,7 +17,7 @@ from dp_bench.grid.cell import resolve
 from dp_bench.util.tensors import load_tensors
 from killing import ORPHANS, Command
 from killing_plan import Killing, planned
-from made_up_pictures import pushing
+from made_up_images import pushing
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="reads processes from /proc"

@@ -90,7 +90,7 @@ def test_the_run_says_how_many_episodes_were_padded(cell):
 def test_images_under_another_name_are_refused_before_training(cell, tmp_path):
     images = np.zeros((12, 8, 8, 3), np.uint8)
     hdf5.save(pusht_demos(obs={"keypoints": images}), tmp_path / "images.hdf5")
-    with pytest.raises(BadInput, match=r"'keypoints' of these .* pictures"):
+    with pytest.raises(BadInput, match=r"'keypoints' of these .* images"):
         run(dataclasses.replace(cell, demos=str(tmp_path / "images.hdf5")))
 
 

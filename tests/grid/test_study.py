@@ -16,7 +16,7 @@ from dp_bench.grid.study import cells_of, setup_cell, training_of
 from dp_bench.grid.study_plan import Conditions, Plan, Planned, make_plan
 from dp_bench.grid.update_time import UpdateTime, time_in_child
 from dp_bench.runs.folder import RunFolder
-from made_up_pictures import pushing
+from made_up_images import pushing
 
 CONDITIONS = Conditions(
     minutes=1.0,
@@ -37,10 +37,10 @@ CONDITIONS = Conditions(
 
 @pytest.fixture
 def seeing(cell, tmp_path):
-    """A tiny training on made-up demonstrations with pictures."""
-    hdf5.save(pushing(), tmp_path / "pictures.hdf5")
+    """A tiny training on made-up demonstrations with images."""
+    hdf5.save(pushing(), tmp_path / "images.hdf5")
     return dataclasses.replace(
-        cell, obs_kind="image", demos=str(tmp_path / "pictures.hdf5")
+        cell, obs_kind="image", demos=str(tmp_path / "images.hdf5")
     )
 
 
@@ -52,7 +52,7 @@ def timed(monkeypatch):
     def measure(cell, jobs):
         names.append(cell.label)
         if cell.label == "vit_small":
-            raise BadInput("the pictures are too small")
+            raise BadInput("the images are too small")
         return UpdateTime(0.25, 100, 10)
 
     monkeypatch.setattr(study_plan, "time_in_child", measure)
@@ -148,7 +148,7 @@ def test_a_setup_that_cannot_be_timed_is_named_and_tried_again(seeing, tmp_path,
     path, todo = tmp_path / "plan.json", cells(seeing, "vit_small", "cnn")
     for _ in range(2):
         plan, failures = make_plan(path, CONDITIONS, todo)
-        assert failures == {"vit_small": "the pictures are too small"}
+        assert failures == {"vit_small": "the images are too small"}
         assert [planned.name for planned in plan.setups] == ["cnn"]
     assert timed.count("vit_small") == 2
 
@@ -241,5 +241,5 @@ def test_a_probe_counts_what_an_encoder_has_and_what_training_changes(
 
 def test_a_probe_in_a_child_gives_its_error(seeing):
     cropped = dataclasses.replace(seeing, changes=(("vision.crop", "0.05"),))
-    with pytest.raises(BadInput, match=r"pictures|pixels|crop"):
+    with pytest.raises(BadInput, match=r"images|pixels|crop"):
         time_in_child(cells(cropped, "cnn")["cnn"])

@@ -1,4 +1,4 @@
-"""Speed of the encoders of pictures."""
+"""Speed of the encoders of images."""
 
 import functools
 
@@ -31,8 +31,8 @@ def _encoder(name, repeats):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = Encoder(VisionConfig(encoder=name, crop=CROP), SPEC)
-        pictures = torch.randint(256, (BATCH, STEPS, 96, 96, 3), dtype=torch.uint8)
-    seen = Observation({"image": pictures}, torch.zeros(BATCH, STEPS, 2))
+        images = torch.randint(256, (BATCH, STEPS, 96, 96, 3), dtype=torch.uint8)
+    seen = Observation({"image": images}, torch.zeros(BATCH, STEPS, 2))
     generator = torch.Generator().manual_seed(0)
 
     @torch.inference_mode()
@@ -44,7 +44,7 @@ def _encoder(name, repeats):
         encoder(seen, generator, dtype).square().mean().backward()
 
     def crop():
-        encoder.networks[0].scaled(encoder.cropped(pictures, generator))
+        encoder.networks[0].scaled(encoder.cropped(images, generator))
 
     learning = [functools.partial(learn, dtype) for dtype in TYPES.values()]
     forward, *gradient, cropping = in_turn(

@@ -24,7 +24,7 @@ PARTS = {
     "training": "updates:training",
     "methods": "updates:methods",
     "encoders": "encoders:encoders",
-    "pictures": "pictures:pictures",
+    "images": "images:images",
     "latency": "decisions:latency",
     "rollouts": "decisions:rollouts",
     "memory": "memory:memory",

@@ -7,11 +7,11 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policies.agent import Agent
-from made_up_pictures import PICTURE, Gallery, Visitor, looked_at, picture_of
+from made_up_images import IMAGE, Gallery, Visitor, image_of, looked_at
 
 
 def lane(number, at=0.0):
-    return {"camera": picture_of(0, number), "at": np.array([at]), "extra": "ignored"}
+    return {"camera": image_of(0, number), "at": np.array([at]), "extra": "ignored"}
 
 
 def by_key(lanes):
@@ -40,7 +40,7 @@ def test_lanes_may_come_as_arrays_by_key_or_as_dictionaries(form):
     assert actions[:, 1, 0].tolist() == [1, 2, 3, 31, 32, 33]
     last = agent.actor.asked[-1]
     assert last["at"][:, :, 0].tolist() == [[2, 3], [20, 30]]
-    assert np.array_equal(last["camera"][1], [picture_of(0, 2), picture_of(0, 3)])
+    assert np.array_equal(last["camera"][1], [image_of(0, 2), image_of(0, 3)])
 
 
 def test_one_environment_shows_one_dictionary():
@@ -60,7 +60,7 @@ def test_one_environment_shows_one_dictionary():
 @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_restarted_lanes_see_only_their_own_episode(kind, mode):
-    """Pictures name the seed of their episode; a history must not mix two."""
+    """Images name the seed of their episode; a history must not mix two."""
     seeds = [0, 3]
     envs = kind([lambda: Gallery(length=5), lambda: Gallery(length=7)],
                 autoreset_mode=mode)  # fmt: skip
@@ -87,7 +87,7 @@ def test_the_caller_may_change_its_arrays_afterwards():
     agent.act(obs)
     obs["camera"][:] = 0
     agent.act(lane(1))
-    assert np.array_equal(agent.actor.asked[-1]["camera"][0, 0], picture_of(0, 0))
+    assert np.array_equal(agent.actor.asked[-1]["camera"][0, 0], image_of(0, 0))
 
 
 @pytest.mark.parametrize("first", [bool, int, np.uint8, np.float16, np.float32])
@@ -126,7 +126,7 @@ def test_what_is_not_the_dictionary_is_refused(obs, message, lanes):
 
 def test_other_shapes_and_types_are_refused_by_key():
     large = {**OBS, "camera": np.ones((8, 8, 3), np.uint8)}
-    scaled = {**OBS, "camera": np.ones(PICTURE)}
+    scaled = {**OBS, "camera": np.ones(IMAGE)}
     agent = Agent(Visitor(Horizons(1, 1, 1)))
     agent.reset(0)
     agent.act(OBS)

@@ -1,4 +1,4 @@
-"""Policies with an encoder: what `encode` and `act` do to pictures and vectors."""
+"""Policies with an encoder: what `encode` and `act` do to images and vectors."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def policy(request):
 def histories(policy, lanes=3, seed=0):
     rng, shape = np.random.default_rng(seed), (lanes, policy.horizons.obs)
     return {
-        "picture": rng.integers(0, 256, (*shape, 32, 32, 3), np.uint8),
+        "image": rng.integers(0, 256, (*shape, 32, 32, 3), np.uint8),
         "hand": rng.uniform(-1, 1, (*shape, 1)).astype(np.float32),
     }
 
@@ -64,11 +64,11 @@ def test_keys_that_a_policy_does_not_know_do_not_matter(policy):
         ({"hand": np.zeros((3, 2, 5), np.float32)}, r"'hand' has shape \(5,\)"),
         ({"hand": np.full((3, 2, 1), np.nan)}, "not finite"),
         (
-            {"picture": np.zeros((3, 2, 32, 31, 3), np.uint8)},
-            r"'picture' has shape \(32, 31, 3\).*trained on \(32, 32, 3\)",
+            {"image": np.zeros((3, 2, 32, 31, 3), np.uint8)},
+            r"'image' has shape \(32, 31, 3\).*trained on \(32, 32, 3\)",
         ),
-        ({"picture": np.zeros((3, 2, 32, 32, 3))}, "'picture' must be uint8"),
-        ({"picture": np.zeros((3, 1, 32, 32, 3), np.uint8)}, r"\(B, To\) = \(3, 2\)"),
+        ({"image": np.zeros((3, 2, 32, 32, 3))}, "'image' must be uint8"),
+        ({"image": np.zeros((3, 1, 32, 32, 3), np.uint8)}, r"\(B, To\) = \(3, 2\)"),
     ],
 )
 def test_an_observation_that_does_not_fit_is_refused(change, message):
@@ -83,7 +83,7 @@ def test_an_observation_that_does_not_fit_is_refused(change, message):
 def test_one_array_is_refused_where_a_dictionary_is_needed():
     policy = looking.policy("dp_c").eval()
     policy.reset([0])
-    with pytest.raises(BadInput, match="a dictionary with picture, hand, got ndarray"):
+    with pytest.raises(BadInput, match="a dictionary with image, hand, got ndarray"):
         policy.act(np.zeros((1, 2, 17), np.float32))
 
 
@@ -94,15 +94,15 @@ def test_an_encoder_of_another_number_of_features_is_refused():
         other.see_with(looking.policy("dp_c").encoder)
 
 
-def test_vectors_are_normalised_and_pictures_are_not(policy):
+def test_vectors_are_normalised_and_images_are_not(policy):
     obs = looking.rows(20)[0]
     assert policy.obs_normalizer.scale.shape == (1,)
     vectors = torch.as_tensor(obs["hand"])
     normalized = policy.obs_normalizer(vectors)
     assert normalized.amin() == -1.0
     assert normalized.amax() == 1.0
-    pictures = torch.as_tensor(obs["picture"][None, :5])
-    seen = Observation({"picture": pictures}, normalized[None, :5])
+    images = torch.as_tensor(obs["image"][None, :5])
+    seen = Observation({"image": images}, normalized[None, :5])
     features = policy.encode(seen)
     assert features.shape == (1, 5, policy.obs_dim)
     torch.testing.assert_close(features[..., -1:], normalized[None, :5])
@@ -115,7 +115,7 @@ def test_encoding_leaves_one_array_as_it_is():
     assert plain.encode(obs, torch.Generator()) is obs
 
 
-def test_observation_noise_moves_vectors_and_no_feature_of_a_picture():
+def test_observation_noise_moves_vectors_and_no_feature_of_a_image():
     settings = looking.PRESETS["dp_c"]
     config = dataclasses.replace(settings.policy, obs_noise=0.1)
     policy = new_policy(
@@ -126,8 +126,8 @@ def test_observation_noise_moves_vectors_and_no_feature_of_a_picture():
         observation=looking.SPEC,
         vision=dataclasses.replace(looking.VISION, crop=1.0),
     ).train()
-    pictures = torch.randint(0, 255, (4, 2, 32, 32, 3), dtype=torch.uint8)
-    seen = Observation({"picture": pictures}, torch.zeros(4, 2, 1))
+    images = torch.randint(0, 255, (4, 2, 32, 32, 3), dtype=torch.uint8)
+    seen = Observation({"image": images}, torch.zeros(4, 2, 1))
     quiet = policy.encode(seen)
     noisy = policy.encode(seen, torch.Generator().manual_seed(0))
     torch.testing.assert_close(noisy[..., :-1], quiet[..., :-1])

@@ -45,21 +45,21 @@ def test_every_row_names_a_task_or_a_group_and_a_tier(name):
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("task", ["pusht", "can", "unheard_of"])
 @pytest.mark.parametrize("name", registry.METHODS)
-def test_every_tier_has_settings_for_pictures(name, task, tier):
+def test_every_tier_has_settings_for_images(name, task, tier):
     ours = registry.method(name)
     assert preset(ours, task, tier, "image").vision is not None
     assert preset(ours, task, tier).vision is None
     assert preset(ours, task, tier, "state").vision is None
 
 
-def test_the_row_for_pictures_wins_over_any_row_for_numbers():
+def test_the_row_for_images_wins_over_any_row_for_numbers():
     table = {("pusht", "laptop"): row(1), ("*", "laptop", "image"): row(2)}
     mine = Method(name="mine", title="Mine", policy="mine:Mine", presets=table)
     assert preset(mine, "pusht", "laptop", "image").training.updates == 2
     assert preset(mine, "pusht", "laptop", "keypoints").training.updates == 1
 
 
-def test_a_method_without_rows_for_pictures_gets_the_default_encoder():
+def test_a_method_without_rows_for_images_gets_the_default_encoder():
     settings = preset(method({"*": 3}), "pusht", "laptop", "image")
     assert settings.training.updates == 3
     assert settings.vision == VisionConfig()

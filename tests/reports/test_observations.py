@@ -125,8 +125,8 @@ def test_one_row_of_each_observation_cannot_be_compared():
     assert "one variant and one kind of observation" in result.footer[0]
 
 
-def test_rows_with_other_pictures_are_marked():
-    """Rows from states have no such pictures, and are not concerned."""
+def test_rows_with_other_images_are_marked():
+    """Rows from states have no such images, and are not concerned."""
     digests = {"one": "a" * 64, "two": "a" * 64, "odd": "b" * 64, "recorded": ""}
     images = [
         record
@@ -136,15 +136,15 @@ def test_rows_with_other_pictures_are_marked():
     result = table(states() + images)
     differs = {row.method: row.differs for row in result.rows}
     assert {method for method, notes in differs.items() if notes} == {"odd", "recorded"}
-    assert differs["odd"] == ("pictures bbbbbbbbbbbb, not aaaaaaaaaaaa",)
-    assert differs["recorded"] == ("pictures of the demonstrations, not aaaaaaaaaaaa",)
+    assert differs["odd"] == ("images bbbbbbbbbbbb, not aaaaaaaaaaaa",)
+    assert differs["recorded"] == ("images of the demonstrations, not aaaaaaaaaaaa",)
     lettered = {row.method for row in result.rows if row.letters}
     assert lettered == {"alpha_1", "beta", "gamma", "one", "two"}
     [note] = [line for line in result.footer if line.startswith("† odd")]
-    assert note == "† odd is not comparable: pictures bbbbbbbbbbbb, not aaaaaaaaaaaa."
+    assert note == "† odd is not comparable: images bbbbbbbbbbbb, not aaaaaaaaaaaa."
 
 
-def test_one_method_with_two_sets_of_pictures_has_two_rows():
+def test_one_method_with_two_sets_of_images_has_two_rows():
     scores = noisy(0.5, 0)
     images = from_images("one", scores, frames_digest="a" * 64)
     images += from_images("one", scores, frames_digest="b" * 64)
@@ -227,7 +227,7 @@ def test_learning_curves_name_the_observation():
     assert curves == ["one, image", "one, state", "two, state"]
 
 
-def test_a_curve_from_images_is_named_without_the_digest_of_its_pictures():
+def test_a_curve_from_images_is_named_without_the_digest_of_its_images():
     scores = noisy(0.5, 0)
     records = [
         record
@@ -239,7 +239,7 @@ def test_a_curve_from_images_is_named_without_the_digest_of_its_pictures():
     assert labels == ["one\nstate", "one\nimage"]
 
 
-def test_curves_from_other_pictures_are_told_apart():
+def test_curves_from_other_images_are_told_apart():
     scores = noisy(0.5, 0)
     records = [
         record
@@ -251,8 +251,8 @@ def test_curves_from_other_pictures_are_told_apart():
     assert labels == ["one\n" + "a" * 12, "one\n" + "b" * 12]
     curves = beside_their_logs(records, [])
     assert [curve.label for curve in curves] == [
-        "one, pictures aaaaaaaa",
-        "one, pictures bbbbbbbb",
+        "one, images aaaaaaaa",
+        "one, images bbbbbbbb",
     ]
     assert [len(part.records) for part in curves.values()] == [180, 180]
 

@@ -45,10 +45,10 @@ def test_an_agent_makes_the_environment_of_its_run(run_folder):
 def test_keyword_arguments_reach_the_environment(run_folder):
     env = dp_bench.load_agent(run_folder).make_env(render_mode="rgb_array")
     env.reset(seed=0)
-    picture = env.render()
+    image = env.render()
     env.close()
-    assert isinstance(picture, np.ndarray)
-    assert picture.ndim == 3
+    assert isinstance(image, np.ndarray)
+    assert image.ndim == 3
 
 
 @pytest.mark.parametrize("name", ["control", "obs", "obs_kind", "source"])

@@ -14,7 +14,7 @@ from dp_bench.data import hdf5, signatures
 from dp_bench.data.demos import Demos
 from dp_bench.data.images import LazyImages
 from dp_bench.data.readers import minari, npz, replay_zarr, robomimic
-from dp_bench.data.readers.rows import as_pictures, by_episode, check_finite
+from dp_bench.data.readers.rows import as_images, by_episode, check_finite
 from dp_bench.errors import BadInput
 from dp_bench.task import DemoSource, Task
 
@@ -140,39 +140,39 @@ def _read_foreign(
         raise BadInput(f"{path} cannot be used, {error}") from error
 
 
-def recorded_pictures(
+def recorded_images(
     path: str | Path, task: Task, demos: Demos
 ) -> Iterator[dict[str, np.ndarray]] | None:
-    """Reads the pictures that a foreign file holds beside its demonstrations.
+    """Reads the images that a foreign file holds beside its demonstrations.
 
     Args:
         path: The file, as for `read`.
-        task: Names in `DemoSource.pictures` which arrays are pictures.
+        task: Names in `DemoSource.images` which arrays are images.
         demos: The demonstrations in the file.
 
     Returns:
-        The pictures of one episode after the other by key, uint8 `(L, H, W, 3)`; None
+        The images of one episode after the other by key, uint8 `(L, H, W, 3)`; None
         if the file holds none.
 
     Raises:
-        BadInput: At a damaged block, or one that holds no pictures.
+        BadInput: At a damaged block, or one that holds no images.
     """
     source = task.sources.get(demos.source)
     reader = next((r for r in READERS if r.matches(Path(path))), None)
     if (
         source is None
-        or not source.pictures
+        or not source.recorded_images
         or reader is None
         or not reader.read_blocks
     ):
         return None
     parts: dict[str, Iterator[np.ndarray]] = {}
-    for name, key in source.pictures.items():
+    for name, key in source.recorded_images.items():
         blocks = reader.read_blocks(Path(path), name)
         if blocks is None:
             return None
         subject = f"{path}: array {name!r}"
-        parts[key] = by_episode(as_pictures(blocks, subject), demos.lengths, subject)
+        parts[key] = by_episode(as_images(blocks, subject), demos.lengths, subject)
     return (
         dict(zip(parts, episode, strict=True))
         for episode in zip(*parts.values(), strict=True)

@@ -113,16 +113,16 @@ def check_numbers(array: np.ndarray, subject: str) -> None:
         )
 
 
-def as_pictures(blocks: Iterable[np.ndarray], subject: str) -> Iterator[np.ndarray]:
-    """Converts blocks of RGB pictures `(n, H, W, 3)` in [0, 255] to uint8.
+def as_images(blocks: Iterable[np.ndarray], subject: str) -> Iterator[np.ndarray]:
+    """Converts blocks of RGB images `(n, H, W, 3)` in [0, 255] to uint8.
 
     Raises:
-        BadInput: With the subject, when a block holds no such pictures.
+        BadInput: With the subject, when a block holds no such images.
     """
     for block in blocks:
         if block.ndim != 4 or block.shape[3] != 3 or block.dtype.kind not in "fiu":
             raise BadInput(
-                f"{subject} must hold pictures (steps, height, width, 3), got "
+                f"{subject} must hold images (steps, height, width, 3), got "
                 f"{block.dtype} {block.shape}"
             )
         # `not <=` instead of `>`: NaN is refused, too.

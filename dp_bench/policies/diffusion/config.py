@@ -27,7 +27,7 @@ class DiffusionConfig(ObsConfig):
         sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021); both use the
             same weights.
         noise_draws: Pairs of noise and diffusion step that the loss draws for each
-            window, K; 1 as published. An encoder of pictures runs once for all of
+            window, K; 1 as published. An encoder of images runs once for all of
             them, which pays where it takes most of an update.
         sample_steps: Denoising steps of one decision; at least 2 where the network
             predicts the noise.

@@ -1,1 +1,1 @@
-"""Encoders of pictures: settings, networks, crops."""
+"""Encoders of images: settings, networks, crops."""

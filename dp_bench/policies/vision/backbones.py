@@ -19,11 +19,11 @@ def scale_of(config: VisionConfig) -> tuple[float, float]:
 def build_backbone(
     config: VisionConfig, size: tuple[int, int], *, pretrained: bool
 ) -> nn.Module:
-    """Builds the network that maps pictures `(N, 3, H, W)` to a feature map.
+    """Builds the network that maps images `(N, 3, H, W)` to a feature map.
 
     Args:
         config: Settings.
-        size: Height and width of the pictures [px].
+        size: Height and width of the images [px].
         pretrained: Whether to load the ImageNet weights that settings ask for.
 
     Returns:

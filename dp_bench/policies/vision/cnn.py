@@ -32,7 +32,7 @@ class Cnn(nn.Module):
         self.channels = inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps pictures `(N, 3, H, W)` to `(N, channels, H / 8, W / 8)`."""
+        """Maps images `(N, 3, H, W)` to `(N, channels, H / 8, W / 8)`."""
         for conv in self.convs:
             x = F.relu(conv(x), inplace=True)
         return x

@@ -1,4 +1,4 @@
-"""Settings of the encoders of pictures, without torch."""
+"""Settings of the encoders of images, without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEEDS = "pip install 'dp-bench[vision]'"  # installs their packages
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """Settings of the encoders of pictures, one encoder for each camera.
+    """Settings of the encoders of images, one encoder for each camera.
 
     Attributes:
         encoder: "resnet18" as published; "resnet18_small" has 16 to 128 channels; "cnn"
@@ -28,11 +28,11 @@ class VisionConfig:
         pooling: "spatial_softmax" gives the expected position of each keypoint, as
             published; "average" gives the mean of each channel.
         keypoints: Keypoints of the spatial softmax.
-        features: Numbers that each picture is reduced to.
+        features: Numbers that each image is reduced to.
         norm: "group" as published, or "batch"; "cnn" has no normalisation, "vit_small"
             one of its own, and ImageNet weights bring batch norm.
         zero: Grey level that an encoder without ImageNet weights sees as 0: black is 0
-            and white 1. With .5 pictures span [-1, 1], as published. With 1 a white
+            and white 1. With .5 images span [-1, 1], as published. With 1 a white
             background adds nothing to a convolution. "cnn" has no normalisation, and
             then finds a shape on white in fewer updates.
         crop: Share of height and width that a policy sees: a random part in training,
@@ -86,5 +86,5 @@ class VisionConfig:
             )
 
     def features_of(self, spec: ObsSpec) -> int:
-        """Counts the features of an observation: of its pictures and its vectors."""
+        """Counts the features of an observation: of its images and its vectors."""
         return self.features * len(spec.images) + spec.vector_dim

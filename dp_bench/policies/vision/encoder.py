@@ -1,4 +1,4 @@
-"""From an observation with pictures to one vector of features a step."""
+"""From an observation with images to one vector of features a step."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dp_bench.policies.vision.backbones import build_backbone, scale_of
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.policies.vision.crops import centre_crop, random_crop
 from dp_bench.policies.vision.pooling import build_pooling
-from dp_bench.policies.vision.sizes import check_pictures, crop_size, map_size
+from dp_bench.policies.vision.sizes import check_images, crop_size, map_size
 
 
-class PictureNetwork(nn.Module):
+class ImageNetwork(nn.Module):
     """Backbone, pooling and a linear layer with a ReLU, as published.
 
     Args:
         config: Settings.
-        size: Height and width of the pictures before they are cropped [px].
+        size: Height and width of the images before they are cropped [px].
         pretrained: Whether to load the ImageNet weights that settings ask for.
     """
 
@@ -41,23 +41,23 @@ class PictureNetwork(nn.Module):
         self.linear = nn.Linear(self.pooling.features, config.features)
         self.train()
 
-    def train(self, mode: bool = True) -> PictureNetwork:
+    def train(self, mode: bool = True) -> ImageNetwork:
         """Switches to training; a BatchNorm with ImageNet statistics keeps them."""
         super().train(mode)
         self.backbone.train(mode and not self.keeps_statistics)
         return self
 
-    def scaled(self, pictures: Tensor) -> Tensor:
+    def scaled(self, images: Tensor) -> Tensor:
         """Scales grey levels `(N, h, w, 3)` and moves channels: `(N, 3, h, w)`.
 
         In memory, channels stay last, where convolutions are fastest on CPU and GPU.
         """
         scale, shift = self.scale
-        return pictures.float().mul_(scale).add_(shift).permute(0, 3, 1, 2)
+        return images.float().mul_(scale).add_(shift).permute(0, 3, 1, 2)
 
-    def forward(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
-        """Maps pictures `(N, h, w, 3)`, uint8 and cropped, to `(N, features)`."""
-        x = self.scaled(pictures)
+    def forward(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        """Maps images `(N, h, w, 3)`, uint8 and cropped, to `(N, features)`."""
+        x = self.scaled(images)
         low = dtype != torch.float32
         learns = torch.is_grad_enabled() and not self.frozen
         with (
@@ -70,11 +70,11 @@ class PictureNetwork(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Encodes each picture of an observation and joins the vectors.
+    """Encodes each image of an observation and joins the vectors.
 
     Args:
         config: Settings.
-        spec: The keys of the observation. Features of pictures come first.
+        spec: The keys of the observation. Features of images come first.
         pretrained: Whether to begin with the ImageNet weights that settings ask for.
             False where trained weights are loaded afterwards, which needs no file.
 
@@ -82,19 +82,19 @@ class Encoder(nn.Module):
         features: Number of features, F.
 
     Raises:
-        BadInput: For pictures that this encoder cannot take, and a missing package.
+        BadInput: For images that this encoder cannot take, and a missing package.
     """
 
     def __init__(
         self, config: VisionConfig, spec: ObsSpec, *, pretrained: bool = True
     ) -> None:
         super().__init__()
-        check_pictures(config, spec)
+        check_images(config, spec)
         self.config, self.spec = config, spec
         self.features = config.features * len(spec.images) + spec.vector_dim
         sizes = [shape[:2] for shape in spec.images.values()]
         self.networks = nn.ModuleList(
-            PictureNetwork(config, size, pretrained=pretrained)
+            ImageNetwork(config, size, pretrained=pretrained)
             for size in (sizes[:1] if config.shared else sizes)
         )
 
@@ -107,9 +107,9 @@ class Encoder(nn.Module):
         """Encodes an observation of T steps.
 
         Args:
-            observation: Pictures `(B, T, H, W, 3)` and vectors `(B, T, Dv)`.
+            observation: Images `(B, T, H, W, 3)` and vectors `(B, T, Dv)`.
             generator: Draws a crop for each window and camera; None for the centre. It
-                lies on the device of the pictures.
+                lies on the device of the images.
             dtype: Type of the operands of convolutions and matrix products, except in
                 the pooling and after it.
 
@@ -131,9 +131,9 @@ class Encoder(nn.Module):
         parts = [part.unflatten(0, lead) for part in parts]
         return torch.cat([*parts, observation.vectors], dim=-1)
 
-    def cropped(self, pictures: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Crops pictures `(B, T, H, W, 3)` to `(B T, h, w, 3)`."""
-        size = crop_size(self.config, *pictures.shape[2:4])
+    def cropped(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Crops images `(B, T, H, W, 3)` to `(B T, h, w, 3)`."""
+        size = crop_size(self.config, *images.shape[2:4])
         if generator is None:
-            return centre_crop(pictures, size).flatten(0, 1)
-        return random_crop(pictures, size, generator).flatten(0, 1)
+            return centre_crop(images, size).flatten(0, 1)
+        return random_crop(images, size, generator).flatten(0, 1)

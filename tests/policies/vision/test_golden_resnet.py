@@ -56,7 +56,7 @@ def resnet18(w, norm, x):
 
 
 def keypoints(w, x):
-    """Expected positions of one picture, keypoint by keypoint, in numpy."""
+    """Expected positions of one image, keypoint by keypoint, in numpy."""
     c, height, width = x.shape
     weight = w["maps.weight"].reshape(-1, c).numpy()
     maps = np.einsum("kc,cij->kij", weight, x.numpy())
@@ -70,9 +70,9 @@ def keypoints(w, x):
     return np.array(out)
 
 
-def picture_features(w, norm, picture):
-    """Features of one picture `(96, 96, 3)`: the middle, in [-1, 1], then the rest."""
-    middle = picture[5 : 5 + CROP, 5 : 5 + CROP].double() / 255 * 2 - 1
+def image_features(w, norm, image):
+    """Features of one image `(96, 96, 3)`: the middle, in [-1, 1], then the rest."""
+    middle = image[5 : 5 + CROP, 5 : 5 + CROP].double() / 255 * 2 - 1
     maps = resnet18(w, norm, middle.permute(2, 0, 1)[None])[0]
     linear = w["linear.weight"].numpy() @ keypoints(w, maps)
     return np.maximum(linear + w["linear.bias"].numpy(), 0)
@@ -115,23 +115,23 @@ def test_the_encoder_equals_the_textbook(cameras, kind):
     spec = ObsSpec({f"camera{i}": (SIDE, SIDE, 3) for i in range(cameras)}, {"arm": 4})
     encoder = Encoder(VisionConfig(norm=kind), spec).eval()
     randomise(encoder)
-    pictures = {
+    images = {
         key: torch.randint(256, (2, 2, *shape), dtype=torch.uint8)
         for key, shape in spec.images.items()
     }
     vectors = torch.randn(2, 2, 4)
     norm = {"group": group_norm, "batch": batch_norm}[kind]
     with torch.no_grad():
-        ours = encoder(Observation(pictures, vectors), None)
+        ours = encoder(Observation(images, vectors), None)
         expected = np.zeros((2, 2, 64 * cameras + 4))
         expected[..., -4:] = vectors
         for i, network in enumerate(encoder.networks):
             w = weights_of(network)
             for lane, step in np.ndindex(2, 2):
-                expected[lane, step, 64 * i : 64 * (i + 1)] = picture_features(
-                    w, norm, pictures[f"camera{i}"][lane, step]
+                expected[lane, step, 64 * i : 64 * (i + 1)] = image_features(
+                    w, norm, images[f"camera{i}"][lane, step]
                 )
-    assert expected[..., :-4].std(axis=(0, 1)).max() > 1e-3  # it sees the picture
+    assert expected[..., :-4].std(axis=(0, 1)).max() > 1e-3  # it sees the image
     np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=1e-5)
 
 

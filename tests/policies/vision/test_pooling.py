@@ -45,12 +45,12 @@ def test_each_keypoint_gives_x_and_then_y():
 
 def spot(left, top):
     """A bright square on black, of 6 x 6 pixels."""
-    pictures = torch.zeros(1, 60, 60, 3, dtype=torch.uint8)
-    pictures[:, top : top + 6, left : left + 6] = 255
-    return pictures
+    images = torch.zeros(1, 60, 60, 3, dtype=torch.uint8)
+    images[:, top : top + 6, left : left + 6] = 255
+    return images
 
 
-def test_keypoints_follow_a_picture_that_moves_by_one_pixel():
+def test_keypoints_follow_a_image_that_moves_by_one_pixel():
     spec = ObsSpec({"camera": (60, 60, 3)})
     network = Encoder(VisionConfig(encoder="cnn", crop=1.0), spec).networks[0].eval()
     for module in (*network.backbone.convs, network.pooling.maps):

@@ -61,7 +61,7 @@ def test_paths_are_coloured_by_their_side_and_broken_where_they_changed_it():
     assert ax.get_xlabel() == "x [cm]"
 
 
-def test_the_picture_of_many_methods_is_not_cut_off():
+def test_the_image_of_many_methods_is_not_cut_off():
     long = "a method with a very long name, settings 123456, demonstrations 12345678"
     for number in (1, 2, 3, 5, 7):
         axes = rollouts_from_fork([rollouts(long)] * number, FORK, SCENE)

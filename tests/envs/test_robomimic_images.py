@@ -1,4 +1,4 @@
-"""Robomimic: observed pictures and vectors."""
+"""Robomimic: observed images and vectors."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ def plainly_drawn(env, states, *, reflections=False):
     options = mujoco.MjvOption()
     options.geomgroup[0] = 0
     renderer = mujoco.Renderer(model, env.camera_size, env.camera_size)
-    pictures = []
+    images = []
     for state in states:
         data.qpos[:] = state[1 : 1 + model.nq]
         mujoco.mj_forward(model, data)
@@ -44,9 +44,9 @@ def plainly_drawn(env, states, *, reflections=False):
             flag = mujoco.mjtRndFlag.mjRND_REFLECTION
             renderer.scene.flags[flag] = reflections
             drawn[f"{camera}_image"] = np.array(renderer.render())
-        pictures.append(drawn)
+        images.append(drawn)
     renderer.close()
-    return pictures
+    return images
 
 
 def states_within(env, seed):
@@ -63,12 +63,12 @@ def states_within(env, seed):
 def test_leaving_out_what_no_camera_sees_changes_no_pixel(name):
     env = env_of(name)
     states = states_within(env, 1)
-    pictures = [env.pictures(state) for state in states]
-    for drawn, plain in zip(pictures, plainly_drawn(env, states), strict=True):
+    images = [env.images(state) for state in states]
+    for drawn, plain in zip(images, plainly_drawn(env, states), strict=True):
         assert drawn.keys() == plain.keys()
-        for key, picture in drawn.items():
-            np.testing.assert_array_equal(picture, plain[key], err_msg=key)
-    assert any((p[key] != pictures[0][key]).any() for p in pictures for key in p)
+        for key, image in drawn.items():
+            np.testing.assert_array_equal(image, plain[key], err_msg=key)
+    assert any((p[key] != images[0][key]).any() for p in images for key in p)
 
 
 @each_task
@@ -91,7 +91,7 @@ def test_drawing_leaves_the_episode_alone():
     obs, _ = looked_at.reset(seed=2)
     groups = looked_at.suite.sim.model._model.geom_group.copy()
     for action in some_actions(left, 8):
-        looked_at.pictures(looked_at._state() * 0 + 0.1)
+        looked_at.images(looked_at._state() * 0 + 0.1)
         *_, one = left.step(action)
         *_, other = looked_at.step(action)
         np.testing.assert_array_equal(one["state"], other["state"])
@@ -123,9 +123,9 @@ def test_image_observations_have_the_published_keys():
     )
 
 
-def test_pictures_of_a_robomimic_file_are_those_that_were_observed(tmp_path):
+def test_images_of_a_robomimic_file_are_those_that_were_observed(tmp_path):
     env, task = TASKS["lift"](obs="image"), registry.task("lift")
-    keys = task.pictures_of("image")
+    keys = task.images_of("image")
     moves = recorded_moves()
     observed, states = [], []
     for k in range(moves.num_episodes):
@@ -142,18 +142,18 @@ def test_pictures_of_a_robomimic_file_are_those_that_were_observed(tmp_path):
     demos = readers.read(file, task, "ph")
     target = tmp_path / "frames.hdf5"
     rendering.render(task, demos, target, "image", keys, processes=1)
-    pictures = frames.attach(demos, target, keys).obs
+    images = frames.attach(demos, target, keys).obs
     for k, key in enumerate(keys):
-        np.testing.assert_array_equal(pictures[key], [each[k] for each in observed])
+        np.testing.assert_array_equal(images[key], [each[k] for each in observed])
 
 
-def test_environments_do_not_disturb_the_pictures_of_each_other():
+def test_environments_do_not_disturb_the_images_of_each_other():
     one, other = (TASKS["lift"](obs="image") for _ in range(2))
     other.reset(seed=0)
     obs, info = one.reset(seed=1)
     for disturb in (lambda: other.reset(seed=2), other.close):
         disturb()
-        again = one.pictures(info["state"])
-        for key, picture in again.items():
-            np.testing.assert_array_equal(picture, obs[key])
+        again = one.images(info["state"])
+        for key, image in again.items():
+            np.testing.assert_array_equal(image, obs[key])
     one.close()

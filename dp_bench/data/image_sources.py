@@ -1,4 +1,4 @@
-"""Getting the pictures of demonstrations: recorded ones, or rendered from states."""
+"""Getting the images of demonstrations: recorded ones, or rendered from states."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from dp_bench.util import progress
 from dp_bench.util.files import locked
 
 
-def with_pictures(
+def with_images(
     task: Task,
     demos: Demos,
     keys: Sequence[str],
     places: Sequence[Path],
     file: Path | None = None,
 ) -> Demos:
-    """Adds the pictures that demonstrations do not hold themselves.
+    """Adds the images that demonstrations do not hold themselves.
 
     A frames file that is missing, or that belongs to demonstrations which an import has
-    replaced, is made: from the recorded pictures of `file`, or else from the states.
+    replaced, is made: from the recorded images of `file`, or else from the states.
 
     Args:
         task: The task.
         demos: All demonstrations of a file.
-        keys: Keys of the pictures; what is no key of `demos.obs` lies apart.
+        keys: Keys of the images; what is no key of `demos.obs` lies apart.
         places: Where the frames file may lie; the first is where it is made.
         file: The foreign file that the demonstrations were read from, if any.
 
     Raises:
-        BadInput: When the pictures cannot be had, or a frames file is damaged.
+        BadInput: When the images cannot be had, or a frames file is damaged.
     """
     missing = [key for key in keys if key not in demos.obs]
     if not missing:
@@ -56,7 +56,7 @@ def find_or_make(
 
     Args:
         demos: The demonstrations.
-        keys: Keys of the pictures that the file must hold.
+        keys: Keys of the images that the file must hold.
         places: Where the file may lie; the first is where it is made.
         make: Writes the file to a path.
 
@@ -77,7 +77,7 @@ def find_or_make(
 
 
 def find(demos: Demos, keys: Sequence[str], places: Sequence[Path]) -> Path | None:
-    """Finds the frames file of demonstrations that holds these pictures.
+    """Finds the frames file of demonstrations that holds these images.
 
     A file of other demonstrations does not count.
 
@@ -93,7 +93,7 @@ def find(demos: Demos, keys: Sequence[str], places: Sequence[Path]) -> Path | No
 
 
 def import_recorded(task: Task, demos: Demos, file: Path, target: Path) -> bool:
-    """Writes the frames file from pictures that a foreign file holds.
+    """Writes the frames file from images that a foreign file holds.
 
     Args:
         task: The task.
@@ -102,15 +102,15 @@ def import_recorded(task: Task, demos: Demos, file: Path, target: Path) -> bool:
         target: The frames file.
 
     Returns:
-        Whether the file holds pictures.
+        Whether the file holds images.
 
     Raises:
-        BadInput: When the pictures are damaged.
+        BadInput: When the images are damaged.
     """
-    episodes = readers.recorded_pictures(file, task, demos)
+    episodes = readers.recorded_images(file, task, demos)
     if episodes is None:
         return False
-    title = f"Importing pictures of {task.name}"
+    title = f"Importing images of {task.name}"
     frames.save(target, demos, _counted(episodes, title, demos.num_episodes))
     return True
 
@@ -122,12 +122,12 @@ def render(
     target: Path,
     obs_kind: str | None = None,
 ) -> None:
-    """Renders pictures of demonstrations from their states, and says how long it took.
+    """Renders images of demonstrations from their states, and says how long it took.
 
     Args:
         task: The task.
         demos: All demonstrations of a file.
-        keys: Keys of the pictures.
+        keys: Keys of the images.
         target: The frames file.
         obs_kind: Kind of observation with these keys; None to find it.
 
@@ -136,16 +136,16 @@ def render(
     """
     kind = obs_kind or rendering.image_kind(task, keys)
     progress.note(
-        f"rendering the pictures {', '.join(keys)} of {demos.num_episodes} "
+        f"rendering the images {', '.join(keys)} of {demos.num_episodes} "
         f"demonstrations of {task.name}, once; they go to {target}"
     )
     result = rendering.render(task, demos, target, kind, keys)
     if result.steps:
-        pictures = result.steps * len(keys)
-        time = result.seconds * result.processes / pictures * 1000
+        images = result.steps * len(keys)
+        time = result.seconds * result.processes / images * 1000
         progress.note(
-            f"rendered {pictures} pictures in {progress.duration(result.seconds)}: "
-            f"{time:.3g} ms a picture in each of {result.processes} processes"
+            f"rendered {images} images in {progress.duration(result.seconds)}: "
+            f"{time:.3g} ms an image in each of {result.processes} processes"
         )
 
 
@@ -155,9 +155,9 @@ def _make(
     if file is not None and import_recorded(task, demos, file, target):
         return
     source = task.sources.get(demos.source)
-    if source is not None and source.pictures:
+    if source is not None and source.recorded_images:
         raise BadInput(
-            f"the recorded pictures of the {demos.source} demonstrations of "
+            f"the recorded images of the {demos.source} demonstrations of "
             f"{task.name} are not in {target.parent}: `dp-bench demos get {task.name} "
             f"--source {demos.source} --from FILE` imports them from the published "
             f"file, or `dp-bench demos render {task.name} --source {demos.source}` "

@@ -1,4 +1,4 @@
-"""Evaluating a policy that observes pictures of PushT."""
+"""Evaluating a policy that observes images of PushT."""
 
 import dataclasses
 import shutil
@@ -51,7 +51,7 @@ def records(run, place, **options):
     return [dataclasses.replace(r, decision_latency=0.0) for r in found]
 
 
-def test_records_name_the_observation_and_its_pictures(run, tmp_path):
+def test_records_name_the_observation_and_its_images(run, tmp_path):
     (record,) = records(run, tmp_path / "run", episodes=1, processes=1)
     assert record.obs_kind == "image"
     assert record.frames_digest == "f" * 64

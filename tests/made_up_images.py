@@ -6,27 +6,27 @@ import numpy as np
 from dp_bench.data.demos import Demos
 from dp_bench.task import Outcome
 
-PICTURE = (4, 4, 3)
+IMAGE = (4, 4, 3)
 KEYS = ("camera", "at")
 
 
-def picture_of(seed, step):
-    """Draws a picture that is never blank and differs from step to step."""
-    picture = np.full(PICTURE, 1 + seed % 200, np.uint8)
-    picture[0, 0] = [1 + step // 200, 1 + step % 200, 255]
-    return picture
+def image_of(seed, step):
+    """Draws an image that is never blank and differs from step to step."""
+    image = np.full(IMAGE, 1 + seed % 200, np.uint8)
+    image[0, 0] = [1 + step // 200, 1 + step % 200, 255]
+    return image
 
 
 class Gallery(gym.Env):
-    """Shows its last action and a picture, and returns the action as reward.
+    """Shows its last action and an image, and returns the action as reward.
 
-    Episodes of different seeds differ in length. A picture that is not drawn is blank.
-    `drawn` holds the number of each observation whose picture was drawn.
+    Episodes of different seeds differ in length. An image that is not drawn is blank.
+    `drawn` holds the number of each observation whose image was drawn.
     """
 
     observation_space = gym.spaces.Dict(
         {
-            "camera": gym.spaces.Box(0, 255, PICTURE, np.uint8),
+            "camera": gym.spaces.Box(0, 255, IMAGE, np.uint8),
             "at": gym.spaces.Box(-np.inf, np.inf, (1,), np.float64),
             "unused": gym.spaces.Box(0, 1, (3,), np.float64),
         }
@@ -49,15 +49,15 @@ class Gallery(gym.Env):
         return self._seen(reward), reward, False, self.left == 0, {}
 
     def _seen(self, at):
-        picture = np.zeros(PICTURE, np.uint8)
+        image = np.zeros(IMAGE, np.uint8)
         if self.draws_images:
-            picture = picture_of(self.seed, self.number)
+            image = image_of(self.seed, self.number)
             self.drawn.append(self.number)
-        return {"unused": np.full(3, np.nan), "camera": picture, "at": np.array([at])}
+        return {"unused": np.full(3, np.nan), "camera": image, "at": np.array([at])}
 
 
 class Visitor:
-    """Counts on from the latest observation, and refuses a blank picture."""
+    """Counts on from the latest observation, and refuses a blank image."""
 
     obs_keys = KEYS
 
@@ -72,9 +72,9 @@ class Visitor:
 
     def act(self, obs, lanes=None):
         assert tuple(obs) == self.obs_keys
-        assert obs["camera"].shape[1:] == (self.horizons.obs, *PICTURE)
+        assert obs["camera"].shape[1:] == (self.horizons.obs, *IMAGE)
         assert obs["camera"].dtype == np.uint8
-        assert obs["camera"].any(axis=(2, 3, 4)).all(), "looked at a blank picture"
+        assert obs["camera"].any(axis=(2, 3, 4)).all(), "looked at a blank image"
         self.asked.append(obs)
         return obs["at"][:, -1:] + np.arange(1, self.horizons.action + 1)[:, None]
 
@@ -92,7 +92,7 @@ def looked_at(steps, horizons):
 
 
 def pushing(lengths=(24, 20, 26, 25), side=96):
-    """Random demonstrations of PushT with pictures of its size."""
+    """Random demonstrations of PushT with images of its size."""
     rng, rows = np.random.default_rng(0), sum(lengths)
 
     def walk(width):

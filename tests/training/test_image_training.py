@@ -1,4 +1,4 @@
-"""Training from pictures: what each method learns, and that resuming is exact."""
+"""Training from images: what each method learns, and that resuming is exact."""
 
 import dataclasses
 import os
@@ -59,7 +59,7 @@ def successes(policy, blank):
 @pytest.mark.parametrize(
     "method", [marked("dp_t"), *(m for m in METHODS if m != "dp_t")]
 )
-def test_a_policy_that_looks_solves_a_task_whose_goal_is_only_in_a_picture(
+def test_a_policy_that_looks_solves_a_task_whose_goal_is_only_in_a_image(
     method, tmp_path
 ):
     settings = looking.PRESETS[method].training
@@ -74,9 +74,9 @@ def test_a_policy_that_looks_solves_a_task_whose_goal_is_only_in_a_picture(
     seen, ends = successes(policy, blank=False)
     assert seen.mean() >= 0.85
     sides = ends[seen].sum(axis=1) > 0
-    assert 0.1 < sides.mean() < 0.9, "both goals of a picture are reached"
+    assert 0.1 < sides.mean() < 0.9, "both goals of an image are reached"
     blank, _ = successes(policy, blank=True)
-    assert blank.mean() <= 0.7, "without the picture it can only guess"
+    assert blank.mean() <= 0.7, "without the image it can only guess"
 
 
 def short(**changes):
@@ -109,7 +109,7 @@ import looking
 from dp_bench.runs.folder import RunFolder
 from dp_bench.training.loop import train
 sys.path.insert(0, {tests!r} + "/training")
-from test_pictures import short
+from test_image_training import short
 import torch
 
 torch.set_num_threads(1)
@@ -144,30 +144,30 @@ def test_a_killed_training_resumes_bit_for_bit(method, tmp_path):
     assert same(trained(tmp_path / "cut", method), undisturbed)
 
 
-def test_pictures_in_their_file_train_the_same_weights_as_pictures_in_memory(
+def test_images_in_their_file_train_the_same_weights_as_images_in_memory(
     tmp_path, monkeypatch
 ):
     in_memory = trained(tmp_path / "memory", frames="memory")
     assert same(trained(tmp_path / "file", frames="file"), in_memory)
 
 
-def test_pictures_that_do_not_fit_stay_in_their_file(monkeypatch):
-    pictures = {"picture": np.zeros((10, 8, 8, 3), np.uint8)}
+def test_images_that_do_not_fit_stay_in_their_file(monkeypatch):
+    images = {"image": np.zeros((10, 8, 8, 3), np.uint8)}
     cpu = torch.device("cpu")
     place = "dp_bench.training.frames.free_memory"
     monkeypatch.setattr(place, lambda device: 2 * 10 * 8 * 8 * 3)
-    assert isinstance(make_frames(pictures, cpu), FramesInMemory)
+    assert isinstance(make_frames(images, cpu), FramesInMemory)
     monkeypatch.setattr(place, lambda device: 2 * 10 * 8 * 8 * 3 - 1)
-    assert isinstance(make_frames(pictures, cpu), StreamedFrames)
+    assert isinstance(make_frames(images, cpu), StreamedFrames)
 
     # two trainings at a time share the memory
     monkeypatch.setattr(place, lambda device: 4 * 10 * 8 * 8 * 3 - 1)
-    assert isinstance(make_frames(pictures, cpu), FramesInMemory)
+    assert isinstance(make_frames(images, cpu), FramesInMemory)
     monkeypatch.setenv("DP_BENCH_JOBS", child_environment(2)["DP_BENCH_JOBS"])
-    assert isinstance(make_frames(pictures, cpu), StreamedFrames)
+    assert isinstance(make_frames(images, cpu), StreamedFrames)
 
 
-def test_noise_of_vectors_is_refused_for_pictures():
+def test_noise_of_vectors_is_refused_for_images():
     message = r"sensor_noise is 1\.0, .* only to observations that are one vector"
     with pytest.raises(BadInput, match=message):
         prepare(
@@ -181,7 +181,7 @@ def test_noise_of_vectors_is_refused_for_pictures():
 
 
 class Watched:
-    """Pictures that remember which rows were read."""
+    """Images that remember which rows were read."""
 
     def __init__(self, array):
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
@@ -197,10 +197,10 @@ def test_a_stream_reads_the_rows_that_the_policy_looks_at_and_no_others():
     policy = prepare(
         looking.policy("dp_c"), looking.rows(20), short(), train_seed=0, device="cpu"
     ).state.policy
-    watched = Watched(obs["picture"])
+    watched = Watched(obs["image"])
     batches = Batches(
         policy,
-        {**obs, "picture": watched},
+        {**obs, "image": watched},
         actions,
         ends,
         batch_size=4,
@@ -212,7 +212,7 @@ def test_a_stream_reads_the_rows_that_the_policy_looks_at_and_no_others():
     assert isinstance(seen, Observation)
     looked_at = batches.index[batches.windows(0)][:, : policy.horizons.obs]
     np.testing.assert_array_equal(
-        seen.images["picture"].numpy(), obs["picture"][looked_at.numpy()]
+        seen.images["image"].numpy(), obs["image"][looked_at.numpy()]
     )
     ahead = batches.index[batches._windows(1)][:, : policy.horizons.obs]
     batches.at(1)

@@ -1,4 +1,4 @@
-"""Speed of decisions and updates from pictures, and of drawing them."""
+"""Speed of decisions and updates from images, and of drawing them."""
 
 import dataclasses
 import functools
@@ -22,10 +22,10 @@ WINDOWS = 64
 DRAWS = 8
 
 
-def pictures():
-    """Decisions and updates of DP-C from pictures of PushT, and drawing them."""
+def images():
+    """Decisions and updates of DP-C from images of PushT, and drawing them."""
     lanes = {f"decision, DDIM-10, lanes {n}": _decision(n) for n in (1, 50)}
-    return {**lanes, "noise draws": _draws(), "rendering, ms a picture": _rendering()}
+    return {**lanes, "noise draws": _draws(), "rendering, ms an image": _rendering()}
 
 
 def _policy(**changes):
@@ -47,8 +47,8 @@ def _policy(**changes):
 
 
 def _seen(windows, steps):
-    pictures = torch.randint(256, (windows, steps, 96, 96, 3), dtype=torch.uint8)
-    return Observation({"image": pictures}, torch.rand(windows, steps, 2))
+    images = torch.randint(256, (windows, steps, 96, 96, 3), dtype=torch.uint8)
+    return Observation({"image": images}, torch.rand(windows, steps, 2))
 
 
 def _decision(lanes):
@@ -110,7 +110,7 @@ def _gradient(policy, seen, actions, generator):
 
 
 def _rendering():
-    """Time of one picture in a step: PushT's, and one of each camera of Can."""
+    """Time of one image in a step: PushT's, and one of each camera of Can."""
     return {name: _drawing(name) for name in ("pusht", "can")}
 
 
@@ -128,6 +128,6 @@ def _drawing(name, steps=40):
         for _ in range(steps):
             env.step(action)
         seconds.append(time.perf_counter() - began)
-    cameras = len(registry.task(name).pictures_of("image"))
+    cameras = len(registry.task(name).images_of("image"))
     env.close()
     return 1e3 * (seconds[1] - seconds[0]) / (steps * cameras)
