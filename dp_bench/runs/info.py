@@ -17,7 +17,8 @@ from dp_bench.util.types import JsonObject
 # At that value they stay out of the settings hash, so older runs keep their names.
 ADDED_LATER = {
     "obs_scale": 1.0, "obs_min_range": 1e-4, "causal": False, "sensor_noise": 0.0,
-    "noise_draws": 1,
+    "noise_draws": 1, "objective": "ddpm", "eta": 0.0, "spacing": "uniform",
+    "conditioning": "cross_attention",
 }  # fmt: skip
 # Settings of the training that cannot move a number, so the hash leaves them out.
 SAME_NUMBERS = (

@@ -3,18 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
 from dp_bench import BadInput, Horizons
 from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.policies.diffusion.policy import UnetDiffusion
-from dp_bench.policies.diffusion.sampler import (
-    denoising_steps,
-    diffusion_times,
-    noise_schedule,
-    sample,
-)
+from dp_bench.policies.diffusion.schedule import diffusion_times
 from dp_bench.policies.diffusion.transformer import Transformer
 from textbook_unet import textbook_copy
 
@@ -30,64 +23,6 @@ def policy_with(**settings) -> UnetDiffusion:
         return policy
 
 
-@pytest.mark.parametrize(
-    ("sampler", "sample_steps"),
-    [("ddim", 10), ("ddim", 16), ("ddim", 4), ("ddpm", 100), ("ddpm", 20)],
-)
-@pytest.mark.parametrize("predicts", ["noise", "sample"])
-def test_samplers_equal_the_schedulers_of_diffusers(
-    sampler, sample_steps, predicts, monkeypatch
-):
-    policy = policy_with(sampler=sampler, sample_steps=sample_steps, predicts=predicts)
-    kind = {"ddim": DDIMScheduler, "ddpm": DDPMScheduler}[sampler]
-    scheduler = kind(
-        num_train_timesteps=100,
-        beta_schedule="squaredcos_cap_v2",
-        prediction_type={"noise": "epsilon", "sample": "sample"}[predicts],
-    )
-    scheduler.set_timesteps(sample_steps)
-    generator = torch.Generator().manual_seed(1)
-    noise = torch.randn(1 + sample_steps, 4, 16, 2, generator=generator)
-    obs = torch.randn(4, 2, 3, generator=generator)
-    fresh = iter(noise)
-    x = next(fresh)
-    monkeypatch.setattr(
-        "diffusers.schedulers.scheduling_ddpm.randn_tensor",
-        lambda *_, **__: next(fresh),
-    )
-    with torch.inference_mode():
-        for t in scheduler.timesteps:
-            eps = policy.network(x, t.expand(4), obs)
-            x = scheduler.step(eps, t, x).prev_sample
-        ours = policy.sample(obs, noise)
-    torch.testing.assert_close(ours, x, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
-@pytest.mark.parametrize("sample_steps", [1, 3, 8, 40, 51, 60, 75, 90, 99, 100])
-def test_a_perfect_denoiser_draws_the_mean_with_any_number_of_steps(
-    sampler, sample_steps
-):
-    """Actions are normal, so the best prediction of the sample has a closed form."""
-    mean, variance = 0.5, 0.25**2
-    shares = noise_schedule(100)
-    config = UnetDiffusionConfig(
-        sampler=sampler, sample_steps=sample_steps, predicts="sample"
-    )
-
-    def denoise(x, share):
-        precision = share * variance + 1 - share
-        return mean + share.sqrt() * variance / precision * (x - share.sqrt() * mean)
-
-    steps = list(denoising_steps(config, shares.tolist()))
-    assert len({step.t for step in steps}) == sample_steps
-    generator = torch.Generator().manual_seed(0)
-    noise = (torch.randn(20_000, 1, 1, generator=generator) for _ in range(101))
-    conditions = shares[[step.t for step in steps]]
-    x = sample(denoise, steps, conditions, noise, predicts="sample")
-    assert x.mean().item() == pytest.approx(mean, abs=0.01)
-
-
 def test_one_step_gives_what_the_network_predicts_from_pure_noise():
     policy = policy_with(sample_steps=1, predicts="sample")
     noise, obs = torch.randn(1, 4, 16, 2), torch.randn(4, 2, 3)
@@ -96,6 +31,17 @@ def test_one_step_gives_what_the_network_predicts_from_pure_noise():
         torch.testing.assert_close(policy.sample(obs, noise), predicted.clamp(-1, 1))
     with pytest.raises(BadInput, match="at least 2 where the network predicts"):
         policy_with(sample_steps=1, predicts="noise")
+
+
+@pytest.mark.parametrize("spacing", ["uniform", "quadratic"])
+def test_every_count_of_steps_begins_noisy_and_repeats_no_step(spacing):
+    for count in range(1, 101):
+        times = diffusion_times(count, 100, spacing)
+        assert len(times) == count
+        assert times == sorted(set(times), reverse=True)
+        assert 90 <= times[0] <= 99 or (spacing == "uniform" and 100 % count == 0)
+        assert times[-1] >= 0
+    assert diffusion_times(5, 100, "quadratic") == [99, 56, 25, 6, 0]
 
 
 def test_the_counts_of_presets_keep_the_published_spacing():

@@ -12,6 +12,7 @@ from dp_bench.policies.observations import ObsConfig
 
 MOST_STEPS = 10_000  # of a noise schedule
 MOST_DRAWS = 1000  # for a window
+FLOW_SAMPLERS = ("euler", "heun")
 
 
 @dataclass(frozen=True)
@@ -21,24 +22,34 @@ class DiffusionConfig(ObsConfig):
     Attributes:
         horizons: To, Ta, Tp.
         train_steps: Diffusion steps that the network is trained on.
-        predicts: What the network predicts: the "noise" in a sequence, as published, or
-            the "sample", the sequence without noise. A small transformer learns the
-            sample much faster.
-        sampler: "ddpm" (Ho et al., 2020) or "ddim" (Song et al., 2021); both use the
-            same weights.
+        objective: What the network is trained on: "ddpm", as published; "flow"
+            (Lipman et al., 2022); "mip", two passes without random noise in decisions
+            (Pan et al., 2025); or "regression", the mean squared error in one pass.
+        predicts: What the network predicts under "ddpm": the "noise" in a sequence, as
+            published, or the "sample", the sequence without noise. A small transformer
+            learns the sample much faster.
+        sampler: How noise becomes actions: "ddpm" (Ho et al., 2020), "ddim" (Song et
+            al., 2021), "dpmsolver++" (Lu et al., 2022), "euler" or "heun"; "flow" takes
+            the last two. All use the same weights.
+        eta: Noise that "ddim" adds: 0 for none, 1 for as much as "ddpm".
+        spacing: Diffusion steps that a sampler visits: "uniform", as published, or
+            "quadratic", most of them where little noise is left.
         noise_draws: Pairs of noise and diffusion step that the loss draws for each
             window, K; 1 as published. An encoder of images runs once for all of
             them, which pays where it takes most of an update.
-        sample_steps: Denoising steps of one decision; at least 2 where the network
-            predicts the noise.
+        sample_steps: Network calls of one decision under "ddpm" and "flow"; at least 2
+            where the network predicts the noise.
     """
 
     horizons: Horizons = field(default_factory=Horizons)
     train_steps: int = 100
     predicts: Literal["noise", "sample"] = "noise"
-    sampler: Literal["ddim", "ddpm"] = "ddim"
+    sampler: Literal["ddim", "ddpm", "dpmsolver++", "euler", "heun"] = "ddim"
     sample_steps: int = 16
     noise_draws: int = 1
+    objective: Literal["ddpm", "flow", "mip", "regression"] = "ddpm"
+    eta: float = 0.0
+    spacing: Literal["uniform", "quadratic"] = "uniform"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,12 +66,37 @@ class DiffusionConfig(ObsConfig):
                 f"sample_steps must be in 1..train_steps = {self.train_steps}, "
                 f"got {self.sample_steps}"
             )
+        if not 0 <= self.eta <= 1:
+            raise BadInput(f"eta must be in [0, 1], got {self.eta}")
+        if self.eta and self.sampler != "ddim":
+            raise BadInput(
+                f"eta is a setting of the sampler ddim: it must be 0 with "
+                f"{self.sampler!r}, got {self.eta}"
+            )
+        if self.objective == "flow" and self.sampler not in FLOW_SAMPLERS:
+            raise BadInput(
+                f"the objective flow needs the sampler {' or '.join(FLOW_SAMPLERS)}, "
+                f"got {self.sampler!r}"
+            )
+        if self.objective == "regression" and self.noise_draws > 1:
+            raise BadInput(
+                f"regression draws no noise: noise_draws must be 1, "
+                f"got {self.noise_draws}"
+            )
+        if self.objective != "ddpm":
+            return
         if self.sample_steps == 1 and self.predicts == "noise":
             raise BadInput(
                 "sample_steps must be at least 2 where the network predicts the noise, "
                 "got 1: the noise in pure noise tells nothing about the actions; raise "
                 'sample_steps, or train with predicts "sample"'
             )
+
+    @property
+    def draws(self) -> int:
+        """How many normal tensors the sampler needs for one decision."""
+        adds_noise = self.sampler == "ddpm" or self.eta > 0
+        return self.sample_steps if adds_noise else 1
 
 
 @dataclass(frozen=True)
@@ -117,6 +153,9 @@ class TransformerDiffusionConfig(DiffusionConfig):
             observation that follows it.
         dropout: Dropout of attention weights and of the output of each layer.
         embedding_dropout: Dropout of tokens.
+        conditioning: How time and observations reach the actions: by
+            "cross_attention", as published, or by "adaln", adaptive layer norm, where
+            every action sees every other (Zhu et al., 2024).
     """
 
     width: int = 256
@@ -126,6 +165,7 @@ class TransformerDiffusionConfig(DiffusionConfig):
     causal: bool = False
     dropout: float = 0.01
     embedding_dropout: float = 0.0
+    conditioning: Literal["cross_attention", "adaln"] = "cross_attention"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,7 +179,39 @@ class TransformerDiffusionConfig(DiffusionConfig):
             raise BadInput(
                 f"condition_layers must be 0 or above, got {self.condition_layers}"
             )
+        if self.conditioning == "adaln" and (
+            self.condition_layers or self.embedding_dropout
+        ):
+            raise BadInput(
+                "condition_layers and embedding_dropout are settings of "
+                "cross_attention: they must be 0 with adaln"
+            )
         if self.causal and not self.condition_layers:
             raise BadInput(
                 "causal is a setting of the encoder: it needs condition_layers above 0"
             )
+
+
+@dataclass(frozen=True)
+class MlpDiffusionConfig(DiffusionConfig):
+    """Settings of DP-MLP.
+
+    Attributes:
+        width: Units of every layer.
+        blocks: Residual blocks of two layers each.
+        step_dim: Size of the embedding of a diffusion step; even.
+    """
+
+    width: int = 512
+    blocks: int = 3
+    step_dim: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.width, self.blocks) < 1:
+            raise BadInput(
+                f"width and blocks must be at least 1, got {self.width} and "
+                f"{self.blocks}"
+            )
+        if self.step_dim < 4 or self.step_dim % 2:
+            raise BadInput(f"step_dim must be even and at least 4, got {self.step_dim}")

@@ -1,91 +1,172 @@
-"""What Diffusion Policy asks of a network, and a faster way to ask it for one lane."""
+"""A trained network at one decision, as samplers see it."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from dp_bench.policies.diffusion.network import Network
+from dp_bench.policies.diffusion.schedule import diffusion_times
+
+Run = Callable[[Tensor, Tensor], Tensor]  # `Network.denoise`, or a recording of it
 
 
-class Denoiser(Protocol):
-    """A network that predicts the noise in a sequence of actions.
+class Asked:
+    """A network with the observations of one decision.
 
-    Training calls the network as a whole. A sampler first calls `conditions` once a
-    decision, and then `denoise` once a denoising step: what depends on the observations
-    or on the diffusion step alone is computed only once.
+    What depends on the time and the observations alone is computed once for each time,
+    and for many times together if `prepare` names them.
 
-    The operands of large matrix products are rounded to `dtype` where one is given;
-    everything else has the type of `x`.
+    Args:
+        network: The network.
+        obs: Normalised observations or features, `(B, To, Do)`.
+        shape: Shape of a sequence of actions, `(Tp, Da)`.
+        run: Runs `network.denoise`; None to call it.
+
+    Attributes:
+        calls: How often the network was asked.
     """
 
-    def __call__(
-        self, x: Tensor, t: Tensor, obs: Tensor, dtype: torch.dtype | None = None
-    ) -> Tensor:
-        """Predicts the noise.
+    def __init__(
+        self,
+        network: Network,
+        obs: Tensor,
+        shape: tuple[int, int],
+        run: Run | None = None,
+    ) -> None:
+        self.calls = 0
+        self._network, self._obs, self._shape = network, obs, shape
+        self._run = run or network.denoise
+        self._conditions: dict[float, Tensor] = {}
 
-        Args:
-            x: Noisy actions, `(B, Tp, Da)`.
-            t: Diffusion steps, `(B,)`.
-            obs: Observations, `(B, To, Do)`.
-            dtype: Type of the operands of large matrix products.
+    def prepare(self, times: Sequence[float]) -> None:
+        """Computes the conditions of times `(K,)` that the network will be asked at."""
+        at = torch.tensor(times, device=self._obs.device)
+        conditions = self._network.conditions(at, self._obs)
+        self._conditions.update(zip(times, conditions, strict=True))
 
-        Returns:
-            Noise, `(B, Tp, Da)`.
-        """
-        ...
+    def zeros(self) -> Tensor:
+        """Returns a sequence of zeros for each observation, `(B, Tp, Da)`."""
+        return self._obs.new_zeros(len(self._obs), *self._shape)
 
-    def conditions(self, t: Tensor, obs: Tensor) -> Tensor:
-        """Computes the conditions that `denoise` takes.
-
-        Args:
-            t: Diffusion steps, `(K,)`.
-            obs: Observations, `(B, To, Do)`.
-
-        Returns:
-            One condition for each diffusion step, `(K, ...)`.
-        """
-        ...
-
-    def denoise(
-        self, x: Tensor, condition: Tensor, dtype: torch.dtype | None = None
-    ) -> Tensor:
-        """Predicts the noise, given one row of `conditions`.
-
-        Args:
-            x: Noisy actions, `(B, Tp, Da)`.
-            condition: Its shape is that of the network's own conditions.
-            dtype: Type of the operands of large matrix products.
-
-        Returns:
-            Noise, `(B, Tp, Da)`.
-        """
-        ...
+    def __call__(self, x: Tensor, t: float) -> Tensor:
+        """Returns the network's output `(B, Tp, Da)` for actions `x` at a time."""
+        if t not in self._conditions:
+            self.prepare([t])
+        self.calls += 1
+        return self._run(x, self._conditions[t])
 
 
-class _Denoise(nn.Module):
-    """Makes the `denoise` of a network the `forward` of a module, as tracing needs."""
+class Point(NamedTuple):
+    """A point on the way from noise to actions.
 
-    def __init__(self, network: Denoiser) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        return self.network.denoise(x, condition)
-
-
-def traced(
-    network: Denoiser, x: Tensor, condition: Tensor
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """Records `network.denoise` as a list of operations that runs without Python.
-
-    For one lane the arithmetic is so little that Python takes half of the time. The
-    recording works for inputs of the shapes of `x` and `condition` only. It refers to
-    the network's weights, so it follows when other weights are loaded.
+    Attributes:
+        place: Where on the way it lies; what this counts depends on the denoiser.
+        t: Time at which the network is asked; None at the end, where no noise is left.
     """
-    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
-        warnings.simplefilter("ignore")  # sizes become constants, on purpose
-        shapes = (torch.zeros(x.shape), torch.zeros(condition.shape))
-        return torch.jit.trace(_Denoise(network), shapes, check_trace=False)
+
+    place: float
+    t: float | None
+
+
+class Denoised(NamedTuple):
+    """What noisy actions consist of, `(B, Tp, Da)` each.
+
+    Attributes:
+        x0: The actions without noise, in [-1, 1].
+        eps: The noise, of standard deviation 1.
+    """
+
+    x0: Tensor
+    eps: Tensor
+
+
+class Denoiser:
+    """A network trained to denoise (Ho et al., 2020), for one decision.
+
+    Args:
+        ask: The network.
+        alphas_bar: From `noise_schedule`, `(train_steps,)`.
+        predicts: What the network predicts, the "noise" or the "sample".
+        spacing: Where the sampler asks; see `diffusion_times`.
+    """
+
+    def __init__(
+        self,
+        ask: Asked,
+        alphas_bar: Sequence[float],
+        predicts: Literal["noise", "sample"],
+        spacing: Literal["uniform", "quadratic"] = "uniform",
+    ) -> None:
+        self.ask, self.alphas_bar, self.predicts = ask, alphas_bar, predicts
+        self.spacing = spacing
+
+    def points(self, count: int) -> list[Point]:
+        """Lists `count` points to ask at, noisiest first, and the end.
+
+        The place of a point is alpha-bar, the signal's share of the variance.
+        """
+        times = diffusion_times(count, len(self.alphas_bar), self.spacing)
+        self.ask.prepare(times)
+        return [*(Point(self.alphas_bar[t], t) for t in times), Point(1.0, None)]
+
+    def __call__(self, x: Tensor, point: Point) -> Denoised:
+        """Splits noisy actions `(B, Tp, Da)` into actions and noise."""
+        assert point.t is not None
+        share = point.place
+        out = self.ask(x, point.t)
+        from_x, from_eps = share**-0.5, ((1 - share) / share) ** 0.5
+        if self.predicts == "noise":
+            return Denoised((from_x * x - from_eps * out).clamp(-1, 1), out)
+        return Denoised(out.clamp(-1, 1), (from_x * x - out) / from_eps)
+
+    def slope(self, x: Tensor, point: Point) -> Tensor:
+        """Predicts the direction of the way: here the actions at its end."""
+        return self(x, point).x0
+
+    def step(self, x: Tensor, here: Point, there: Point, slope: Tensor) -> Tensor:
+        """Goes to another point as if `slope` were the actions at the end."""
+        a, b = here.place, there.place
+        eps = (x - a**0.5 * slope) / (1 - a) ** 0.5
+        return b**0.5 * slope + (1 - b) ** 0.5 * eps
+
+
+class FlowDenoiser:
+    """A network trained to predict velocities (Lipman et al., 2022), for one decision.
+
+    Args:
+        ask: The network.
+        train_steps: Time of the network at the end of the way; it is 0 at the noise.
+        spacing: "uniform", or "quadratic" for small steps where little noise is left.
+    """
+
+    def __init__(
+        self,
+        ask: Asked,
+        train_steps: int,
+        spacing: Literal["uniform", "quadratic"] = "uniform",
+    ) -> None:
+        self.ask, self.train_steps = ask, train_steps
+        self.power = 2 if spacing == "quadratic" else 1
+
+    def points(self, count: int) -> list[Point]:
+        """Lists `count` points to ask at, noisiest first, and the end.
+
+        The place of a point is the share of the actions, from 0 to 1.
+        """
+        shares = [1 - (1 - k / count) ** self.power for k in range(count + 1)]
+        times = [share * self.train_steps for share in shares[:-1]]
+        self.ask.prepare(times)
+        return [*map(Point, shares[:-1], times), Point(1.0, None)]
+
+    def slope(self, x: Tensor, point: Point) -> Tensor:
+        """Predicts the velocity."""
+        assert point.t is not None
+        return self.ask(x, point.t)
+
+    def step(self, x: Tensor, here: Point, there: Point, slope: Tensor) -> Tensor:
+        """Goes to another point with a velocity."""
+        return x + (there.place - here.place) * slope

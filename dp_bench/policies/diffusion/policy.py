@@ -1,4 +1,4 @@
-"""Diffusion Policy (Chi et al., 2023, arXiv 2303.04137), DP-C and DP-T."""
+"""Diffusion Policy (Chi et al., 2023, arXiv 2303.04137), with its three networks."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dp_bench.policies.base import Policy
-from dp_bench.policies.diffusion import sampler
+from dp_bench.policies.diffusion.adaln import AdaptiveTransformer
 from dp_bench.policies.diffusion.config import (
     DiffusionConfig,
+    MlpDiffusionConfig,
     TransformerDiffusionConfig,
     UnetDiffusionConfig,
 )
-from dp_bench.policies.diffusion.denoiser import Denoiser, traced
+from dp_bench.policies.diffusion.denoiser import Asked
+from dp_bench.policies.diffusion.mlp import Mlp
+from dp_bench.policies.diffusion.network import Network, traced
+from dp_bench.policies.diffusion.objectives import OBJECTIVES, Objective
+from dp_bench.policies.diffusion.schedule import noise_schedule
 from dp_bench.policies.diffusion.transformer import Transformer
 from dp_bench.policies.diffusion.unet import Unet
 from dp_bench.policies.layers import ParameterGroup, decay_matrices
@@ -25,7 +29,7 @@ from dp_bench.policies.layers import ParameterGroup, decay_matrices
 class _Traced(NamedTuple):
     """A network, and the recording of its `denoise`."""
 
-    network: Denoiser
+    network: Network
     denoise: Callable[[Tensor, Tensor], Tensor]
 
 
@@ -39,7 +43,7 @@ class Diffusion(Policy):
 
     recordable = True
     config: DiffusionConfig
-    network: Denoiser
+    network: Network
 
     def __init__(
         self, config: DiffusionConfig, *, obs_dim: int, action_dim: int
@@ -51,62 +55,58 @@ class Diffusion(Policy):
         self.network = self.make_network()
         self._traced: _Traced | None = None
 
-    def make_network(self) -> Denoiser:
+    def make_network(self) -> Network:
         """Builds the network with its initial weights."""
         raise NotImplementedError
 
     def fit(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> None:
         """Sets the normalisers and the noise schedule."""
         super().fit(obs, actions, generator)
-        self.alphas_bar.copy_(sampler.noise_schedule(self.config.train_steps))
+        self.alphas_bar.copy_(noise_schedule(self.config.train_steps))
+
+    @property
+    def objective(self) -> Objective:
+        """What the network is trained on, and how it decides."""
+        return OBJECTIVES[self.config.objective](self.config, self.alphas_bar)
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
-        """Computes the mean squared error of the noise (Ho et al., 2020, eq. 14).
+        """Computes the loss of the objective.
 
-        If the network predicts the sample, the error is that of the sample. With K
-        noise draws it is the mean over K pairs of noise and step for each window.
+        With K noise draws it is the mean over K draws for each window.
         """
-        device, draws = actions.device, self.config.noise_draws
-        seen = obs[:, : self.horizons.obs]
+        draws, seen = self.config.noise_draws, obs[:, : self.horizons.obs]
         if draws > 1:
             actions = actions.repeat(draws, 1, 1)  # (K B, Tp, Da)
             seen = seen.repeat(draws, 1, 1)
-        t = torch.randint(
-            self.config.train_steps, (len(actions),), generator=generator, device=device
-        )
-        eps = torch.randn(actions.shape, generator=generator, device=device)
-        share = self.alphas_bar[t, None, None]
-        noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
+        lesson = self.objective.lesson(actions, generator)
         seen = self.with_obs_noise(seen, generator)
+        passes = len(lesson.weights)
+        if passes > 1:
+            seen = seen.repeat(passes, 1, 1)
         dtype = self.train_dtype if self.training else torch.float32
-        target = eps if self.config.predicts == "noise" else actions
-        return F.mse_loss(self.network(noisy, t, seen, dtype), target)
+        return lesson.error(self.network(lesson.x, lesson.t, seen, dtype))
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Samples a sequence of actions."""
-        shape = (self.horizons.prediction, self.action_dim)
-        draws = self.config.sample_steps if self.config.sampler == "ddpm" else 1
+        """Decides on a sequence of actions."""
+        shape = (self.objective.draws, self.horizons.prediction, self.action_dim)
         noise = torch.stack(
-            [torch.randn((draws, *shape), generator=g) for g in generators], dim=1
+            [torch.randn(shape, generator=g) for g in generators], dim=1
         ).to(obs.device)  # (draws, B, Tp, Da)
         return self.sample(obs, noise)
 
     def sample(self, obs: Tensor, noise: Tensor) -> Tensor:
-        """Denoises the given noise.
+        """Decides with the given noise.
 
         Args:
             obs: Normalised, `(B, To, Do)`.
-            noise: Standard normal, `(draws, B, Tp, Da)`; see `sampler.sample`.
+            noise: Standard normal, `(draws, B, Tp, Da)`; see `Objective`.
 
         Returns:
             Normalised actions, `(B, Tp, Da)`.
         """
-        steps = list(sampler.denoising_steps(self.config, self.alphas_bar.tolist()))
-        times = torch.tensor([step.t for step in steps], device=obs.device)
-        conditions = self.network.conditions(times, obs)
-        return sampler.sample(
-            self._denoise, steps, conditions, noise, predicts=self.config.predicts
-        )
+        shape = (self.horizons.prediction, self.action_dim)
+        ask = Asked(self.network, obs, shape, self._denoise)
+        return self.objective.decide(ask, iter(noise))
 
     def _denoise(self, x: Tensor, condition: Tensor) -> Tensor:
         """Asks the network, or for one lane on a CPU its recording."""
@@ -147,9 +147,19 @@ class TransformerDiffusion(Diffusion):
     config_class = TransformerDiffusionConfig
     config: TransformerDiffusionConfig
 
-    def make_network(self) -> Transformer:
+    def make_network(self) -> Network:
         """Builds a transformer."""
         config = self.config
+        if config.conditioning == "adaln":
+            return AdaptiveTransformer(
+                self.action_dim,
+                config.horizons.obs * self.obs_dim,
+                steps=config.horizons.prediction,
+                width=config.width,
+                heads=config.heads,
+                layers=config.layers,
+                dropout=config.dropout,
+            )
         return Transformer(
             self.action_dim,
             self.obs_dim,
@@ -162,6 +172,29 @@ class TransformerDiffusion(Diffusion):
             causal=config.causal,
             dropout=config.dropout,
             embedding_dropout=config.embedding_dropout,
+        )
+
+    def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
+        """Lets only matrices decay."""
+        return decay_matrices(self, weight_decay)
+
+
+class MlpDiffusion(Diffusion):
+    """DP-MLP: Diffusion Policy with a residual MLP."""
+
+    config_class = MlpDiffusionConfig
+    config: MlpDiffusionConfig
+
+    def make_network(self) -> Mlp:
+        """Builds an MLP."""
+        config = self.config
+        return Mlp(
+            self.action_dim,
+            config.horizons.obs * self.obs_dim,
+            steps=config.horizons.prediction,
+            width=config.width,
+            blocks=config.blocks,
+            step_dim=config.step_dim,
         )
 
     def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:

@@ -24,11 +24,11 @@ from dp_bench.policies.layers import (
 
 
 class Transformer(nn.Module):
-    """Predicts the noise in a sequence of actions, given observations.
+    """Predicts the target of the objective for a sequence, given observations.
 
     Every noisy action is a token and attends to itself and to earlier ones. The
     diffusion step and the observations are tokens of a memory; action i attends to the
-    step and to observations 0 to i. See `Denoiser` for the three ways to call it.
+    step and to observations 0 to i. See `Network` for the three ways to call it.
 
     Args:
         action_dim: Da.
@@ -101,7 +101,7 @@ class Transformer(nn.Module):
     def forward(
         self, x: Tensor, t: Tensor, obs: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts the noise in `x`; see `Denoiser`."""
+        """Predicts the target for `x`; see `Network`."""
         tokens = torch.cat([self._step_tokens(t), self._obs_tokens(obs)], dim=1)
         memory = self._encoded(self._dropped(tokens), dtype)
         return self.denoise(x, self._keys_values(memory, dtype), dtype)
@@ -132,7 +132,7 @@ class Transformer(nn.Module):
     def denoise(
         self, x: Tensor, condition: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts the noise in `x` from keys and values `(layers, B, S, 2 W)`."""
+        """Predicts the target for `x` from keys and values `(layers, B, S, 2 W)`."""
         dtype = dtype or x.dtype
         y = self._dropped(self.action_token(x) + self.positions[: x.shape[1]])
         for layer, keys_values in zip(self.decoder, condition, strict=True):

@@ -212,12 +212,12 @@ class StepEmbedding(nn.Module):
 
 
 class Unet(nn.Module):
-    """Predicts the noise in a sequence of actions, given observations.
+    """Predicts the target of the objective for a sequence, given observations.
 
     Every residual block computes its scales and biases from the condition [step
     embedding, observations] by a linear layer of its own. These layers are stored as
     one, `film`: a forward pass multiplies by it once, and a sampler computes the two
-    halves of the product apart, each only when it changes. See `Denoiser` for the three
+    halves of the product apart, each only when it changes. See `Network` for the three
     ways to call the network.
 
     Args:
@@ -284,7 +284,7 @@ class Unet(nn.Module):
     def forward(
         self, x: Tensor, t: Tensor, obs: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts the noise in `x`; see `Denoiser`."""
+        """Predicts the target for `x`; see `Network`."""
         dtype = dtype or x.dtype
         condition = mish(torch.cat([self.step_embedding(t), obs.flatten(1)], dim=-1))
         film = product(condition, self.film.weight, self.film.bias, dtype)
@@ -303,7 +303,7 @@ class Unet(nn.Module):
     def denoise(
         self, x: Tensor, condition: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Predicts the noise in `x` from films `(B, F)`."""
+        """Predicts the target for `x` from films `(B, F)`."""
         down = cast(Iterable[nn.ModuleList], self.down)
         up = cast(Iterable[nn.ModuleList], self.up)
         films = iter(condition.split(self.film_sizes, dim=1))

@@ -1,0 +1,185 @@
+"""Objectives: what the network of Diffusion Policy is trained on, and how it decides.
+
+The network maps a sequence, a time and observations to a sequence of the same shape; an
+objective says what it is shown, what it should answer, and what a decision asks it. The
+horizons, the network and the training are the same for all of them.
+
+| objective | shown | answer | calls of a decision |
+|---|---|---|---|
+| `ddpm` | noisy actions at a step | the noise, or the actions | `sample_steps` |
+| `flow` | a point between noise and actions | the velocity there | `sample_steps` |
+| `mip` | zeros; actions with a little noise | the actions, both times | 2 |
+| `regression` | zeros | the actions | 1 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dp_bench.policies.diffusion.config import DiffusionConfig
+from dp_bench.policies.diffusion.denoiser import Asked, Denoiser, FlowDenoiser
+from dp_bench.policies.diffusion.samplers import SAMPLERS, ddim, euler, heun
+
+
+class Lesson(NamedTuple):
+    """What the network is shown in one update, and what it should answer.
+
+    Attributes:
+        x: Sequences, `(M B, Tp, Da)`; M passes over the B windows.
+        t: Times, `(M B,)`.
+        target: The right answers, `(M B, Tp, Da)`.
+        weights: Factor of the squared error of each pass, `(M,)`.
+    """
+
+    x: Tensor
+    t: Tensor
+    target: Tensor
+    weights: tuple[float, ...] = (1.0,)
+
+    def error(self, answer: Tensor) -> Tensor:
+        """Adds up the weighted mean squared errors of all passes."""
+        if self.weights == (1.0,):
+            return F.mse_loss(answer, self.target)
+        passes = zip(
+            self.weights,
+            answer.chunk(len(self.weights)),
+            self.target.chunk(len(self.weights)),
+            strict=True,
+        )
+        return torch.stack([w * F.mse_loss(a, b) for w, a, b in passes]).sum()
+
+
+class Objective(Protocol):
+    """A lesson for training, and a decision afterwards.
+
+    Attributes:
+        draws: How many normal tensors `(B, Tp, Da)` a decision may use.
+    """
+
+    draws: int
+
+    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+        """Draws what the network is shown for normalised actions `(B, Tp, Da)`."""
+        ...
+
+    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+        """Decides on normalised actions, `(B, Tp, Da)`.
+
+        Args:
+            ask: The network, with the observations of the decision.
+            noise: `draws` standard normal tensors `(B, Tp, Da)`.
+        """
+        ...
+
+
+class Ddpm:
+    """Denoising (Ho et al., 2020, equation 14), as published for Diffusion Policy."""
+
+    def __init__(self, config: DiffusionConfig, alphas_bar: Tensor) -> None:
+        self.config, self.alphas_bar = config, alphas_bar
+        self.draws = config.draws
+
+    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+        """Adds the noise of a random diffusion step."""
+        device = actions.device
+        t = torch.randint(
+            self.config.train_steps, (len(actions),), generator=generator, device=device
+        )
+        eps = torch.randn(actions.shape, generator=generator, device=device)
+        share = self.alphas_bar[t, None, None]
+        noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
+        return Lesson(noisy, t, eps if self.config.predicts == "noise" else actions)
+
+    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+        """Denoises by the sampler of the settings."""
+        config = self.config
+        denoiser = Denoiser(
+            ask, self.alphas_bar.tolist(), config.predicts, config.spacing
+        )
+        if config.eta:
+            return ddim(denoiser, noise, config.sample_steps, config.eta)
+        return SAMPLERS[config.sampler](denoiser, noise, config.sample_steps)
+
+
+class Flow:
+    """Flow matching (Lipman et al., 2022) on straight lines from noise to actions."""
+
+    def __init__(self, config: DiffusionConfig, alphas_bar: Tensor) -> None:
+        self.config = config
+        self.draws = config.draws
+
+    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+        """Draws a point between noise and actions, uniformly."""
+        device = actions.device
+        share = torch.rand(len(actions), generator=generator, device=device)
+        z = torch.randn(actions.shape, generator=generator, device=device)
+        between = torch.lerp(z, actions, share[:, None, None])
+        return Lesson(between, share * self.config.train_steps, actions - z)
+
+    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+        """Follows the velocity from noise to actions."""
+        config = self.config
+        path = FlowDenoiser(ask, config.train_steps, config.spacing)
+        sampler = euler if config.sampler == "euler" else heun
+        return sampler(path, noise, config.sample_steps)
+
+
+class Mip:
+    """The minimal iterative policy (Pan et al., 2025, arXiv 2512.01809).
+
+    The first pass guesses the actions from nothing, the second one corrects the guess.
+    In training the second pass sees the actions with noise of size 1 - t*. The error of
+    each pass is divided by its share of the time, t* and 1 - t*, as in their code.
+    """
+
+    TIME = 0.9  # t*, time of the second pass
+    draws = 0
+
+    def __init__(self, config: DiffusionConfig, alphas_bar: Tensor) -> None:
+        self.times = (0.0, self.TIME * config.train_steps)
+
+    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+        """Shows zeros, and the actions with a little noise."""
+        eps = torch.randn(actions.shape, generator=generator, device=actions.device)
+        noisy = actions + (1 - self.TIME) * eps
+        t = torch.tensor(self.times, device=actions.device)
+        return Lesson(
+            torch.cat([torch.zeros_like(actions), noisy]),
+            t.repeat_interleave(len(actions)),
+            actions.repeat(2, 1, 1),
+            (self.TIME**-2, (1 - self.TIME) ** -2),
+        )
+
+    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+        """Guesses, and corrects the guess."""
+        first, second = self.times
+        ask.prepare(self.times)
+        return ask(ask(ask.zeros(), first), second)
+
+
+class Regression:
+    """The same network as plain behaviour cloning: the mean squared error."""
+
+    draws = 0
+
+    def __init__(self, config: DiffusionConfig, alphas_bar: Tensor) -> None:
+        pass
+
+    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+        """Shows zeros."""
+        t = torch.zeros(len(actions), device=actions.device)
+        return Lesson(torch.zeros_like(actions), t, actions)
+
+    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+        """Asks the network once."""
+        return ask(ask.zeros(), 0.0)
+
+
+OBJECTIVES: dict[str, Callable[[DiffusionConfig, Tensor], Objective]] = {
+    "ddpm": Ddpm, "flow": Flow, "mip": Mip, "regression": Regression,
+}  # fmt: skip
