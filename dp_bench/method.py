@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Method:
         presets: `{(task, tier): Preset}`, or the `"module:attribute"` of such a table,
             which is imported only when needed. A row `(task, tier, "image")` is for
             observations with images.
+        variants: Settings that make another row of tables, by its name: "flow" of
+            "dp_c" is the method "dp_c-flow". It has these values in every preset.
+        changes: Settings that differ from `presets`; only a variant has some.
+        base: Name of the method that this is a variant of; "" for none.
     """
 
     name: str
@@ -26,3 +31,27 @@ class Method:
     policy: str
     about: str = ""
     presets: Mapping[tuple[str, ...], object] | str = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    changes: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+
+    @property
+    def short_title(self) -> str:
+        """The abbreviation in the title, "DP-C" say, or the title itself."""
+        abbreviation = re.search(r"\(([^()]+)\)$", self.title)
+        return abbreviation[1] if abbreviation else self.title
+
+    def all_variants(self) -> dict[str, Method]:
+        """Returns the variants as methods, by their whole names."""
+        return {
+            f"{self.name}-{name}": replace(
+                self,
+                name=f"{self.name}-{name}",
+                title=f"{self.short_title}, {name}",
+                about=f"{self.name} with the objective {name}",
+                variants={},
+                changes=changes,
+                base=self.name,
+            )
+            for name, changes in self.variants.items()
+        }

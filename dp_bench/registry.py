@@ -34,6 +34,17 @@ class LeftOut(UserWarning):
     """An entry point of an installed package cannot be used, and was left out."""
 
 
+# What the networks of Diffusion Policy can be trained on instead of `ddpm`.
+OBJECTIVES = {
+    "flow": {
+        "policy.objective": "flow",
+        "policy.sampler": "euler",
+        "policy.sample_steps": "4",
+    },
+    "mip": {"policy.objective": "mip"},
+    "regression": {"policy.objective": "regression", "policy.noise_draws": "1"},
+}
+
 METHODS = {
     method.name: method
     for method in (
@@ -43,6 +54,7 @@ METHODS = {
             policy="dp_bench.policies.diffusion.policy:UnetDiffusion",
             about="denoises a sequence of actions with a temporal U-Net",
             presets="dp_bench.presets.dp_c:PRESETS",
+            variants=OBJECTIVES,
         ),
         Method(
             name="dp_t",
@@ -50,6 +62,7 @@ METHODS = {
             policy="dp_bench.policies.diffusion.policy:TransformerDiffusion",
             about="denoises a sequence of actions with a transformer",
             presets="dp_bench.presets.dp_t:PRESETS",
+            variants=OBJECTIVES,
         ),
         Method(
             name="lstm_gmm",
@@ -128,8 +141,17 @@ def _with_small_sources(task: Task) -> Task:
 
 @functools.cache
 def methods() -> Mapping[str, Method]:
-    """Returns all methods by name, our own first."""
+    """Returns all methods by name, our own first, without their variants."""
     return _with_installed(METHODS, "dp_bench.policies", Method)
+
+
+@functools.cache
+def methods_and_variants() -> Mapping[str, Method]:
+    """Returns all methods by name, each followed by its variants."""
+    known: dict[str, Method] = {}
+    for name, method in methods().items():
+        known |= {name: method, **method.all_variants()}
+    return known | methods()  # the name of a method is never that of a variant
 
 
 # Why entry points were left out, by kind and name.
@@ -157,7 +179,7 @@ def method(name: str) -> Method:
     Raises:
         BadInput: When no method has this name; the error lists the names.
     """
-    return _find(methods(), Method, name)
+    return _find(methods_and_variants(), Method, name)
 
 
 def title_of(name: str) -> str:
@@ -165,13 +187,13 @@ def title_of(name: str) -> str:
 
     Records may come from a machine that had other packages installed.
     """
-    known = methods().get(name)
+    known = methods_and_variants().get(name)
     return known.title if known else name
 
 
 def position_of(name: str) -> int:
     """Returns a method's place in tables and plots; unknown methods come last."""
-    names = list(methods())
+    names = list(methods_and_variants())
     return names.index(name) if name in names else len(names)
 
 

@@ -89,6 +89,9 @@ def _print_overview() -> None:
         {"method": None, "name": None, "what it does": None},
         ((m.name, m.title, m.about) for m in registry.methods().values()),
     )
+    for method in registry.methods().values():
+        if method.variants:
+            print(f"{method.name} also as {', '.join(method.all_variants())}")
     for group in dict.fromkeys(task.group for task in tasks if task.group):
         members = ", ".join(task.name for task in tasks if task.group == group)
         print(f"`dp-bench compare --task {group}` runs {members}")

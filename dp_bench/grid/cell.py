@@ -278,7 +278,30 @@ def _resolve(
     control = cell.control or usual
     task.check(control=control)
     settings = dataclasses.replace(settings, control=control)
+    method = _named_by_objective(method, settings)
     return ResolvedCell(cell, task, method, settings, obs_kind, demos)
+
+
+def _named_by_objective(method: Method, settings: Preset) -> Method:
+    """Returns the variant that has the objective of the settings, if there is one.
+
+    Records and tables know a run by the name of its method, so it must say the
+    objective however that was chosen.
+
+    Raises:
+        BadInput: When the settings undo the objective of a variant.
+    """
+    objective = getattr(settings.policy, "objective", None)
+    variant = f"{method.name}-{objective}"
+    if variant in method.all_variants():
+        return method.all_variants()[variant]
+    wanted = method.changes.get("policy.objective", objective)
+    if objective != wanted:
+        raise BadInput(
+            f"{method.name} has the objective {wanted}, and policy.objective is "
+            f"{objective!r}: leave it out, or choose another method"
+        )
+    return method
 
 
 def _changed(settings: Preset, cell: Cell, method: Method) -> Preset:

@@ -28,6 +28,7 @@ from dp_bench.references import load
 from dp_bench.registry import tasks
 from dp_bench.task import IMAGE
 from dp_bench.training.config import Training
+from dp_bench.util import settings
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def preset(method: Method, task: str, tier: str, obs_kind: str | None = None) ->
         if key in table:
             found = cast(Preset, table[key])
             if shows_images:
-                return replace(found, vision=found.vision or VisionConfig())
-            return found
+                found = replace(found, vision=found.vision or VisionConfig())
+            return settings.override_all(found, dict(method.changes))
     usable = [key for key in table if key[0] in rows and key[2:] in (*kinds, ())]
     tiers = sorted({key[1] for key in usable})
     seen = f" with {obs_kind} observations" if obs_kind else ""

@@ -45,6 +45,8 @@ OURS = (
     Look("#CC79A7", "D"),
     Look("#E69F00", "v"),
 )
+# Variants have the colour of their method, and a marker of their own.
+VARIANTS = "hd8<>p"
 # Methods of other packages: other colours and other markers.
 OTHERS = tuple(
     Look(colour, marker)
@@ -73,6 +75,11 @@ def look_of(method: str) -> Look:
     it, so that it is the same on most machines. Only methods that are not installed,
     and occur in records of another machine, can share a look.
     """
+    known = registry.methods_and_variants().get(method)
+    if known and known.base:
+        place = list(registry.method(known.base).all_variants()).index(method)
+        marker = VARIANTS[place % len(VARIANTS)]
+        return Look(look_of(known.base).colour, marker)
     ours = dict(zip(registry.METHODS, OURS, strict=True))
     if method in ours:
         return ours[method]
