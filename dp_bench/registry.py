@@ -145,13 +145,12 @@ def methods() -> Mapping[str, Method]:
     return _with_installed(METHODS, "dp_bench.policies", Method)
 
 
-@functools.cache
 def methods_and_variants() -> Mapping[str, Method]:
     """Returns all methods by name, each followed by its variants."""
     known: dict[str, Method] = {}
     for name, method in methods().items():
         known |= {name: method, **method.all_variants()}
-    return known | methods()  # the name of a method is never that of a variant
+    return {**known, **methods()}  # a method hides a variant of the same name
 
 
 # Why entry points were left out, by kind and name.

@@ -218,6 +218,17 @@ def test_methods_have_titles_and_keep_their_order():
     assert names == list(registry.methods())
 
 
+def test_a_variant_is_a_method_that_follows_its_own():
+    flow = registry.method("dp_c-flow")
+    assert registry.title_of("dp_c-flow") == flow.title == "DP-C, flow"
+    assert flow.policy == registry.method("dp_c").policy
+    place = registry.position_of
+    assert place("dp_c") < place("dp_c-flow") < place("dp_t") < place("dp_t-mip")
+    assert "dp_c-flow" not in registry.methods()
+    with pytest.raises(BadInput, match="no method 'bet-flow'"):
+        registry.method("bet-flow")
+
+
 def test_an_unknown_method_is_its_own_title_and_comes_last():
     assert registry.title_of("nobody_knows") == "nobody_knows"
     last = max(map(registry.position_of, registry.methods()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dp_bench import registry
+from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.records import Record
 from dp_bench.evaluation.starts import env_seeds_of
@@ -254,11 +255,20 @@ def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
     Args:
         info: The run.
         changes: Values as text, by field; names may begin with "policy.".
+
+    Raises:
+        BadInput: For a setting that does not fit, or on which the training depends.
     """
     if not changes:
         return info
     config = policy_config(info)
     fields = {name.removeprefix("policy."): text for name, text in changes.items()}
+    for name in getattr(config, "FIXED", ()):
+        if fields.get(name, "") not in ("", str(getattr(config, name))):
+            raise BadInput(
+                f"policy.{name} was {getattr(config, name)} in training, so an "
+                f"evaluation cannot make it {fields[name]}; train another run"
+            )
     config = settings.override_all(config, fields)
     return dataclasses.replace(info, policy=settings.to_json(config), preset="custom")
 

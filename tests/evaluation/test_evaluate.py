@@ -215,6 +215,11 @@ def test_changed_sampler_settings_get_records_of_their_own(copy):
         ({"step": 7}, "no 000007.safetensors"),
         ({"changes": {"policy.samplr": "ddpm"}}, "did you mean 'sampler'"),
         ({"changes": {"channels": "16,32"}}, "does not fit"),
+        (
+            {"changes": {"policy.objective": "mip"}},
+            "policy.objective was ddpm in training, .* cannot make it mip",
+        ),
+        ({"changes": {"predicts": "sample"}}, "policy.predicts was noise in training"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_played(copy, options, message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
@@ -40,6 +40,9 @@ class DiffusionConfig(ObsConfig):
         sample_steps: Network calls of one decision under "ddpm" and "flow"; at least 2
             where the network predicts the noise.
     """
+
+    # The weights are good for one value of these, so an evaluation cannot change them.
+    FIXED: ClassVar[tuple[str, ...]] = ("objective", "predicts", "train_steps")
 
     horizons: Horizons = field(default_factory=Horizons)
     train_steps: int = 100

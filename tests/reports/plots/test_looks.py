@@ -9,6 +9,7 @@ from matplotlib.colors import same_color
 from dp_bench import registry
 from dp_bench.evaluation.choices import Choice
 from dp_bench.evaluation.records import to_frame
+from dp_bench.method import Method
 from dp_bench.reports.plots import looks
 from dp_bench.reports.plots.controls import controls
 from dp_bench.reports.plots.curves import learning_curves, loss_curves, stability
@@ -22,9 +23,11 @@ from dp_bench.statistics.estimates import Estimate
 from dp_bench.task import Fork
 from made_up_records import episodes, log_line
 
-METHODS = [*registry.METHODS, "theirs", "a method of another machine"]
+METHODS = [
+    *registry.METHODS, "dp_c-flow", "dp_t-mip", "theirs", "a method of another machine"
+]  # fmt: skip
 # Its score tells whose line a line is, whatever the order.
-VALUES = {method: 0.11 + 0.12 * k for k, method in enumerate(METHODS)}
+VALUES = {method: 0.11 + 0.09 * k for k, method in enumerate(METHODS)}
 FORK = Fork(start=(0.5, 0.5), steps=4, judge="", scene="", unit="m")
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 ORDERS = [
@@ -156,7 +159,8 @@ def installed(monkeypatch):
     """Lets the registry know further methods."""
 
     def install(*names):
-        known = dict(registry.METHODS) | dict.fromkeys(names)
+        others = {name: Method(name, name, policy="") for name in names}
+        known = dict(registry.METHODS) | others
         monkeypatch.setattr(registry, "methods", lambda: known)
 
     return install
@@ -167,6 +171,8 @@ def test_no_look_occurs_twice(installed):
     installed(*names)
     chosen = [look_of(method) for method in [*registry.METHODS, *names]]
     assert len(set(chosen)) == len(OURS) + len(OTHERS)
+    variants = [*registry.methods_and_variants()]
+    assert len({look_of(name) for name in variants}) == len(variants)
 
 
 def test_methods_of_other_packages_have_colours_and_markers_of_their_own():
