@@ -20,6 +20,8 @@ class Method:
         presets: `{(task, tier): Preset}`, or the `"module:attribute"` of such a table,
             which is imported only when needed. A row `(task, tier, "image")` is for
             observations with images.
+        space: `"module:attribute"` of the settings that `dp-bench tune` searches; see
+            `dp_bench.presets.space`.
         variants: Settings that make another row of tables, by its name: "flow" of
             "dp_c" is the method "dp_c-flow". It has these values in every preset.
         changes: Settings that differ from `presets`; only a variant has some.
@@ -31,6 +33,7 @@ class Method:
     policy: str
     about: str = ""
     presets: Mapping[tuple[str, ...], object] | str = field(default_factory=dict)
+    space: Mapping[str, object] | str = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     changes: Mapping[str, str] = field(default_factory=dict)
     base: str = ""

@@ -54,6 +54,7 @@ METHODS = {
             policy="dp_bench.policies.diffusion.policy:UnetDiffusion",
             about="denoises a sequence of actions with a temporal U-Net",
             presets="dp_bench.presets.dp_c:PRESETS",
+            space="dp_bench.presets.dp_c:SPACE",
             variants=OBJECTIVES,
         ),
         Method(
@@ -62,6 +63,7 @@ METHODS = {
             policy="dp_bench.policies.diffusion.policy:TransformerDiffusion",
             about="denoises a sequence of actions with a transformer",
             presets="dp_bench.presets.dp_t:PRESETS",
+            space="dp_bench.presets.dp_t:SPACE",
             variants=OBJECTIVES,
         ),
         Method(
@@ -70,6 +72,7 @@ METHODS = {
             policy="dp_bench.baselines.lstm_gmm:LstmGmm",
             about="recurrent network with a Gaussian-mixture output",
             presets="dp_bench.presets.lstm_gmm:PRESETS",
+            space="dp_bench.presets.lstm_gmm:SPACE",
         ),
         Method(
             name="ibc",
@@ -77,6 +80,7 @@ METHODS = {
             policy="dp_bench.baselines.ibc:Ibc",
             about="picks the action that minimises a learned energy",
             presets="dp_bench.presets.ibc:PRESETS",
+            space="dp_bench.presets.ibc:SPACE",
         ),
         Method(
             name="bet",
@@ -84,6 +88,7 @@ METHODS = {
             policy="dp_bench.baselines.bet:Bet",
             about="predicts an action cluster, then an offset",
             presets="dp_bench.presets.bet:PRESETS",
+            space="dp_bench.presets.bet:SPACE",
         ),
     )
 }

@@ -78,7 +78,7 @@ def fresh(cls=UnetDiffusion, seed=0):
         return cls(CONFIG, obs_dim=3, action_dim=2)
 
 
-def trained(path, policy=None, *, seed=0, held_back=HELD_BACK, **changes):
+def trained(path, policy=None, *, seed=0, held_back=HELD_BACK, until=None, **changes):
     """Weights `{name: tensor}` and log of a training, without its wall-clock times.
 
     No two trainings begin in the same state of the global generator, so weights that
@@ -88,9 +88,11 @@ def trained(path, policy=None, *, seed=0, held_back=HELD_BACK, **changes):
     settings = dataclasses.replace(TRAINING, **changes)
     folder = RunFolder(path)
     policy = policy or fresh()
-    train(policy, walks(), held_back, settings, train_seed=seed, folder=folder)
+    data, more = (policy, walks(), held_back, settings), {"until": until}
+    train(*data, train_seed=seed, folder=folder, **more)
     log = [dataclasses.replace(line, seconds=0.0) for line in read_log(folder.log)]
-    return load_tensors(folder.weights)[0], log
+    weights = folder.kept(until) if until else folder.weights
+    return load_tensors(weights)[0] if weights.is_file() else None, log
 
 
 def same(one, other):

@@ -30,6 +30,7 @@ from dp_bench.cli.power import Power
 from dp_bench.cli.report import Report
 from dp_bench.cli.study import StudyEncoders
 from dp_bench.cli.train import Train
+from dp_bench.cli.tune import Tune
 from dp_bench.errors import BadInput
 from dp_bench.registry import LeftOut
 from dp_bench.util.memory import keep_freed_memory
@@ -65,6 +66,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "eval": Evaluate,
     "compare": Compare,
     "study encoders": StudyEncoders,
+    "tune": Tune,
     "modes": Modes,
     "power": Power,
     "report": Report,

@@ -46,6 +46,7 @@ class Cell:
         device: Device to train on: "auto", "cpu", "cuda", "cuda:1", ...
         starts: Kind of starts: "test", in all variants of the task, or "validation", in
             its first variant only, where settings are chosen.
+        until: Update at which the training pauses and is evaluated; 0 for its end.
         label: Names it for a person among cells of one method; "" where the seed does.
     """
 
@@ -64,6 +65,7 @@ class Cell:
     device: str = "auto"
     starts: str = "test"
     label: str = ""
+    until: int = 0
 
     @property
     def title(self) -> str:

@@ -19,7 +19,7 @@ class GridProgress:
     """Shows the progress that the child processes of a grid report.
 
     Args:
-        total: Number of cells.
+        total: Number of cells; 0 if it is not known.
     """
 
     def __init__(self, total: int) -> None:
@@ -27,9 +27,11 @@ class GridProgress:
         self._bars: dict[str, TaskID] = {}
         self._lines: dict[str, progress.Lines] = {}
         self._rich = progress.rich_progress() if sys.stderr.isatty() else None
+        self._all: TaskID | None = None
         if self._rich:
             self._rich.start()
-            self._all = self._rich.add_task("All cells", total=total, text="")
+            if total:
+                self._all = self._rich.add_task("All cells", total=total, text="")
 
     def show(self, title: str, message: JsonObject) -> None:
         """Shows one message of a cell; ignores JSON that is no progress."""
@@ -42,6 +44,10 @@ class GridProgress:
             self._show_bar(self._rich, key, message)
         else:
             self._show_line(key, message)
+
+    def say(self, text: str) -> None:
+        """Prints a line about the cells."""
+        self._print(text)
 
     def cell_done(self, title: str, error: str, *, stopped: bool = False) -> None:
         """Counts a finished cell, and says how it ended.
@@ -56,7 +62,7 @@ class GridProgress:
             return
         self._done += 1
         state = f"failed: {error}" if error else "done"
-        if self._rich:
+        if self._rich and self._all is not None:
             self._rich.update(self._all, completed=self._done)
         self._print(f"[{self._done}/{self._total}] {title}: {state}")
 

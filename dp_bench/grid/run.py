@@ -59,6 +59,7 @@ def run(cell: ResolvedCell) -> Path:
             task=cell.task,
             processes=int(os.environ.get(PROCESSES, 0)) or None,
             device=cell.device,
+            step=cell.names.until or None,
         )
         first = next(iter(cell.task.variants))
         play(
@@ -89,7 +90,10 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
             torch.set_float32_matmul_precision("high")
         prepared = prepare(cell)
         with opened(prepared.folder):
-            if not prepared.folder.weights.is_file():
+            until = cell.names.until
+            if until and prepared.folder.kept(until).is_file():
+                pass
+            elif not prepared.folder.weights.is_file():
                 _train(prepared)
             elif not prepared.folder.trained().weights:  # killed just before its end
                 prepared.folder.write_weights_digest()
@@ -132,6 +136,7 @@ def _train(prepared: Prepared) -> None:
             device=prepared.cell.device,
             obs_noise=prepared.obs_noise,
             title=f"Training {prepared.cell.title}",
+            until=prepared.cell.names.until or None,
         )
     except Diverged as error:
         raise BadInput(f"{error}: {_way_out(prepared)}") from None

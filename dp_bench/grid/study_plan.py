@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dp_bench.errors import BadInput
+from dp_bench.evaluation.conditions import Conditions
 from dp_bench.grid.cell import Cell, ResolvedCell
 from dp_bench.grid.encoders import order
 from dp_bench.grid.local import child_environment
@@ -21,56 +22,6 @@ from dp_bench.grid.update_time import time_in_child
 from dp_bench.util import progress, settings
 from dp_bench.util.files import atomic_write, read_without_links
 from dp_bench.util.json_text import parsed
-
-STEP = 10  # numbers of updates are rounded down to multiples of it
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What the updates of a plan depend on; another value needs another plan.
-
-    Attributes:
-        minutes: Time of each training [min]; None where `updates` is given.
-        updates: Number of updates of each training; None where `minutes` is given.
-        task: Name of the task.
-        method: Name of the method.
-        preset: Tier of the settings.
-        obs_kind: Kind of observation.
-        control: Control mode.
-        changes: Further settings, as `NAME=VALUE`.
-        demos: Digest of the demonstrations.
-        device: Device that trains.
-        threads: Threads of each training on the CPU.
-        processor: Model of the CPU.
-        gpu: Model of the GPU; None without one.
-    """
-
-    minutes: float | None
-    updates: int | None
-    task: str
-    method: str
-    preset: str
-    obs_kind: str
-    control: str
-    changes: tuple[str, ...]
-    demos: str
-    device: str
-    threads: int
-    processor: str
-    gpu: str | None
-
-    def updates_in(self, update_seconds: float) -> int:
-        """Counts the updates that one setup gets: tens, if it is one or more."""
-        if self.minutes is None:
-            assert self.updates is not None
-            return self.updates
-        fitting = int(self.minutes * 60 / update_seconds)
-        return fitting // STEP * STEP if fitting >= STEP else max(1, fitting)
-
-    @property
-    def digest(self) -> str:
-        """Short hash by which results name their plan."""
-        return settings.short_hash(dataclasses.asdict(self))
 
 
 @dataclass(frozen=True)

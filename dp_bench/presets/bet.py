@@ -17,6 +17,7 @@ from dp_bench.presets.shared import (
     SAME_PRECISION,
     SMALL_IMAGES,
 )
+from dp_bench.presets.space import SHARED, LogUniform, Space, Together, one_of
 from dp_bench.training.config import Training
 
 # Chosen on validation starts of PushT, for 25 minutes on two cores
@@ -46,6 +47,25 @@ ROBOMIMIC = BetConfig(
     dropout=0.0,
     obs_noise=0.003,
 )
+
+# What `dp-bench tune` searches.
+SPACE: Space = {
+    **SHARED,
+    "policy.clusters": one_of(16, 24, 64, 128),
+    "policy.horizons": Together(
+        {
+            f"To = Tp = {steps}": {
+                "policy.horizons.obs": str(steps),
+                "policy.horizons.prediction": str(steps),
+            }
+            for steps in (2, 3, 5, 10)
+        }
+    ),
+    "policy.width": one_of(72, 96, 120),
+    "policy.layers": one_of(2, 4, 6),
+    "policy.offset_weight": one_of(1, 10, 100, 1000),
+    "training.weight_decay": LogUniform(1e-4, 1e-1),
+}
 
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(

@@ -18,6 +18,7 @@ from dp_bench.presets.shared import (
     SAME_PRECISION,
     SMALL_IMAGES,
 )
+from dp_bench.presets.space import SHARED, LogUniform, Space, one_of
 from dp_bench.training.config import Training
 
 # Chosen on validation starts of PushT, for 25 minutes on two cores
@@ -48,6 +49,16 @@ ROBOMIMIC = UnetDiffusionConfig(
     sample_steps=10,
     obs_noise=0.01,
 )
+
+# What `dp-bench tune` searches.
+SPACE: Space = {
+    **SHARED,
+    "policy.predicts": one_of("noise", "sample"),
+    "policy.horizons.action": one_of(4, 6, 8, 10),
+    "policy.channels": one_of("32,64,128", "64,128", "64,128,256"),
+    "policy.kernel_size": one_of(3, 5),
+    "training.weight_decay": LogUniform(1e-6, 1e-1),
+}
 
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(

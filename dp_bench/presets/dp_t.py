@@ -18,6 +18,7 @@ from dp_bench.presets.shared import (
     SAME_PRECISION,
     SMALL_IMAGES,
 )
+from dp_bench.presets.space import SHARED, LogUniform, Space, one_of
 from dp_bench.training.config import Training
 
 # Chi et al. (2023).
@@ -60,6 +61,18 @@ ROBOMIMIC = TransformerDiffusionConfig(
     dropout=0.0,
     obs_noise=0.01,
 )
+
+# What `dp-bench tune` searches.
+SPACE: Space = {
+    **SHARED,
+    "policy.predicts": one_of("noise", "sample"),
+    "policy.horizons.action": one_of(4, 6, 8),
+    "policy.width": one_of(96, 128, 192),
+    "policy.layers": one_of(2, 3, 4, 6),
+    "policy.dropout": one_of(0.0, 0.01, 0.1, 0.3),
+    "policy.conditioning": one_of("cross_attention", "adaln"),
+    "training.weight_decay": LogUniform(1e-6, 1e-1),
+}
 
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(

@@ -18,6 +18,7 @@ from dp_bench.presets.shared import (
     SAME_PRECISION,
     SMALL_IMAGES,
 )
+from dp_bench.presets.space import SHARED, Space, one_of
 from dp_bench.training.config import Training
 
 # Chi et al. (2023).
@@ -61,6 +62,16 @@ ROBOMIMIC = IbcConfig(
     dropout=0.0,
     obs_noise=0.01,
 )
+
+# What `dp-bench tune` searches.
+SPACE: Space = {
+    **SHARED,
+    "policy.hidden": one_of(128, 256, 512),
+    "policy.layers": one_of(2, 3, 4),
+    "policy.negatives": one_of(64, 128, 256, 512),
+    "policy.dropout": one_of(0.0, 0.1),
+    "policy.candidates": one_of(256, 512, 1024),
+}
 
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(

@@ -18,6 +18,7 @@ from dp_bench.presets.shared import (
     SAME_PRECISION,
     SMALL_IMAGES,
 )
+from dp_bench.presets.space import SHARED, LogUniform, Space, one_of
 from dp_bench.training.config import Training
 
 # Chi et al. (2023): Adam, a constant learning rate, and no average of weights.
@@ -55,6 +56,15 @@ LAPTOP_IMAGES = Preset(
 ROBOMIMIC = LstmGmmConfig(
     horizons=Horizons(1, 1, 4), reset_every=4, hidden=256, obs_noise=0.01
 )
+
+# What `dp-bench tune` searches.
+SPACE: Space = {
+    **SHARED,
+    "policy.hidden": one_of(128, 256, 400),
+    "policy.layers": one_of(1, 2),
+    "policy.modes": one_of(1, 5, 10),
+    "training.weight_decay": LogUniform(1e-6, 1e-1),
+}
 
 PRESETS: dict[tuple[str, ...], Preset] = {
     ("*", "smoke"): Preset(

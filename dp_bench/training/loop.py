@@ -47,6 +47,7 @@ def train(
     device: str = "cpu",
     obs_noise: ObsNoise | None = None,
     title: str = "Training",
+    until: int | None = None,
 ) -> Policy:
     """Trains a policy, or resumes an interrupted training.
 
@@ -67,9 +68,11 @@ def train(
         device: Device that computes: "auto", "cpu", "cuda", "cuda:1", ...
         obs_noise: The task's observation noise; required where the settings use it.
         title: Title of the progress bar.
+        until: Update after which to pause, with a state to resume from; None for the
+            end. Pauses change nothing in the weights.
 
     Returns:
-        The policy with the weights to evaluate, which are also saved.
+        The policy with the weights to evaluate, which are also saved at the end.
 
     Raises:
         Diverged: When the loss or the weights are no longer finite.
@@ -107,7 +110,9 @@ def train(
             progress.note(
                 f"{title} resumes after update {state.update:,} of {training.updates:,}"
             )
-        _Run(updater, held_back, folder, stop_requested).to_the_end(title)
+        run = _Run(updater, held_back, folder, stop_requested)
+        if not run.to(until or training.updates, title):
+            return state.averaged_policy().eval()
         state.finish(folder.weights)
         folder.write_weights_digest()
         folder.resume.unlink(missing_ok=True)
@@ -236,13 +241,13 @@ class _Run:
     def _is_last(self) -> bool:
         return self.state.update == self.training.updates
 
-    def to_the_end(self, title: str) -> None:
-        """Makes all updates that are left."""
+    def to(self, until: int, title: str) -> bool:
+        """Makes the updates that are left until one; tells whether it is the last."""
         state, training = self.state, self.training
         total, text = torch.full((), state.loss_sum, device=state.device), ""
         count = state.loss_count
-        with progress.bar(title, training.updates, state.update) as bar:
-            while state.update < training.updates:
+        with progress.bar(title, until, min(state.update, until)) as bar:
+            while state.update < until:
                 total += self.updater.step()
                 count += 1
                 if state.update % training.log_every == 0 or self._is_last:
@@ -253,6 +258,9 @@ class _Run:
                 elif self._save_is_due:
                     self._save(float(total), count)
                 bar.advance(1, text)
+            if not self._is_last:
+                self._save(float(total), count)
+        return self._is_last
 
     def _checkpoint(self, loss: float) -> str:
         """Logs, validates, keeps weights and saves the state, each when it is due.

@@ -60,6 +60,19 @@ def test_validation_data_never_move_a_weight(tmp_path):
     assert [line.val_loss is not None for line in log] == [True] * 6
 
 
+def test_a_training_that_pauses_ends_with_the_same_bits(tmp_path):
+    whole, log = trained(tmp_path / "a", keep_every=8)
+    for until in (8, 8, 10, 16):
+        trained(tmp_path / "b", keep_every=8, until=until)
+        assert not RunFolder(tmp_path / "b").weights.exists()
+    paused, log_paused = trained(tmp_path / "b", keep_every=8)
+    assert same(whole, paused)
+    assert [line.loss for line in log] == [line.loss for line in log_paused]
+    for step in (8, 16):
+        kept, _ = load_tensors(RunFolder(tmp_path / "b").kept(step))
+        assert same(kept, load_tensors(RunFolder(tmp_path / "a").kept(step))[0])
+
+
 def test_kept_weights_are_those_of_a_shorter_constant_training(tmp_path):
     trained(tmp_path / "a", schedule="constant", keep_every=12)
     short, _ = trained(tmp_path / "b", schedule="constant", updates=12)

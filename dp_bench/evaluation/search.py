@@ -1,0 +1,137 @@
+"""The trials of a search for settings, one a line of `results/<task>/search/*.jsonl`.
+
+Each line holds the settings, how long they trained, and the score of every episode, so
+tables need nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.conditions import Conditions
+from dp_bench.util import jsonl, settings
+from dp_bench.util.files import is_plain
+
+FOLDER = "search"
+State = Literal["running", "finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A pause of a trial, at which it was evaluated.
+
+    Attributes:
+        update: Updates made.
+        scores: Of each start, `(E,)`, in [0, 1].
+        successes: Whether each was solved, `(E,)`.
+        seconds: Training and evaluation since the last point [s].
+    """
+
+    update: int
+    scores: tuple[float, ...]
+    successes: tuple[bool, ...]
+    seconds: float
+
+    def __post_init__(self) -> None:
+        settings.check_at_least(self, {"update": 1, "seconds": 0})
+        if not self.scores or len(self.scores) != len(self.successes):
+            raise BadInput(
+                f"a point needs as many scores as successes, and one at least; got "
+                f"{len(self.scores)} and {len(self.successes)}"
+            )
+
+    @property
+    def score(self) -> float:
+        """The mean score."""
+        return float(np.mean(self.scores))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a search.
+
+    Attributes:
+        number: Counts the trials of a search; 0 is the preset itself.
+        search: Digest of the conditions, of the starts and of the search space.
+        conditions: Task, method, data and machine.
+        train_seed: Seed of the training.
+        starts: Number of validation starts.
+        commit: Commit of this project; "" outside a checkout.
+        values: Value of each dimension of the space, as text; none for the preset.
+        changes: Settings that differ from the preset, `NAME=VALUE`.
+        updates: Updates of the whole training.
+        update_seconds: Measured time of one update [s].
+        state: "running" until it ends; "stopped" where others were better; "failed"
+            where the settings do not work.
+        points: Its evaluations so far.
+        failure: Why it failed.
+        lost_seconds: Time of trainings that were stopped or failed [s].
+    """
+
+    number: int
+    search: str
+    conditions: Conditions
+    train_seed: int
+    starts: int
+    commit: str
+    values: dict[str, str]
+    changes: tuple[str, ...]
+    updates: int
+    update_seconds: float
+    state: State = "running"
+    points: tuple[Point, ...] = ()
+    failure: str = ""
+    lost_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        settings.check_at_least(
+            self, {"number": 0, "starts": 1, "updates": 0, "update_seconds": 0}
+        )
+        updates = [point.update for point in self.points]
+        if updates != sorted(set(updates)) or any(u > self.updates for u in updates):
+            raise BadInput(
+                f"points must lie in 1..{self.updates} in order, got {updates}"
+            )
+
+    @property
+    def seconds(self) -> float:
+        """Time of all its trainings and evaluations [s]."""
+        return self.lost_seconds + sum(point.seconds for point in self.points)
+
+
+def path_of(folder: Path, method: str) -> Path:
+    """Returns the file of a method's trials in `results/<task>`."""
+    if not is_plain(method):
+        raise BadInput(f"method {method!r} is no name of a file")
+    return folder / FOLDER / f"{method}.jsonl"
+
+
+def read(path: Path) -> list[Trial]:
+    """Reads the trials of all searches of a file; none where there is no file.
+
+    Raises:
+        BadInput: When a line is not a trial; the message names the file and the line.
+    """
+    if not path.is_file():
+        return []
+    try:
+        return jsonl.read(path, Trial)
+    except BadInput as error:
+        raise BadInput(
+            f"{error}; delete it, and `dp-bench tune` makes it again"
+        ) from None
+
+
+def put(path: Path, trial: Trial) -> None:
+    """Adds a trial or replaces it; a failed write leaves the old file in place.
+
+    Call it only while no other process writes the file.
+    """
+    trials = {(one.search, one.number): one for one in read(path)}
+    trials[trial.search, trial.number] = trial
+    jsonl.write(path, trials.values())

@@ -1,0 +1,165 @@
+"""The trials of a search -> its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dp_bench import registry
+from dp_bench.evaluation import search
+from dp_bench.evaluation.search import Trial
+from dp_bench.reports.csv_file import csv_text, estimate_columns
+from dp_bench.reports.escaping import for_markdown
+from dp_bench.reports.markdown import markdown_table
+from dp_bench.reports.table import LEVEL
+from dp_bench.reports.wording import NOTHING, milliseconds, with_interval
+from dp_bench.statistics.estimates import Estimate, estimate_mean
+from dp_bench.util.files import atomic_write
+from dp_bench.util.progress import duration
+
+
+def remake(folder: Path) -> list[str]:
+    """Writes a table beside each file of trials: `search/<method>.md` and `.csv`.
+
+    Args:
+        folder: `results/<task>`.
+
+    Returns:
+        The tables, as Markdown.
+    """
+    texts = []
+    for file in sorted((folder / search.FOLDER).glob("*.jsonl")):
+        trials = last_search(search.read(file))
+        texts.append(to_markdown(trials))
+        for ending, text in ((".md", texts[-1]), (".csv", to_csv(trials))):
+            with atomic_write(file.with_suffix(ending)) as aside:
+                aside.write_text(text, encoding="utf-8")
+    return texts
+
+
+def last_search(trials: Sequence[Trial]) -> list[Trial]:
+    """Leaves out the trials of other searches than the last one."""
+    return [trial for trial in trials if trial.search == trials[-1].search]
+
+
+def to_markdown(trials: Sequence[Trial]) -> str:
+    """Writes a Markdown document: title, table, footer.
+
+    Args:
+        trials: Of one search.
+    """
+    ranked, names = _ranked(trials), _dimensions(trials)
+    headings = ["trial", *map(_short, names), "updates", "ms per update", "time"]
+    headings += ["score", "success", ""]
+    cells = [list(map(for_markdown, _cells(trial, names))) for trial in ranked]
+    align = "r" + "l" * len(names) + "rrrrrl"
+    first = trials[0].conditions
+    title = (
+        f"{first.task}: search for settings of {registry.title_of(first.method)}, "
+        f"{first.minutes:g} min a training"
+    )
+    share = (
+        f"observation {first.obs_kind}, control {first.control}, {trials[0].starts} "
+        f"validation starts, train seed {trials[0].train_seed}"
+    )
+    foot = [f"- {for_markdown(line, names=True)}" for line in _footer(trials)]
+    table = markdown_table(
+        [for_markdown(h, names=True) for h in headings], cells, align
+    )
+    head = [f"**{for_markdown(title)}**  ", for_markdown(share), ""]
+    return "\n".join([*head, *table, "", *foot, ""])
+
+
+def to_csv(trials: Sequence[Trial]) -> str:
+    """Writes the table in full precision, without a footer."""
+    rows = []
+    for trial in _ranked(trials):
+        score, success = _estimates(trial)
+        rows.append(
+            {
+                "trial": trial.number,
+                "state": trial.state,
+                "settings": " ".join(trial.changes),
+                "updates": trial.points[-1].update if trial.points else 0,
+                "planned_updates": trial.updates,
+                "update_seconds": trial.update_seconds,
+                "seconds": trial.seconds,
+                **estimate_columns("score", score),
+                **estimate_columns("success", success),
+                "failure": trial.failure,
+            }
+        )
+    return csv_text(pd.DataFrame(rows))
+
+
+def _ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Sorts trials: those that came furthest first, the best of these first."""
+    return sorted(
+        trials,
+        key=lambda t: (-len(t.points), -(t.points[-1].score if t.points else 0)),
+    )
+
+
+def _dimensions(trials: Sequence[Trial]) -> list[str]:
+    return list(dict.fromkeys(name for trial in trials for name in trial.values))
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("policy.").removeprefix("training.")
+
+
+def _cells(trial: Trial, names: Sequence[str]) -> list[str]:
+    changes = dict(text.split("=", 1) for text in trial.changes)
+    usual = "preset" if not trial.values else NOTHING
+    values = [changes.get(n, trial.values.get(n, usual)) for n in names]
+    score, success = _estimates(trial)
+    done = trial.points[-1].update if trial.points else 0
+    return [
+        str(trial.number),
+        *values,
+        f"{done:,} of {trial.updates:,}",
+        milliseconds(trial.update_seconds),
+        duration(trial.seconds),
+        with_interval(score),
+        with_interval(success),
+        "" if trial.state == "finished" else trial.state,
+    ]
+
+
+def _estimates(trial: Trial) -> tuple[Estimate | None, Estimate | None]:
+    if not trial.points:
+        return None, None
+    last = trial.points[-1]
+    scores, successes = np.array([last.scores]), np.array([last.successes], float)
+    return (
+        estimate_mean(scores, level=LEVEL),
+        estimate_mean(successes, level=LEVEL),
+    )
+
+
+def _footer(trials: Sequence[Trial]) -> list[str]:
+    """Says what the search did, and what its scores are good for."""
+    first = trials[0].conditions
+    ends = [trial.state for trial in trials]
+    counts = ", ".join(f"{ends.count(state)} {state}" for state in dict.fromkeys(ends))
+    machine = first.gpu or f"{first.processor}, {first.threads} threads a training"
+    commits = ", ".join(dict.fromkeys(trial.commit for trial in trials))
+    total = sum(trial.seconds for trial in trials)
+    return [
+        f"Search: {len(trials)} trials ({counts}), {duration(total)} of training and "
+        f"evaluation.",
+        "A trial is stopped after a ninth or a third of its updates, unless its score "
+        "is in the best third of the trials that came as far. Trial 0 is the preset.",
+        "The scores chose the settings, so the best one is biased upwards: report it "
+        "on test starts.",
+        f"[low, high]: {LEVEL:.0%} interval of this training, over starts like these.",
+        f"Preset: {first.preset}{_changed(first.changes)}. Demonstrations: "
+        f"{first.demos[:12]}. Trained on {machine}; commit {commits}.",
+    ]
+
+
+def _changed(changes: Sequence[str]) -> str:
+    return f" with {' '.join(changes)}" if changes else ""

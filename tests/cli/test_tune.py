@@ -1,0 +1,236 @@
+"""`dp-bench tune`: successive halving on validation starts."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from dp_bench import registry
+from dp_bench.cli import main
+from dp_bench.errors import BadInput
+from dp_bench.evaluation import search as trials
+from dp_bench.evaluation.search import Point, Trial
+from dp_bench.grid import search
+from dp_bench.grid.cell import resolve
+from dp_bench.grid.local import Finished
+from dp_bench.grid.run import run
+from dp_bench.grid.search import Search, rungs, whole_updates
+from dp_bench.grid.update_time import UpdateTime
+from dp_bench.presets import preset
+from dp_bench.presets.space import Choice, LogUniform, Together, space_of
+from dp_bench.task import IMAGE
+from dp_bench.util import settings
+
+pytest.importorskip("optuna")
+TINY = (
+    *("policy.channels=8,16", "policy.kernel_size=3", "policy.step_dim=8"),
+    *("policy.sample_steps=2", "policy.predicts=noise", "training.batch_size=8"),
+)
+SECONDS = 1.0  # of every part of a made-up trial
+
+
+@pytest.fixture
+def tune(tmp_path, monkeypatch, demos_file):
+    """Types the command for a search whose updates take 10 s by a made-up probe."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        search, "time_in_child", lambda cell, jobs: UpdateTime(10, 0, 0)
+    )
+
+    def type_command(*words, more=()):
+        main(
+            [
+                *("tune", "--task", "pusht", "--method", "dp_c", "--preset", "smoke"),
+                *("--demos", str(demos_file), "--episodes", "1", "--device", "cpu"),
+                *("--run-minutes", "3", *words, "--set", *TINY, *more),
+            ]
+        )
+
+    type_command.file = Path("runs/results/pusht/made-up/search/dp_c.jsonl")
+    return type_command
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Trainings that take no time; the score is a function of settings and update."""
+
+    def use(score):
+        def children_run(self, cell, progress):
+            return Finished(cell, Path("run"))
+
+        def point(self, trial, folder, seconds):
+            update = rungs(trial.updates)[len(trial.points)]
+            value = score(dict(trial.values), update / trial.updates)
+            return Point(update, (value,), (False,), 60 * SECONDS)
+
+        monkeypatch.setattr(search.Children, "run", children_run)
+        monkeypatch.setattr(Search, "_point", point)
+
+    return use
+
+
+def in_this_process(self, cell, progress):
+    return Finished(cell, run(*resolve([cell])))
+
+
+def near(values, share):
+    """Better near a learning rate of 1e-3, and with more updates."""
+    rate = float(values.get("training.lr", 2e-4))
+    return share * 0.5 / (1 + abs(rate - 1e-3) / 1e-3)
+
+
+def test_a_search_trains_evaluates_and_tabulates(tune, monkeypatch, capsys):
+    monkeypatch.setattr(search.Children, "run", in_this_process)
+    tune("--minutes", "3")
+    out = capsys.readouterr().out
+    known = trials.read(tune.file)
+    first = known[0]
+    assert (first.number, first.changes, first.state) == (0, (), "finished")
+    assert [point.update for point in first.points] == [2, 6, 18]
+    assert first.updates == 18  # of 10 s, in 3 minutes
+    assert "pusht: search for settings of Diffusion Policy, CNN (DP-C), 3 min" in out
+    assert "best: trial " in out
+    for ending in (".md", ".csv"):
+        assert tune.file.with_suffix(ending).is_file()
+    records = Path("runs/pusht").glob("dp_c-*/records.jsonl")
+    assert all('"starts": "validation"' in file.read_text() for file in records)
+
+
+def test_only_the_best_third_goes_on(tune, made_up):
+    made_up(near)
+    tune("--minutes", "60")
+    known = trials.read(tune.file)
+    assert sum(trial.seconds for trial in known) <= 3600
+    counts = [sum(len(trial.points) > k for trial in known) for k in range(3)]
+    assert counts[0] > 20
+    for few, many in zip(counts[1:], counts, strict=False):
+        assert few < many / 2
+    finished = [t.points[-1].score for t in known if t.state == "finished"]
+    assert max(finished) > 1.5 * near({}, 1)  # better than the preset
+    assert known[0].state == "finished"
+    tried = [trial.changes for trial in known]
+    assert len(set(tried)) == len(tried)
+
+
+def test_a_search_goes_on_where_it_stopped(tune, made_up, monkeypatch):
+    made_up(near)
+    children_run = search.Children.run
+    left = 7
+
+    def stops(self, cell, progress):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return children_run(self, cell, progress)
+
+    monkeypatch.setattr(search.Children, "run", stops)
+    with pytest.raises(SystemExit):
+        tune("--minutes", "30")
+    before = trials.read(tune.file)
+    assert sum(len(trial.points) for trial in before) == 7
+    monkeypatch.setattr(search.Children, "run", children_run)
+    tune("--minutes", "30")
+    after = {trial.number: trial for trial in trials.read(tune.file)}
+    for trial in before:
+        known = after[trial.number]
+        assert known.points[: len(trial.points)] == trial.points
+        assert known.changes == trial.changes
+        if trial.state != "running":
+            assert known == trial
+    assert sum(t.seconds for t in after.values()) > 1500
+    tune("--minutes", "30")  # nothing is left to do
+    assert {t.number: t for t in trials.read(tune.file)} == after
+    tune("--minutes", "40")  # more time goes on with it
+    assert len(trials.read(tune.file)) > len(after)
+
+
+def test_settings_that_fail_are_kept_and_not_tried_again(tune, made_up, monkeypatch):
+    made_up(near)
+    children_run = search.Children.run
+
+    def diverges(self, cell, progress):
+        if cell.label != "trial 0":
+            return Finished(cell, None, "training diverged")
+        return children_run(self, cell, progress)
+
+    monkeypatch.setattr(search.Children, "run", diverges)
+    monkeypatch.setattr(search, "TRIES", 5)
+    monkeypatch.setattr(
+        "dp_bench.presets.space.space_of",
+        lambda method: {"training.grad_clip": Choice(("1.0", "2.0"))},
+    )
+    tune("--minutes", "60")
+    known = trials.read(tune.file)
+    assert [trial.state for trial in known] == ["finished", "failed", "failed"]
+    assert known[1].failure == "training diverged"
+    assert "failed" in tune.file.with_suffix(".md").read_text()
+
+
+def test_another_question_is_another_search(tune, made_up):
+    made_up(near)
+    tune("--minutes", "5")
+    tune("--minutes", "5", more=["policy.groups=4"])
+    known = trials.read(tune.file)
+    digests = list(dict.fromkeys(trial.search for trial in known))
+    assert len(digests) == 2
+    assert tune.file.with_suffix(".md").read_text().count("policy.groups=4")
+    assert next(t.number for t in known if t.search == digests[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--minutes", "0"), "--minutes must be above 0, got 0"),
+        (("--jobs", "0"), "--jobs must be at least 1, got 0"),
+        (("--episodes", "201"), "--episodes must be in 1..200"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(tune, words, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        tune(*words)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not tune.file.exists()
+
+
+def test_a_damaged_file_of_trials_is_refused_and_kept(tune, capsys):
+    tune.file.parent.mkdir(parents=True)
+    tune.file.write_text("{}\n")
+    with pytest.raises(SystemExit):
+        tune("--minutes", "1")
+    assert "dp_c.jsonl, line 1" in capsys.readouterr().err
+    assert tune.file.read_text() == "{}\n"
+
+
+def test_pauses_lie_at_lines_of_the_log():
+    assert rungs(900) == [100, 300, 900]
+    assert [whole_updates(n) for n in (5, 9, 100, 899, 5000)] == [9, 9, 99, 450, 4950]
+
+
+@pytest.mark.parametrize("method", registry.methods_and_variants())
+@pytest.mark.parametrize("kind", [None, IMAGE])
+def test_every_value_of_a_search_space_is_one_that_the_preset_can_have(method, kind):
+    method = registry.method(method)
+    usual = preset(method, "pusht", "laptop", kind)
+    for name, dim in space_of(method).items():
+        values = (dim.low, dim.high) if isinstance(dim, LogUniform) else dim.values
+        for value in values:
+            changed = settings.override_all(usual, dim.changes(name, value))
+            assert (
+                isinstance(dim, Together) or settings.names(changed)[name] is not None
+            )
+
+
+def test_a_trial_with_impossible_points_is_refused():
+    (cell,) = resolve([search.Cell("pusht", "dp_c", 0)])
+    assert cell.method.name == "dp_c"
+    point = Point(10, (0.5,), (True,), 1.0)
+    with pytest.raises(BadInput, match="as many scores as successes"):
+        dataclasses.replace(point, scores=())
+    fields = {"number": 0, "search": "a", "conditions": None, "train_seed": 0}
+    with pytest.raises(BadInput, match=r"points must lie in 1\.\.5 in order, got"):
+        Trial(
+            **fields, starts=1, commit="", values={}, changes=(), updates=5,
+            update_seconds=1.0, points=(point,),
+        )  # fmt: skip
