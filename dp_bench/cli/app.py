@@ -28,7 +28,8 @@ from dp_bench.cli.modes import Modes
 from dp_bench.cli.options import Command
 from dp_bench.cli.power import Power
 from dp_bench.cli.report import Report
-from dp_bench.cli.study import StudyEncoders
+from dp_bench.cli.study_encoders import StudyEncoders
+from dp_bench.cli.study_samplers import StudySamplers
 from dp_bench.cli.train import Train
 from dp_bench.cli.tune import Tune
 from dp_bench.errors import BadInput
@@ -52,8 +53,9 @@ Get, check, render or compare demonstrations.
   dp-bench demos compare blockpush --against published.npz
 """
 ABOUT_STUDY = """\
-Compare the parts of a method, such as image encoders, on validation starts.
+Compare the parts of a method, image encoders or samplers, on validation starts.
   dp-bench study encoders --task pusht --minutes 20
+  dp-bench study samplers runs/pusht/dp_c-*-seed0
 """
 
 COMMANDS: Final[dict[str, type[Command]]] = {
@@ -66,6 +68,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "eval": Evaluate,
     "compare": Compare,
     "study encoders": StudyEncoders,
+    "study samplers": StudySamplers,
     "tune": Tune,
     "modes": Modes,
     "power": Power,

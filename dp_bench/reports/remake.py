@@ -7,6 +7,7 @@ results/<task>/probability.png     where two comparable rows have several traini
 results/<task>/learning*.png, stability.png   where runs were evaluated at several steps
 results/<task>/modes.md .csv .png  from modes.jsonl, which `dp-bench modes` writes
 results/<task>/encoders.md .csv .png  from encoders.jsonl, which `dp-bench study` writes
+results/<task>/samplers.md .csv .png  from samplers.jsonl, which `dp-bench study` writes
 results/<task>/search/*.md .csv       from *.jsonl there, which `dp-bench tune` writes
 results/<group>/table.md .csv, success.png   of several tasks, see group.py
 """
@@ -22,6 +23,7 @@ import pandas as pd
 from dp_bench import registry
 from dp_bench.evaluation import encoders as encoder_study
 from dp_bench.evaluation import records
+from dp_bench.evaluation import samplers as sampler_study
 from dp_bench.evaluation import search as search_trials
 from dp_bench.evaluation.records import Record
 from dp_bench.reports import trained, trainings
@@ -103,6 +105,10 @@ def remake_task(folder: Path) -> Table:
         from dp_bench.reports import encoders
 
         encoders.remake(folder)
+    if (folder / sampler_study.FILE).is_file():
+        from dp_bench.reports import samplers
+
+        samplers.remake(folder)
     if (folder / search_trials.FOLDER).is_dir():
         from dp_bench.reports import search
 

@@ -1,0 +1,168 @@
+"""Plays of a run under several samplers, one a line of `results/<task>/samplers.jsonl`.
+
+Each line holds a sampler, its number of network calls, and a record of each episode, so
+tables and figures need nothing else.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dp_bench.errors import BadInput
+from dp_bench.evaluation.records import Record
+from dp_bench.runs.info import check_identity, run_name
+from dp_bench.util import jsonl, settings
+
+if TYPE_CHECKING:
+    from dp_bench.policies.base import Policy
+
+FILE = "samplers.jsonl"
+CALLS = (1, 2, 4, 8, 16, 32, 64, 100)  # by default
+# By objective. Euler's steps are those of ddim where the network was trained by ddpm.
+SAMPLERS = {
+    "ddpm": ("ddim", "ddpm", "dpmsolver++", "heun"),
+    "flow": ("euler", "heun"),
+}
+TIMED = 30  # encodings of one observation
+
+
+@dataclass(frozen=True)
+class SamplerPlay:
+    """One sampler with one number of calls, and how the policy did.
+
+    Attributes:
+        sampler: Name of the sampler.
+        calls: Network calls of one decision.
+        spacing: Where the sampler asks the network; see `DiffusionConfig`.
+        usual: Whether the run itself has this sampler and this number of calls.
+        encoding_seconds: Time of encoding the observation of one decision [s], which no
+            sampler changes; 0 where the policy sees numbers.
+        records: The evaluated episodes, at least one.
+    """
+
+    sampler: str
+    calls: int
+    spacing: str
+    usual: bool
+    encoding_seconds: float
+    records: tuple[Record, ...]
+
+    def __post_init__(self) -> None:
+        settings.check_at_least(self, {"calls": 1, "encoding_seconds": 0})
+        if not self.records:
+            raise BadInput("records must hold an episode, got none")
+
+    @property
+    def run(self) -> tuple[str, ...]:
+        """What plays of one table share: the run, the weights and the starts."""
+        first = self.records[0]
+        name = run_name(first).replace(first.settings, "")  # the sampler changes it
+        seeds = ",".join(str(record.env_seed) for record in self.records)
+        return name, str(first.step), first.starts, first.variant, seeds
+
+
+def ways(
+    policy: Policy, samplers: Sequence[str] = (), calls: Sequence[int] = ()
+) -> list[tuple[str, int]]:
+    """Lists samplers with their numbers of calls that a policy can use.
+
+    Args:
+        policy: A Diffusion Policy that samples.
+        samplers: Names; none for all that suit the objective.
+        calls: Numbers of network calls; none for `CALLS`.
+
+    Raises:
+        BadInput: For a policy that has no sampler, and a name or number that it cannot
+            use.
+    """
+    config = policy.config
+    objective = getattr(config, "objective", None)
+    if objective not in SAMPLERS:
+        raise BadInput(
+            f"{type(policy).__name__} with the objective {objective or 'of its own'} "
+            f"has no sampler; a study needs {' or '.join(SAMPLERS)}"
+        )
+    names = samplers or SAMPLERS[objective]
+    for name in names:
+        settings.override_all(config, {"sampler": name, "sample_steps": "2"})
+    chosen = []
+    for name in names:
+        for number in calls or CALLS:
+            changes = {"sampler": name, "sample_steps": str(number)}
+            try:
+                settings.override_all(config, changes)
+            except BadInput:
+                if calls:
+                    raise
+                continue  # one call predicts no noise, and a schedule may be short
+            chosen.append((name, number))
+    return chosen
+
+
+def encoding_seconds(policy: Policy) -> float:
+    """Measures how long it takes to encode the observation of one decision [s]."""
+    import torch
+
+    if policy.encoder is None:
+        return 0.0
+    from dp_bench.policies.observations import Observation
+
+    spec, steps = policy.encoder.spec, policy.horizons.obs
+    images = {
+        key: torch.randint(256, (1, steps, *shape), dtype=torch.uint8)
+        for key, shape in spec.images.items()
+    }
+    seen = Observation(images, torch.zeros(1, steps, spec.vector_dim))
+    times = []
+    with torch.inference_mode():
+        for _ in range(TIMED):
+            begun = time.perf_counter()
+            policy.encode(seen)
+            times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def merge(path: Path, plays: Iterable[SamplerPlay]) -> None:
+    """Adds plays of one run; a failed write leaves the old file in place.
+
+    Repeated plays are replaced, those of other runs stay before them. Call it only
+    while no other process writes the file.
+    """
+    new = list(plays)
+    others, same = [], {}
+    for one in [*(read(path) if path.is_file() else []), *new]:
+        if one.run == new[-1].run:
+            same[one.sampler, one.spacing, one.calls] = one
+        else:
+            others.append(one)
+    jsonl.write(path, [*others, *(same[key] for key in sorted(same))])
+
+
+def last_run(plays: Sequence[SamplerPlay]) -> list[SamplerPlay]:
+    """Leaves out the plays of other runs than the last one."""
+    return [one for one in plays if one.run == plays[-1].run]
+
+
+def read(path: Path) -> list[SamplerPlay]:
+    """Reads the plays of all runs of a file.
+
+    Raises:
+        BadInput: When the file is empty, or when a line is not a play; the message
+            names the file and the line.
+    """
+    again = "delete it, and `dp-bench study samplers` makes it again"
+    try:
+        plays = jsonl.read(path, SamplerPlay)
+    except BadInput as error:
+        raise BadInput(f"{error}; {again}") from None
+    if not plays:
+        raise BadInput(f"{path} is empty; {again}")
+    for play in plays:
+        for record in play.records:
+            check_identity(record, str(path))
+    return plays
