@@ -56,6 +56,6 @@ def test_every_task_of_ours_says_when_it_was_solved(name):
 @pytest.mark.parametrize("method", registry.methods_and_variants())
 @pytest.mark.parametrize("check", testing.POLICY_CHECKS, ids=named)
 def test_every_method_keeps_the_contract(check, method, tmp_path):
-    if check is testing.policy_overfits_one_batch and method.endswith("-regression"):
+    if named(check) == "policy_overfits_one_batch" and method.endswith("-regression"):
         pytest.skip("it shows zeros, so no gradient reaches the weights of the input")
     check(method, tmp_path)

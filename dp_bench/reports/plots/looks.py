@@ -46,7 +46,7 @@ OURS = (
     Look("#E69F00", "v"),
 )
 # Variants have the colour of their method, and a marker of their own.
-VARIANTS = "hd8H"
+VARIANTS = "hH8"
 # Methods of other packages: other colours and other markers.
 OTHERS = tuple(
     Look(colour, marker)
