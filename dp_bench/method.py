@@ -22,8 +22,8 @@ class Method:
             observations with images.
         space: `"module:attribute"` of the settings that `dp-bench tune` searches; see
             `dp_bench.presets.space`.
-        variants: Settings that make another row of tables, by its name: "flow" of
-            "dp_c" is the method "dp_c-flow". It has these values in every preset.
+        variants: Changes of settings, by name. Each is a method of its own: "flow" of
+            "dp_c" is "dp_c-flow", and has these values in every preset.
         changes: Settings that differ from `presets`; only a variant has some.
         base: Name of the method that this is a variant of; "" for none.
     """

@@ -34,8 +34,8 @@ class LeftOut(UserWarning):
     """An entry point of an installed package cannot be used, and was left out."""
 
 
-# What the networks of Diffusion Policy can be trained on instead of `ddpm`.
-OBJECTIVES = {
+# Objectives of Diffusion Policy beside `ddpm`, with the settings that they need.
+OBJECTIVE_VARIANTS = {
     "flow": {
         "policy.objective": "flow",
         "policy.sampler": "euler",
@@ -55,7 +55,7 @@ METHODS = {
             about="denoises a sequence of actions with a temporal U-Net",
             presets="dp_bench.presets.dp_c:PRESETS",
             space="dp_bench.presets.dp_c:SPACE",
-            variants=OBJECTIVES,
+            variants=OBJECTIVE_VARIANTS,
         ),
         Method(
             name="dp_t",
@@ -64,7 +64,7 @@ METHODS = {
             about="denoises a sequence of actions with a transformer",
             presets="dp_bench.presets.dp_t:PRESETS",
             space="dp_bench.presets.dp_t:SPACE",
-            variants=OBJECTIVES,
+            variants=OBJECTIVE_VARIANTS,
         ),
         Method(
             name="lstm_gmm",

@@ -292,7 +292,7 @@ class Task:
                     f"it has {', '.join(choices) or 'none'}"
                 )
 
-    def images_of(self, obs_kind: str) -> tuple[str, ...]:
+    def image_keys_of(self, obs_kind: str) -> tuple[str, ...]:
         """Lists the keys of an observation under which demonstrations hold images."""
         if obs_kind not in self.image_kinds:
             return ()

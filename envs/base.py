@@ -31,7 +31,7 @@ ObsT = TypeVar("ObsT")
 class TaskEnv(gym.Env[ObsT, np.ndarray]):
     """An environment whose observation, control mode and render mode are arguments.
 
-    A subclass draws itself in `_draw_image`, calls `_begin_episode` first in its
+    A subclass draws itself in `_render_scene`, calls `_begin_episode` first in its
     `reset`, takes actions through `_checked_action`, and calls `_show` last in `reset`
     and `step`.
 
@@ -81,7 +81,7 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
                 none.
         """
         if self.render_mode == "rgb_array":
-            return self._draw_image()
+            return self._render_scene()
         if self.render_mode is None:
             gym.logger.warn(
                 "render() needs a render mode: make the environment with "
@@ -94,14 +94,14 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         """Closes the viewer. The next image opens it again."""
         self._viewer.close()
 
-    def _draw_image(self) -> np.ndarray:
+    def _render_scene(self) -> np.ndarray:
         """Draws the scene, uint8 `(height, width, 3)`."""
         raise NotImplementedError
 
     def _show(self) -> None:
         """Shows the scene, if the render mode is "human"."""
         if self.render_mode == "human":
-            self._viewer.show(self._draw_image())
+            self._viewer.show(self._render_scene())
 
     def _begin_episode(self, seed: int | None, options: Info | None) -> Info:
         """Checks the arguments of `reset`, and seeds the environment's own generator.

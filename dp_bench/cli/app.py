@@ -55,7 +55,7 @@ Get, check, render or compare demonstrations.
 ABOUT_STUDY = """\
 Compare the parts of a method, image encoders or samplers, on validation starts.
   dp-bench study encoders --task pusht --minutes 20
-  dp-bench study samplers runs/pusht/dp_c-*-seed0
+  dp-bench study samplers RUN
 """
 
 COMMANDS: Final[dict[str, type[Command]]] = {

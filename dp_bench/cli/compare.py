@@ -17,6 +17,7 @@ from dp_bench.cli.options import (
     ResultsFolder,
     groups,
     hint,
+    method_names,
     one_of,
     task_or_first,
 )
@@ -57,7 +58,7 @@ class Compare:
     """Task, or group of tasks."""
     methods: Annotated[
         tuple[str, ...],
-        arg(metavar="METHOD ...", help_behavior_hint=one_of(registry.methods, "all")),
+        arg(metavar="METHOD ...", help_behavior_hint=one_of(method_names, "all")),
     ] = ()
     """Methods to compare."""
     seeds: Annotated[tuple[int, ...], arg(metavar="SEED ...")] = (0,)

@@ -91,7 +91,7 @@ def _print_overview() -> None:
     )
     for method in registry.methods().values():
         if method.variants:
-            print(f"{method.name} also as {', '.join(method.all_variants())}")
+            print(f"variants of {method.name}: {', '.join(method.all_variants())}")
     for group in dict.fromkeys(task.group for task in tasks if task.group):
         members = ", ".join(task.name for task in tasks if task.group == group)
         print(f"`dp-bench compare --task {group}` runs {members}")

@@ -48,6 +48,13 @@ def one_of(
     return listed
 
 
+def method_names() -> list[str]:
+    """Lists the methods, and says that they have variants."""
+    names = list(registry.methods())
+    variants = [name for name in registry.methods_and_variants() if name not in names]
+    return [*names, f"or a variant such as {variants[0]}"] if variants else names
+
+
 def obs_kinds() -> list[str]:
     """Lists the kinds of observation of all tasks."""
     kinds = (kind for task in registry.tasks().values() for kind in task.obs_kinds)
@@ -77,7 +84,7 @@ TaskName = Annotated[
     str | None, arg(metavar="TASK", help_behavior_hint=one_of(registry.tasks))
 ]
 MethodName = Annotated[
-    str | None, arg(metavar="METHOD", help_behavior_hint=one_of(registry.methods))
+    str | None, arg(metavar="METHOD", help_behavior_hint=one_of(method_names))
 ]
 RunFolders = Positional[
     Annotated[
@@ -192,6 +199,7 @@ class GridOptions:
             for seed in seeds
         ]
         resolved = resolve(cells, task)
+        _refuse_equal(resolved)
         resolved[0].demos.check()
         if not (self.runs / task.name).is_dir():  # finished runs may be read-only
             refuse_unwritable(self.runs / task.name, f"--runs {self.runs}")
@@ -235,6 +243,19 @@ class GridOptions:
             for method in [owner] if colon else methods:
                 changes[method].append((field, value))
         return {name: tuple(pairs) for name, pairs in changes.items()}
+
+
+def _refuse_equal(cells: Sequence[ResolvedCell]) -> None:
+    """Refuses two cells that settings make one: they would share a run folder."""
+    seen: dict[object, str] = {}
+    for cell in cells:
+        run = (cell.method.name, cell.names.train_seed, repr(cell.settings))
+        if run in seen:
+            raise BadInput(
+                f"{seen[run]} and {cell.names.method} name the same training here; "
+                f"leave one out"
+            )
+        seen[run] = cell.names.method
 
 
 def _check_grid(

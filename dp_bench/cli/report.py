@@ -38,7 +38,7 @@ class Report:
         """Writes and prints the tables."""
         from rich import print as show
 
-        from dp_bench.reports import encoders, remake, results_folder
+        from dp_bench.reports import remake, results_folder
 
         results_folder.collect(self.runs, self.results)
         folders = results_folder.folders_with_records(self.results)
@@ -53,7 +53,8 @@ class Report:
         for folder in results_folder.folders_with_studies(self.results):
             if folder not in folders:
                 with contextlib.suppress(ReadOnly):
-                    encoders.remake(folder)
-            print(encoders.shown(folder))
+                    remake.remake_studies(folder)
+            for text in remake.shown_studies(folder):
+                print(text)
         for group in remake.remake_groups(self.results):
             show(group)

@@ -41,7 +41,7 @@ def _tasks_with_images() -> list[str]:
 
 
 def _image_kinds(task: Task) -> list[str]:
-    return [kind for kind in task.obs_kinds if task.images_of(kind)]
+    return [kind for kind in task.obs_kinds if task.image_keys_of(kind)]
 
 
 def _encoders() -> list[str]:

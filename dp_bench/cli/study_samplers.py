@@ -25,11 +25,11 @@ EPISODES = 50
 class StudySamplers:
     """Play one run of Diffusion Policy under several samplers; print a table.
 
-    Every sampler plays the same starts with 1 to 100 network calls a decision.
+    Every sampler evaluations the same starts with 1 to 100 network calls a decision.
     The weights stay as they are. The same command resumes a stopped study.
 
     Examples:
-      dp-bench study samplers runs/pusht/dp_c-*-seed0
+      dp-bench study samplers RUN
       dp-bench study samplers RUN --samplers ddim heun --calls 2 4 8 16
     """
 
@@ -42,7 +42,7 @@ class StudySamplers:
         arg(
             metavar="SAMPLER ...",
             help_behavior_hint=hint(
-                "of ddim, ddpm, dpmsolver++, euler, heun; default: all that suit"
+                "default: ddim ddpm dpmsolver++ heun; euler heun for flow"
             ),
         ),
     ] = ()
@@ -51,12 +51,15 @@ class StudySamplers:
         tuple[int, ...],
         arg(
             metavar="N ...",
-            help_behavior_hint=hint("default: 1 2 4 8 16 32 64 100"),
+            help_behavior_hint=hint(
+                "default: 1 2 4 8 16 32 64 100, as far as they suit"
+            ),
         ),
     ] = ()
-    """Numbers of network calls of one decision."""
+    """Network calls per decision."""
     spacings: tuple[Literal["uniform", "quadratic"], ...] = ("uniform",)
-    """Where samplers ask the network: uniform as published, or quadratic."""
+    """Spacing of the diffusion steps: uniform, as published, or quadratic, with most
+    steps where little noise is left."""
     starts: Annotated[
         Literal["test", "validation"],
         arg(
@@ -64,9 +67,9 @@ class StudySamplers:
             help_behavior_hint=hint("one of test, validation; default: validation"),
         ),
     ] = "validation"
-    """Starts to play: validation starts for choosing, test starts for reports."""
+    """Starts to evaluation: validation starts for choosing, test starts for reports."""
     episodes: int = EPISODES
-    """Play the first so many starts, of the task's first variant."""
+    """Play the first N starts of the task's first variant."""
     out: Path = Path("results")
     """Folder of results; table and figure go to `OUT/TASK/samplers.*`."""
     device: EvaluationDevice = "cpu"
@@ -89,7 +92,7 @@ class StudySamplers:
         run = RunFolder(self.run_folder)
         info = run.info()
         policy = run.load_policy(None)
-        ways = samplers.ways(policy, self.samplers, self.calls)
+        combinations = samplers.combinations(policy, self.samplers, self.calls)
         own = results_folder.folder_of(info.task, info.demos_source)
         folder = self.out / own
         refuse_unwritable(folder, f"--out {self.out}")
@@ -98,7 +101,7 @@ class StudySamplers:
             file = folder / samplers.FILE
             if file.is_file():
                 samplers.read(file)  # refuses a damaged one before anything runs
-            self._play(run, policy, ways, file, device)
+            self._play(run, policy, combinations, file, device)
             print(report.remake(folder))
         print(f"records, table and figure: {folder}/samplers.*")
 
@@ -106,7 +109,7 @@ class StudySamplers:
         self,
         run: RunFolder,
         policy: Policy,
-        ways: list[tuple[str, int]],
+        combinations: list[tuple[str, int]],
         file: Path,
         device: str,
     ) -> None:
@@ -117,7 +120,7 @@ class StudySamplers:
 
         encoding = samplers.encoding_seconds(policy)
         variant = next(iter(registry.task(run.info().task).variants))
-        todo = [(*way, spacing) for spacing in self.spacings for way in ways]
+        todo = [(*way, spacing) for spacing in self.spacings for way in combinations]
         for k, (name, calls, spacing) in enumerate(todo, start=1):
             progress.note(f"[{k}/{len(todo)}] {name}, {spacing}, {calls} calls")
             changes = _changes(policy, name, calls, spacing)
@@ -129,10 +132,10 @@ class StudySamplers:
                 changes=changes,
                 device=device,
             )
-            play = samplers.SamplerPlay(
+            evaluation = samplers.SamplerEvaluation(
                 name, calls, spacing, not changes, encoding, tuple(played)
             )
-            samplers.merge(file, [play])
+            samplers.merge(file, [evaluation])
 
 
 def _changes(policy: Policy, name: str, calls: int, spacing: str) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import math
+import shlex
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
@@ -28,17 +28,24 @@ from dp_bench.util.files import locked, refuse_unwritable, remove_stale_parts
 if TYPE_CHECKING:
     from dp_bench.evaluation.search import Trial
     from dp_bench.grid.cell import ResolvedCell
-    from dp_bench.grid.search import Question, Search
+    from dp_bench.grid.search import Search, SearchPlan
 
 MINUTES, EPISODES = 60.0, 50  # by default
 RUN_MINUTES = {False: 15.0, True: 25.0}  # of one training, from images or not
 # Settings that the search decides itself.
-DECIDED = {"training.updates": "--run-minutes", "training.keep_every": "nothing"}
+DECIDED = {
+    "training.updates": "use --run-minutes",
+    "training.keep_every": "leave it out",
+    "training.log_every": "leave it out",
+    "training.validate_every": "leave it out",
+}
 
 
 @dataclass(frozen=True)
 class TuneOptions(GridOptions):
-    """`--set training.lr=1e-4` changes a setting of every trial."""
+    """`--set training.lr=1e-4` fixes a setting in every trial, and takes it out of the
+    search.
+    """  # noqa: D205 - help shows it as one paragraph
 
     episodes: Annotated[
         int | None,
@@ -49,12 +56,14 @@ class TuneOptions(GridOptions):
 
 @dataclass(frozen=True)
 class Tune:
-    """Search settings of a method on validation starts; print a table.
+    """Search for better settings of a method on validation starts; print a table.
 
     Trials train, pause at a ninth and at a third of their updates, and go on
-    only if they are among the best. All methods of a comparison should get the
-    same --minutes. The same command resumes a stopped search, and goes on with
-    one that has more --minutes now. Needs: pip install 'dp-bench[tune]'.
+    only if they are among the best. Give the same --minutes to all methods
+    that you compare. The same command resumes an interrupted search; with a
+    larger --minutes it extends the search. Another machine, --seed,
+    --episodes, --run-minutes or --set begins a new one in the same file.
+    Needs: pip install 'dp-bench[tune]'.
 
     Examples:
       dp-bench tune --task pusht --method dp_c --minutes 60
@@ -66,7 +75,7 @@ class Tune:
     method: MethodName = None
     """Method whose settings are searched."""
     minutes: float = MINUTES
-    """Time of the whole search [min]."""
+    """Time of all trainings and evaluations [min], shared by --jobs."""
     run_minutes: Annotated[
         float | None,
         arg(
@@ -100,13 +109,14 @@ class Tune:
             file = trials.path_of(folder, cell.method.name)
             trials.read(file)  # refuses a damaged one before anything runs
             cell.demos.obtain()
-            question = self._question(cell)
-            searching = search.Search(question, file, self.seed)
+            plan = self._plan(cell)
+            searching = search.Search(plan, file, self.seed)
             print(_described(searching), flush=True)
-            search.run(searching, lambda: report.remake(folder))
+            search.run(searching, lambda: report.remake_file(file))
             known = list(searching.trials.values())
             print(report.to_markdown(known))
-            print(_advice(question, search.best(known), file))
+            print(self._advice(plan, search.best(known)))
+            print(f"trials and table: {file.parent}")
 
     def _check(self) -> None:
         """Refuses options that cannot be used."""
@@ -123,8 +133,7 @@ class Tune:
             name = name_and_value(text)[0].rpartition(":")[2]
             if name in DECIDED:
                 raise BadInput(
-                    f"--set {text}: the search decides {name} itself; use "
-                    f"{DECIDED[name]}"
+                    f"--set {text}: the search decides {name} itself; {DECIDED[name]}"
                 )
         if importlib.util.find_spec("optuna") is None:
             raise BadInput(
@@ -144,18 +153,18 @@ class Tune:
         (cell,) = options.cells(task_or_first(self.task), [method], [self.seed])
         return cell
 
-    def _question(self, cell: ResolvedCell) -> Question:
-        from dp_bench.grid.search import Question
+    def _plan(self, cell: ResolvedCell) -> SearchPlan:
+        from dp_bench.grid.search import SearchPlan
         from dp_bench.grid.study_plan import conditions_of
-        from dp_bench.presets.space import space_of
+        from dp_bench.presets.space import fitting, settings_of, space_of
 
-        sees = bool(cell.task.images_of(cell.obs_kind))
+        sees = bool(cell.task.image_keys_of(cell.obs_kind))
         fixed = [name_and_value(text) for text in self.training.set]
         names = {name.rpartition(":")[2] for name, _ in fixed}
         space = {
             name: dim
             for name, dim in space_of(cell.method).items()
-            if name not in names
+            if not names & {name, *settings_of(name, dim)}
         }
         conditions = conditions_of(
             cell,
@@ -164,8 +173,36 @@ class Tune:
             changes=["=".join(pair) for pair in fixed],
             jobs=self.jobs,
         )
-        return Question(
+        space = dict(fitting(space, cell.settings))
+        if not space:
+            raise BadInput(f"--set leaves no setting of {cell.method.name} to search")
+        return SearchPlan(
             cell, conditions, space, self.minutes, self._episodes, self.jobs
+        )
+
+    def _advice(self, plan: SearchPlan, trial: Trial) -> str:
+        """Says what to type to train with the best settings."""
+        given, names = self.training, plan.cell.names
+        options = {
+            "preset": given.preset if given.preset != "laptop" else None,
+            "demos": given.demos,
+            "source": given.source,
+            "obs": given.obs,
+            "control": given.control,
+        }
+        words = ["--task", names.task, "--method", plan.cell.method.name]
+        words += ["--seed", str(self.seed + 1)]
+        for option, value in options.items():
+            words += [f"--{option}", str(value)] if value is not None else []
+        changes = [*plan.conditions.changes, *trial.changes]
+        warmup = plan.cell.settings.training.warmup
+        sized = {"updates": trial.updates, "warmup": min(warmup, trial.updates // 10)}
+        changes += [f"training.{name}={number}" for name, number in sized.items()]
+        words += ["--set", *changes]
+        done = "" if trial.state == "finished" else ", which was not trained to its end"
+        return (
+            f"Best: trial {trial.number}{done}. To train it with another seed and "
+            f"evaluate it on test starts: dp-bench train {shlex.join(words)}"
         )
 
 
@@ -173,25 +210,12 @@ def _described(searching: Search) -> str:
     """Says what will be searched, and how long it takes."""
     from dp_bench.util.progress import duration
 
-    question = searching.question
-    names = ", ".join(question.space)
-    left = max(0.0, 60 * question.minutes - searching.used)
+    plan = searching.plan
+    names = ", ".join(plan.space)
+    left = max(0.0, 60 * plan.minutes - searching.used)
     return (
-        f"Searching {len(question.space)} settings of {question.cell.method.name} on "
-        f"{question.cell.task.name} ({names}): {duration(left)} left of "
-        f"{question.minutes:g} min; one training takes "
-        f"{question.conditions.minutes:g} min"
-    )
-
-
-def _advice(question: Question, trial: Trial, file: Path) -> str:
-    """Says what to type for the best settings."""
-    updates = f"training.updates={trial.updates}"
-    words = " ".join([*question.conditions.changes, *trial.changes, updates])
-    names = question.cell.names
-    done = "" if trial.state == "finished" else ", which was not trained to its end"
-    return (
-        f"best: trial {trial.number}{done}; on test starts: dp-bench train --task "
-        f"{question.cell.task.name} --method {question.cell.method.name} --seed "
-        f"{names.train_seed + 1} --set {words}\ntrials and table: {file.parent}"
+        f"Searching {len(plan.space)} settings of {plan.cell.method.name} on "
+        f"{plan.cell.task.name} ({names}): {duration(left)} left of "
+        f"{plan.minutes:g} min; one training takes "
+        f"{plan.conditions.minutes:g} min"
     )

@@ -1,4 +1,4 @@
-"""Under what conditions settings are compared before a table: time, data, machine."""
+"""The conditions under which a study or a search compares settings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Conditions:
     gpu: str | None
 
     def updates_in(self, update_seconds: float) -> int:
-        """Counts the updates that one setup gets: tens, if it is one or more."""
+        """Returns how many updates fit: a multiple of 10, or fewer than 10."""
         if self.minutes is None:
             assert self.updates is not None
             return self.updates

@@ -269,6 +269,12 @@ def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
                 f"policy.{name} was {getattr(config, name)} in training, so an "
                 f"evaluation cannot make it {fields[name]}; train another run"
             )
+    for name in getattr(config, "unused", ()):
+        if name in fields:
+            raise BadInput(
+                f"policy.{name} changes nothing: the objective of this run does not "
+                f"use it"
+            )
     config = settings.override_all(config, fields)
     return dataclasses.replace(info, policy=settings.to_json(config), preset="custom")
 

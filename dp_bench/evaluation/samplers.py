@@ -1,7 +1,7 @@
-"""Plays of a run under several samplers, one a line of `results/<task>/samplers.jsonl`.
+"""Evaluations of a run under several samplers, in `results/<task>/samplers.jsonl`.
 
-Each line holds a sampler, its number of network calls, and a record of each episode, so
-tables and figures need nothing else.
+Each line is one evaluation: a sampler, its number of network calls, and a record of
+each episode. Tables and figures need nothing else.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ TIMED = 30  # encodings of one observation
 
 
 @dataclass(frozen=True)
-class SamplerPlay:
+class SamplerEvaluation:
     """One sampler with one number of calls, and how the policy did.
 
     Attributes:
         sampler: Name of the sampler.
         calls: Network calls of one decision.
         spacing: Where the sampler asks the network; see `DiffusionConfig`.
-        usual: Whether the run itself has this sampler and this number of calls.
+        is_runs_own: Whether the run itself has this sampler and this number of calls.
         encoding_seconds: Time of encoding the observation of one decision [s], which no
             sampler changes; 0 where the policy sees numbers.
         records: The evaluated episodes, at least one.
@@ -48,7 +48,7 @@ class SamplerPlay:
     sampler: str
     calls: int
     spacing: str
-    usual: bool
+    is_runs_own: bool
     encoding_seconds: float
     records: tuple[Record, ...]
 
@@ -59,17 +59,18 @@ class SamplerPlay:
 
     @property
     def run(self) -> tuple[str, ...]:
-        """What plays of one table share: the run, the weights and the starts."""
+        """What evaluations of one table share: the run, the weights and the starts."""
         first = self.records[0]
         name = run_name(first).replace(first.settings, "")  # the sampler changes it
+        weights = first.trained.weights if first.trained else ""
         seeds = ",".join(str(record.env_seed) for record in self.records)
-        return name, str(first.step), first.starts, first.variant, seeds
+        return name, weights, str(first.step), first.starts, first.variant, seeds
 
 
-def ways(
+def combinations(
     policy: Policy, samplers: Sequence[str] = (), calls: Sequence[int] = ()
 ) -> list[tuple[str, int]]:
-    """Lists samplers with their numbers of calls that a policy can use.
+    """Lists the pairs of a sampler and a number of calls that a policy can use.
 
     Args:
         policy: A Diffusion Policy that samples.
@@ -84,24 +85,30 @@ def ways(
     objective = getattr(config, "objective", None)
     if objective not in SAMPLERS:
         raise BadInput(
-            f"{type(policy).__name__} with the objective {objective or 'of its own'} "
-            f"has no sampler; a study needs {' or '.join(SAMPLERS)}"
+            f"{type(policy).__name__} has no sampler; a study needs a Diffusion Policy "
+            f"with the objective {' or '.join(SAMPLERS)}, got {objective or 'none'}"
         )
+    own = str(getattr(config, "sampler", "")), int(getattr(config, "sample_steps", 0))
     names = samplers or SAMPLERS[objective]
     for name in names:
-        settings.override_all(config, {"sampler": name, "sample_steps": "2"})
-    chosen = []
+        settings.override_all(config, _changes(name, 2))
+    chosen = [] if samplers or calls else [own]
     for name in names:
         for number in calls or CALLS:
-            changes = {"sampler": name, "sample_steps": str(number)}
             try:
-                settings.override_all(config, changes)
+                settings.override_all(config, _changes(name, number))
             except BadInput:
                 if calls:
                     raise
                 continue  # one call predicts no noise, and a schedule may be short
             chosen.append((name, number))
-    return chosen
+    return sorted(set(chosen), key=lambda pair: (names.index(pair[0]), pair[1]))
+
+
+def _changes(sampler: str, calls: int) -> dict[str, str]:
+    """Returns the settings of a sampler; only `ddim` has an eta."""
+    eta = {} if sampler == "ddim" else {"eta": "0.0"}
+    return {"sampler": sampler, "sample_steps": str(calls), **eta}
 
 
 def encoding_seconds(policy: Policy) -> float:
@@ -110,6 +117,7 @@ def encoding_seconds(policy: Policy) -> float:
 
     if policy.encoder is None:
         return 0.0
+    from dp_bench.policies.base import threads_for
     from dp_bench.policies.observations import Observation
 
     spec, steps = policy.encoder.spec, policy.horizons.obs
@@ -119,7 +127,7 @@ def encoding_seconds(policy: Policy) -> float:
     }
     seen = Observation(images, torch.zeros(1, steps, spec.vector_dim))
     times = []
-    with torch.inference_mode():
+    with torch.inference_mode(), threads_for(1, torch.device("cpu")):
         for _ in range(TIMED):
             begun = time.perf_counter()
             policy.encode(seen)
@@ -127,13 +135,13 @@ def encoding_seconds(policy: Policy) -> float:
     return statistics.median(times)
 
 
-def merge(path: Path, plays: Iterable[SamplerPlay]) -> None:
-    """Adds plays of one run; a failed write leaves the old file in place.
+def merge(path: Path, evaluations: Iterable[SamplerEvaluation]) -> None:
+    """Adds evaluations of one run; a failed write leaves the old file in place.
 
-    Repeated plays are replaced, those of other runs stay before them. Call it only
-    while no other process writes the file.
+    Repeated evaluations are replaced, those of other runs stay before them. Call it
+    only while no other process writes the file.
     """
-    new = list(plays)
+    new = list(evaluations)
     others, same = [], {}
     for one in [*(read(path) if path.is_file() else []), *new]:
         if one.run == new[-1].run:
@@ -143,26 +151,26 @@ def merge(path: Path, plays: Iterable[SamplerPlay]) -> None:
     jsonl.write(path, [*others, *(same[key] for key in sorted(same))])
 
 
-def last_run(plays: Sequence[SamplerPlay]) -> list[SamplerPlay]:
-    """Leaves out the plays of other runs than the last one."""
-    return [one for one in plays if one.run == plays[-1].run]
+def last_run(evaluations: Sequence[SamplerEvaluation]) -> list[SamplerEvaluation]:
+    """Leaves out the evaluations of other runs than the last one."""
+    return [one for one in evaluations if one.run == evaluations[-1].run]
 
 
-def read(path: Path) -> list[SamplerPlay]:
-    """Reads the plays of all runs of a file.
+def read(path: Path) -> list[SamplerEvaluation]:
+    """Reads the evaluations of all runs of a file.
 
     Raises:
-        BadInput: When the file is empty, or when a line is not a play; the message
-            names the file and the line.
+        BadInput: When the file is empty, or when a line is not an evaluation; the
+            message names the file and the line.
     """
     again = "delete it, and `dp-bench study samplers` makes it again"
     try:
-        plays = jsonl.read(path, SamplerPlay)
+        evaluations = jsonl.read(path, SamplerEvaluation)
     except BadInput as error:
         raise BadInput(f"{error}; {again}") from None
-    if not plays:
+    if not evaluations:
         raise BadInput(f"{path} is empty; {again}")
-    for play in plays:
-        for record in play.records:
+    for evaluation in evaluations:
+        for record in evaluation.records:
             check_identity(record, str(path))
-    return plays
+    return evaluations

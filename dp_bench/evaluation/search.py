@@ -18,18 +18,18 @@ from dp_bench.util import jsonl, settings
 from dp_bench.util.files import is_plain
 
 FOLDER = "search"
-State = Literal["running", "finished", "stopped", "failed"]
+State = Literal["unfinished", "finished", "pruned", "failed"]
 
 
 @dataclass(frozen=True)
-class Point:
+class Pause:
     """A pause of a trial, at which it was evaluated.
 
     Attributes:
         update: Updates made.
         scores: Of each start, `(E,)`, in [0, 1].
         successes: Whether each was solved, `(E,)`.
-        seconds: Training and evaluation since the last point [s].
+        seconds: Training and evaluation since the last pause [s].
     """
 
     update: int
@@ -41,7 +41,7 @@ class Point:
         settings.check_at_least(self, {"update": 1, "seconds": 0})
         if not self.scores or len(self.scores) != len(self.successes):
             raise BadInput(
-                f"a point needs as many scores as successes, and one at least; got "
+                f"a pause needs as many scores as successes, and one at least; got "
                 f"{len(self.scores)} and {len(self.successes)}"
             )
 
@@ -66,11 +66,12 @@ class Trial:
         changes: Settings that differ from the preset, `NAME=VALUE`.
         updates: Updates of the whole training.
         update_seconds: Measured time of one update [s].
-        state: "running" until it ends; "stopped" where others were better; "failed"
-            where the settings do not work.
-        points: Its evaluations so far.
+        state: "unfinished" until it ends; "pruned" if others were better; "failed" if
+            its training failed.
+        pauses: Its evaluations so far.
         failure: Why it failed.
-        lost_seconds: Time of trainings that were stopped or failed [s].
+        other_seconds: Time of measuring an update, and of trainings that were
+            interrupted or failed [s].
     """
 
     number: int
@@ -83,25 +84,25 @@ class Trial:
     changes: tuple[str, ...]
     updates: int
     update_seconds: float
-    state: State = "running"
-    points: tuple[Point, ...] = ()
+    state: State = "unfinished"
+    pauses: tuple[Pause, ...] = ()
     failure: str = ""
-    lost_seconds: float = 0.0
+    other_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         settings.check_at_least(
             self, {"number": 0, "starts": 1, "updates": 0, "update_seconds": 0}
         )
-        updates = [point.update for point in self.points]
+        updates = [pause.update for pause in self.pauses]
         if updates != sorted(set(updates)) or any(u > self.updates for u in updates):
             raise BadInput(
-                f"points must lie in 1..{self.updates} in order, got {updates}"
+                f"pauses must lie in 1..{self.updates} in order, got {updates}"
             )
 
     @property
     def seconds(self) -> float:
         """Time of all its trainings and evaluations [s]."""
-        return self.lost_seconds + sum(point.seconds for point in self.points)
+        return self.other_seconds + sum(pause.seconds for pause in self.pauses)
 
 
 def path_of(folder: Path, method: str) -> Path:
@@ -123,7 +124,8 @@ def read(path: Path) -> list[Trial]:
         return jsonl.read(path, Trial)
     except BadInput as error:
         raise BadInput(
-            f"{error}; delete it, and `dp-bench tune` makes it again"
+            f"{error}; delete this line to keep the other trials, or the file to begin "
+            f"again"
         ) from None
 
 
@@ -134,4 +136,7 @@ def put(path: Path, trial: Trial) -> None:
     """
     trials = {(one.search, one.number): one for one in read(path)}
     trials[trial.search, trial.number] = trial
-    jsonl.write(path, trials.values())
+    # The search that ran last stands last.
+    others = [one for one in trials.values() if one.search != trial.search]
+    same = [one for one in trials.values() if one.search == trial.search]
+    jsonl.write(path, [*others, *same])

@@ -123,7 +123,7 @@ class ChosenDemos:
 
     @property
     def _images(self) -> tuple[str, ...]:
-        return self.task.images_of(self.obs_kind) if self.obs_kind else ()
+        return self.task.image_keys_of(self.obs_kind) if self.obs_kind else ()
 
     @functools.cached_property
     def shown(self) -> ObsSpec | None:
@@ -300,8 +300,8 @@ def _named_by_objective(method: Method, settings: Preset) -> Method:
     wanted = method.changes.get("policy.objective", objective)
     if objective != wanted:
         raise BadInput(
-            f"{method.name} has the objective {wanted}, and policy.objective is "
-            f"{objective!r}: leave it out, or choose another method"
+            f"policy.objective={objective} contradicts the method {method.name}, whose "
+            f"objective is {wanted}; leave the setting out, or choose another method"
         )
     return method
 
@@ -310,6 +310,11 @@ def _changed(settings: Preset, cell: Cell, method: Method) -> Preset:
     """Applies the changes of a cell to its preset."""
     from dp_bench.util import settings as fields
 
+    changes = dict(cell.changes)
+    # An objective needs a sampler that suits it, which the user need not know.
+    changes = (
+        dict(method.variants.get(changes.get("policy.objective", ""), {})) | changes
+    )
     owners = ("policy", "training", *(("vision",) if settings.vision else ()))
     for name, _ in cell.changes:
         if name.startswith("vision.") and settings.vision is None:
@@ -322,4 +327,11 @@ def _changed(settings: Preset, cell: Cell, method: Method) -> Preset:
             raise BadInput(
                 f"no setting {name!r} of {method.name}; there are {', '.join(known)}"
             )
-    return fields.override_all(settings, dict(cell.changes))
+    changed = fields.override_all(settings, changes)
+    for name, _ in cell.changes:
+        if name.removeprefix("policy.") in getattr(changed.policy, "unused", ()):
+            raise BadInput(
+                f"{name} changes nothing: the objective "
+                f"{getattr(changed.policy, 'objective', '')} does not use it"
+            )
+    return changed

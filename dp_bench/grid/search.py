@@ -3,7 +3,7 @@
 A trial is a training that pauses at a ninth and at a third of its updates. At each
 pause it plays validation starts, and only the best third of the trials that came as far
 goes on (Jamieson and Talwalkar, 2016; asynchronously, Li et al., 2020). Trial 0 is the
-preset itself. Optuna proposes the settings of the others (Bergstra et al., 2011, TPE).
+preset itself. Optuna proposes the settings of the others (TPE, Bergstra et al., 2011).
 
 The trials in the file are the whole state of a search, so a stopped one goes on from
 there. Their trainings have run folders and resume like any other.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, search
 from dp_bench.evaluation.conditions import Conditions
-from dp_bench.evaluation.search import Point, Trial
+from dp_bench.evaluation.search import Pause, Trial
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.local import Children, Finished
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 HALVING = 3  # one of so many trials goes on
-SHARES = (9, 3, 1)  # a pause at each of these parts of the updates
+DIVISORS = (9, 3, 1)  # a pause at each of these parts of the updates
 LOG_EVERY = 50  # updates; a pause is at a multiple
 TRIES = 200  # at proposing settings that work and were not tried
+MOST_FAILURES = 5  # in a row; of trial 0, the preset, one is enough
+DIVERGED = "diverged"  # a failure that would happen again
 
 
 @dataclass(frozen=True)
-class Question:
+class SearchPlan:
     """What is searched, and under what conditions.
 
     Attributes:
@@ -78,13 +80,13 @@ class Question:
 
 def rungs(updates: int) -> list[int]:
     """Lists the updates at which a trial pauses; the last is its end."""
-    return [updates // share for share in SHARES]
+    return [updates // share for share in DIVISORS]
 
 
 def whole_updates(fitting: int) -> int:
-    """Rounds a number of updates down, so that every pause has a line of the log."""
-    ninth = fitting // SHARES[0]
-    return SHARES[0] * (ninth // LOG_EVERY * LOG_EVERY or max(1, ninth))
+    """Rounds down to a multiple of 9, so that every pause has a line of the log."""
+    ninth = fitting // DIVISORS[0]
+    return DIVISORS[0] * (ninth // LOG_EVERY * LOG_EVERY or max(1, ninth))
 
 
 class Search:
@@ -93,80 +95,100 @@ class Search:
     Its methods may be called from several threads.
 
     Args:
-        question: What is searched.
+        plan: What is searched.
         file: File of trials.
         seed: Of Optuna's sampler.
     """
 
-    def __init__(self, question: Question, file: Path, seed: int = 0) -> None:
+    def __init__(self, plan: SearchPlan, file: Path, seed: int = 0) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.question, self.file = question, file
+        self.plan, self.file = plan, file
         self.trials = {
             trial.number: trial
             for trial in search.read(file)
-            if trial.search == question.digest
+            if trial.search == plan.digest
         }
         self.study: Study = optuna.create_study(
             direction="maximize",
             sampler=optuna.samplers.TPESampler(seed=seed + len(self.trials)),
-            pruner=optuna.pruners.SuccessiveHalvingPruner(
-                min_resource=1, reduction_factor=HALVING
-            ),
         )
         self.over = False  # the time is used, or nothing is left to try
-        self._lock = threading.Lock()
+        self._running: dict[int, float] = {}  # time that a part will take, by trial [s]
+        self._lock = threading.Condition()
+        for trial in self.trials.values():  # unless the same would happen again
+            if trial.state == "failed" and DIVERGED not in trial.failure:
+                self.trials[trial.number] = dataclasses.replace(
+                    trial, state="unfinished", failure=""
+                )
+        self._failures = 0  # in a row
         self._waiting = deque(
-            number for number, trial in self.trials.items() if trial.state == "running"
+            number
+            for number, trial in self.trials.items()
+            if trial.state == "unfinished"
         )
         self._numbers: dict[int, Any] = {}  # of Optuna's trials, by ours
         for trial in self.trials.values():
-            if trial.state != "running":
-                self._tell_old(trial)
+            if trial.state != "unfinished":
+                self._add_ended(trial)
 
     @property
     def used(self) -> float:
         """Time used so far [s]; trainings that ran at a time share it."""
         total = sum(trial.seconds for trial in self.trials.values())
-        return total / self.question.jobs
+        return total / self.plan.jobs
 
     def next(self) -> Trial | None:
-        """Chooses the trial that trains on; None when the search is over."""
+        """Chooses the trial that trains on; None when the search is over.
+
+        Waits while there is nothing to begin, but a running trial may go on.
+        """
         with self._lock:
             while not self.over:
                 trial = self._waiting_or_new()
-                if trial is None:
-                    break
-                if self.trials and not self._fits(trial):
+                if trial is not None and self._fits(trial):
+                    self._running[trial.number] = self._needed(trial)
+                    return trial
+                if trial is not None:
                     self._waiting.appendleft(trial.number)
+                if not self._running:
+                    self.over = True
                     break
-                return trial
-            self.over = True
+                self._lock.wait()
+            self._lock.notify_all()
             return None
 
     def cell_of(self, trial: Trial) -> Cell:
         """Names the training of a trial up to its next pause."""
-        every = trial.updates // SHARES[0]
-        given = dict(self.question.cell.names.changes)
+        every = trial.updates // DIVISORS[0]
+        given = dict(self.plan.cell.names.changes)
         ours = {
             "training.updates": str(trial.updates),
             "training.keep_every": str(every),
             "training.log_every": str(LOG_EVERY if every % LOG_EVERY == 0 else every),
             "training.validate_every": str(trial.updates),
+            **self.warmup(trial),
         }
         changes = given | dict(text.split("=", 1) for text in trial.changes) | ours
-        until = rungs(trial.updates)[len(trial.points)]
+        until = rungs(trial.updates)[len(trial.pauses)]
         return dataclasses.replace(
-            self.question.cell.names,
+            self.plan.cell.names,
             changes=tuple(changes.items()),
-            episodes=self.question.starts,
+            episodes=self.plan.starts,
             starts="validation",
             label=f"trial {trial.number}",
             until=0 if until == trial.updates else until,
         )
 
-    def told(self, trial: Trial, end: Finished, seconds: float) -> Trial:
+    def warmup(self, trial: Trial) -> dict[str, str]:
+        """Caps the warm-up of the preset at a tenth of the updates, as a setting."""
+        training = self.plan.cell.settings.training
+        if "training.warmup" in dict(self.plan.cell.names.changes):
+            return {}
+        return {"training.warmup": str(min(training.warmup, trial.updates // 10))}
+
+    def record_end(self, trial: Trial, end: Finished, seconds: float) -> Trial:
         """Records how a training ended, and decides whether the trial goes on.
 
         Args:
@@ -175,20 +197,33 @@ class Search:
             seconds: How long that took [s].
         """
         with self._lock:
+            self._running.pop(trial.number, None)
+            self._lock.notify_all()
             if end.folder is None:
-                lost = round(trial.lost_seconds + seconds, 1)
-                trial = dataclasses.replace(trial, lost_seconds=lost)
+                other = round(trial.other_seconds + seconds, 1)
+                trial = dataclasses.replace(trial, other_seconds=other)
             if end.stopped:
                 self._waiting.appendleft(trial.number)
             elif end.folder is None:
                 trial = dataclasses.replace(trial, state="failed", failure=end.error)
+                self._tell_failure(trial)
+                self._failures += 1
             else:
-                point = self._point(trial, end.folder, seconds)
-                trial = dataclasses.replace(trial, points=(*trial.points, point))
+                self._failures = 0
+                pause = self._pause(trial, end.folder, seconds)
+                trial = dataclasses.replace(trial, pauses=(*trial.pauses, pause))
                 trial = dataclasses.replace(trial, state=self._state_of(trial))
-                if trial.state == "running":
+                if trial.state == "unfinished":
                     self._waiting.append(trial.number)
             self._keep(trial)
+            if trial.state == "failed" and self._failures >= (
+                MOST_FAILURES if trial.number else 1
+            ):
+                self.over = True
+                raise BadInput(
+                    f"trial {trial.number} failed: {trial.failure}; mend the reason, "
+                    f"and the same command goes on"
+                )
             return trial
 
     def _keep(self, trial: Trial) -> None:
@@ -202,11 +237,16 @@ class Search:
 
     def _fits(self, trial: Trial) -> bool:
         """Tells whether the next part of a trial still fits into the time."""
-        first = not any(trial.points for trial in self.trials.values())
-        before = trial.points[-1].update if trial.points else 0
-        part = rungs(trial.updates)[len(trial.points)] - before
-        needed = part * trial.update_seconds / self.question.jobs
-        return first or self.used + needed <= 60 * self.question.minutes
+        if not any(t.pauses or t.state == "failed" for t in self.trials.values()):
+            return True
+        ahead = self._needed(trial) + sum(self._running.values())
+        return self.used + ahead / self.plan.jobs <= 60 * self.plan.minutes
+
+    def _needed(self, trial: Trial) -> float:
+        """Estimates the time of a trial up to its next pause [s]."""
+        before = trial.pauses[-1].update if trial.pauses else 0
+        part = rungs(trial.updates)[len(trial.pauses)] - before
+        return part * trial.update_seconds
 
     def _new(self) -> Trial | None:
         """Proposes settings that work and were not tried; None if it finds none."""
@@ -216,7 +256,7 @@ class Search:
             asked = self.study.ask()
             values: dict[str, Any] = {}
             changes: dict[str, str] = {}
-            for name, dim in self.question.space.items() if number else ():
+            for name, dim in self.plan.space.items() if number else ():
                 if isinstance(dim, LogUniform):
                     low, high = dim.low, dim.high
                     values[name] = asked.suggest_float(name, low, high, log=True)
@@ -241,41 +281,43 @@ class Search:
         self, number: int, changes: tuple[str, ...], values: dict[str, str]
     ) -> Trial | None:
         """Measures an update and sizes a trial; None for settings that do not fit."""
-        question = self.question
+        plan = self.plan
         names = dict(text.split("=", 1) for text in changes)
         cell = dataclasses.replace(
-            question.cell.names,
-            changes=tuple((dict(question.cell.names.changes) | names).items()),
+            plan.cell.names,
+            changes=tuple((dict(plan.cell.names.changes) | names).items()),
             label=f"trial {number}",
         )
+        begun = time.monotonic()
         try:
-            resolve([cell], question.cell.task)
-            seconds = time_in_child(cell, question.jobs).update_seconds
+            resolve([cell], plan.cell.task)
+            seconds = time_in_child(cell, plan.jobs).update_seconds
         except BadInput:
             if not number:  # the preset
                 raise
             return None
-        assert question.conditions.minutes is not None
-        fitting = int(60 * question.conditions.minutes / seconds)
+        assert plan.conditions.minutes is not None
+        fitting = int(60 * plan.conditions.minutes / seconds)
         return Trial(
             number=number,
-            search=question.digest,
-            conditions=question.conditions,
-            train_seed=question.cell.names.train_seed,
-            starts=question.starts,
+            search=plan.digest,
+            conditions=plan.conditions,
+            train_seed=plan.cell.names.train_seed,
+            starts=plan.starts,
             commit=commit(),
             values=values,
             changes=changes,
             updates=whole_updates(fitting),
             update_seconds=seconds,
+            other_seconds=round(time.monotonic() - begun, 1),
         )
 
-    def _point(self, trial: Trial, folder: Path, seconds: float) -> Point:
+    def _pause(self, trial: Trial, folder: Path, seconds: float) -> Pause:
         """Reads the records of the pause at which a training has ended."""
-        update = rungs(trial.updates)[len(trial.points)]
+        update = rungs(trial.updates)[len(trial.pauses)]
         run = RunFolder(folder)
         info = run.info()
-        starts = env_seeds_of("validation", self.question.starts)
+        starts = env_seeds_of("validation", self.plan.starts)
         by_seed = {
             record.env_seed: record
             for record in records.read(run.records)
@@ -284,7 +326,7 @@ class Search:
             and record.step == update
         }
         played = [by_seed[seed] for seed in starts]
-        return Point(
+        return Pause(
             update,
             tuple(record.score for record in played),
             tuple(record.success for record in played),
@@ -292,43 +334,55 @@ class Search:
         )
 
     def _state_of(self, trial: Trial) -> search.State:
-        """Tells Optuna the last score, and asks it whether the trial goes on."""
+        """Decides whether a trial goes on, and tells Optuna what has ended."""
         from optuna.trial import TrialState
 
-        asked = self._asked(trial)
-        asked.report(trial.points[-1].score, step=_step(len(trial.points) - 1))
-        if len(trial.points) == len(SHARES):
-            self.study.tell(asked, trial.points[-1].score)
+        if len(trial.pauses) == len(DIVISORS):
+            self.study.tell(self._asked(trial), trial.pauses[-1].score)
             return "finished"
-        if asked.should_prune():
-            self.study.tell(asked, state=TrialState.PRUNED)
-            return "stopped"
-        return "running"
+        if self._is_among_best(trial):
+            return "unfinished"
+        asked = self._asked(trial)
+        for k, pause in enumerate(trial.pauses):
+            asked.report(pause.score, step=_step(k))
+        self.study.tell(asked, state=TrialState.PRUNED)
+        return "pruned"
+
+    def _is_among_best(self, trial: Trial) -> bool:
+        """Tells whether a score is in the best third at its pause, or is the best."""
+        k = len(trial.pauses) - 1
+        others = [t for t in self.trials.values() if t.number != trial.number]
+        scores = [t.pauses[k].score for t in others if len(t.pauses) > k]
+        better = sum(score >= trial.pauses[k].score for score in scores)
+        return better < max(1, (1 + len(scores)) // HALVING)
+
+    def _tell_failure(self, trial: Trial) -> None:
+        from optuna.trial import TrialState
+
+        self.study.tell(self._asked(trial), state=TrialState.FAIL)
 
     def _asked(self, trial: Trial) -> Any:
         """Returns Optuna's trial of ours; one of an earlier process is made again."""
         if trial.number not in self._numbers:
             self.study.enqueue_trial(self._params(trial))
             asked = self.study.ask(self._distributions(trial))
-            for k, point in enumerate(trial.points[:-1]):
-                asked.report(point.score, step=_step(k))
             self._numbers[trial.number] = asked
         return self._numbers[trial.number]
 
-    def _tell_old(self, trial: Trial) -> None:
+    def _add_ended(self, trial: Trial) -> None:
         """Tells Optuna about a trial of an earlier process that has ended."""
         from optuna.trial import TrialState, create_trial
 
         states = {
             "finished": TrialState.COMPLETE,
-            "stopped": TrialState.PRUNED,
+            "pruned": TrialState.PRUNED,
             "failed": TrialState.FAIL,
         }
-        scores = {_step(k): point.score for k, point in enumerate(trial.points)}
+        scores = {_step(k): pause.score for k, pause in enumerate(trial.pauses)}
         self.study.add_trial(
             create_trial(
                 state=states[trial.state],
-                value=trial.points[-1].score if trial.state == "finished" else None,
+                value=trial.pauses[-1].score if trial.state == "finished" else None,
                 params=self._params(trial),
                 distributions=self._distributions(trial),
                 intermediate_values=scores,
@@ -336,7 +390,7 @@ class Search:
         )
 
     def _params(self, trial: Trial) -> dict[str, Any]:
-        space = self.question.space
+        space = self.plan.space
         return {
             name: float(text) if isinstance(space[name], LogUniform) else text
             for name, text in trial.values.items()
@@ -345,7 +399,7 @@ class Search:
     def _distributions(self, trial: Trial) -> dict[str, BaseDistribution]:
         from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-        space = self.question.space
+        space = self.plan.space
         return {
             name: FloatDistribution(dim.low, dim.high, log=True)
             if isinstance(dim, LogUniform)
@@ -366,8 +420,9 @@ def run(searching: Search, changed: Callable[[], object]) -> None:
         KeyboardInterrupt: When a signal stopped it; the same command goes on.
         Exception: What a thread raised, the first one.
     """
-    children = Children(searching.question.jobs)
+    children = Children(searching.plan.jobs)
     errors: list[BaseException] = []
+    stopped = threading.Event()
 
     def work() -> None:
         try:
@@ -375,18 +430,22 @@ def run(searching: Search, changed: Callable[[], object]) -> None:
                 cell = searching.cell_of(trial)
                 begun = time.monotonic()
                 end = children.run(cell, progress)
-                trial = searching.told(trial, end, time.monotonic() - begun)
-                progress.say(_told_to_people(trial, end))
+                trial = searching.record_end(trial, end, time.monotonic() - begun)
+                progress.say(_message(trial, end))
                 if end.stopped:
+                    stopped.set()
                     return
-                changed()
+                with writing:
+                    changed()
         except BaseException as error:
             errors.append(error)
+            children.end()
 
+    writing = threading.Lock()
     with shown(0) as progress:
         threads = [
             threading.Thread(target=work, daemon=True)
-            for _ in range(searching.question.jobs)
+            for _ in range(searching.plan.jobs)
         ]
         try:
             for thread in threads:
@@ -401,15 +460,17 @@ def run(searching: Search, changed: Callable[[], object]) -> None:
             raise
     if errors:
         raise errors[0]
+    if stopped.is_set():
+        raise KeyboardInterrupt
 
 
-def _told_to_people(trial: Trial, end: Finished) -> str:
+def _message(trial: Trial, end: Finished) -> str:
     """Says how far a trial has come, and whether it goes on."""
     if end.folder is None:
-        word = "stopped" if end.stopped else "failed"
+        word = "pruned" if end.stopped else "failed"
         return f"trial {trial.number} {word}: {end.error}"
-    last = trial.points[-1]
-    word = {"running": "goes on", "stopped": "others were better"}.get(
+    last = trial.pauses[-1]
+    word = {"unfinished": "goes on", "pruned": "pruned, as others were better"}.get(
         trial.state, trial.state
     )
     return (
@@ -424,12 +485,16 @@ def best(trials: Sequence[Trial]) -> Trial:
     Raises:
         BadInput: When no trial was evaluated.
     """
-    known = [trial for trial in trials if trial.points]
+    known = [trial for trial in trials if trial.pauses and trial.state != "failed"]
     if not known:
-        raise BadInput("no trial of this search was evaluated")
-    return max(known, key=lambda one: (len(one.points), one.points[-1].score))
+        reasons = [trial.failure for trial in trials if trial.failure]
+        raise BadInput(
+            f"no trial reached its first evaluation{': ' if reasons else ''}"
+            f"{reasons[0] if reasons else ''}"
+        )
+    return max(known, key=lambda one: (len(one.pauses), one.pauses[-1].score))
 
 
 def _step(k: int) -> int:
     """Returns Optuna's resource at pause k: the updates, as a multiple of the first."""
-    return SHARES[0] // SHARES[k]
+    return DIVISORS[0] // DIVISORS[k]

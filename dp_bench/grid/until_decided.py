@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,9 +122,10 @@ def until_decided(
     seeds = sorted(by_seed)
     size = max(1, jobs // len(by_seed[seeds[0]]))
     folders: dict[tuple[str, int], Path] = {}
+    named = {cell.names.method: cell.method.name for cell in cells}
     for first in range(0, len(seeds), size):
         batch = [cell for seed in seeds[first : first + size] for cell in by_seed[seed]]
-        folders |= _folders(run(batch))
+        folders |= _folders(run(batch), named)
         differences = [
             _score(question, folders[question.a, seed], seed)
             - _score(question, folders[question.b, seed], seed)
@@ -137,11 +138,19 @@ def until_decided(
     return seen, list(folders.values())
 
 
-def _folders(ends: Sequence[Finished]) -> dict[tuple[str, int], Path]:
-    """Lists the run folders of cells by method and train seed."""
+def _folders(
+    ends: Sequence[Finished], named: Mapping[str, str]
+) -> dict[tuple[str, int], Path]:
+    """Lists the run folders of cells by method and train seed.
+
+    Args:
+        ends: How the cells ended.
+        named: The method of a run, by the method that was typed; settings can make it
+            a variant.
+    """
     refuse_failures(ends)
     return {
-        (end.cell.method, end.cell.train_seed): end.folder
+        (named[end.cell.method], end.cell.train_seed): end.folder
         for end in ends
         if end.folder is not None
     }

@@ -17,7 +17,7 @@ from dp_bench.presets.shared import (
     SAME_PRECISION,
     SMALL_IMAGES,
 )
-from dp_bench.presets.space import SHARED, LogUniform, Space, Together, one_of
+from dp_bench.presets.space import SHARED, JointChoice, LogUniform, Space, one_of
 from dp_bench.training.config import Training
 
 # Chosen on validation starts of PushT, for 25 minutes on two cores
@@ -52,7 +52,7 @@ ROBOMIMIC = BetConfig(
 SPACE: Space = {
     **SHARED,
     "policy.clusters": one_of(16, 24, 64, 128),
-    "policy.horizons": Together(
+    "policy.horizons": JointChoice(
         {
             f"To = Tp = {steps}": {
                 "policy.horizons.obs": str(steps),

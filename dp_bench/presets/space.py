@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from dp_bench.errors import BadInput
 from dp_bench.method import Method
 from dp_bench.references import load
+from dp_bench.util import settings
+
+if TYPE_CHECKING:
+    from dp_bench.presets import Preset
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, as text."""
+    """One of several values, as text."""
 
     values: tuple[str, ...]
 
@@ -33,7 +37,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """A number between two ends; its logarithm is uniform, two digits are kept."""
+    """A number from `low` to `high`, uniform in its logarithm, with two digits."""
 
     low: float
     high: float
@@ -48,8 +52,8 @@ class LogUniform:
 
 
 @dataclass(frozen=True)
-class Together:
-    """One of some sets of settings that must change together, by a word for each."""
+class JointChoice:
+    """One of several named sets of settings that change together."""
 
     sets: Mapping[str, Mapping[str, str]]
 
@@ -63,13 +67,53 @@ class Together:
         return dict(self.sets[value])
 
 
-Space = Mapping[str, "Choice | LogUniform | Together"]
+Space = Mapping[str, "Choice | LogUniform | JointChoice"]
 
 
 def one_of(*values: object) -> Choice:
     """Makes a choice between values, which are written as text."""
     return Choice(tuple(map(str, values)))
 
+
+def fitting(space: Space, usual: Preset) -> Space:
+    """Leaves out the values that settings cannot have, and dimensions without a choice.
+
+    Args:
+        space: A search space.
+        usual: The settings of the preset, with the changes of the user.
+    """
+    kept: dict[str, Choice | LogUniform | JointChoice] = {}
+    for name, dim in space.items():
+        if isinstance(dim, LogUniform):
+            kept[name] = dim
+            continue
+        good = [v for v in dim.values if _fits(usual, dim.changes(name, v))]
+        if len(good) > 1:
+            kept[name] = (
+                Choice(tuple(good))
+                if isinstance(dim, Choice)
+                else JointChoice({word: dim.sets[word] for word in good})
+            )
+    return kept
+
+
+def _fits(usual: Preset, changes: Mapping[str, str]) -> bool:
+    try:
+        settings.override_all(usual, changes)
+    except BadInput:
+        return False
+    return True
+
+
+def settings_of(name: str, dim: Choice | LogUniform | JointChoice) -> set[str]:
+    """Lists the settings that a dimension of a space changes."""
+    if isinstance(dim, JointChoice):
+        return {setting for changes in dim.sets.values() for setting in changes}
+    return {name}
+
+
+# What only the objective `ddpm` uses, and no variant.
+IGNORED = ("policy.predicts",)
 
 # What every method can search.
 SHARED: Space = {
@@ -82,17 +126,18 @@ SHARED: Space = {
 def space_of(method: Method) -> Space:
     """Returns the search space of a method.
 
-    A variant does not search what it decides itself.
+    Leaves out the settings that a variant fixes, and those that its objective ignores.
 
     Raises:
         BadInput: When the method has none.
     """
     given = method.space
     space = cast(Space, load(given) if isinstance(given, str) else given)
-    space = {name: dim for name, dim in space.items() if name not in method.changes}
+    fixed = {*method.changes, *(IGNORED if method.base else ())}
+    space = {name: dim for name, dim in space.items() if name not in fixed}
     if not space:
         raise BadInput(
-            f"{method.name} has no search space: name one in `Method.space`, as "
-            f"dp_bench/presets/space.py describes"
+            f"{method.name} has no search space; its package can name one in "
+            f"`Method.space`"
         )
     return space

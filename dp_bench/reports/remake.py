@@ -6,8 +6,8 @@ results/<task>/profile.png         where scores lie between 0 and 1
 results/<task>/probability.png     where two comparable rows have several trainings
 results/<task>/learning*.png, stability.png   where runs were evaluated at several steps
 results/<task>/modes.md .csv .png  from modes.jsonl, which `dp-bench modes` writes
-results/<task>/encoders.md .csv .png  from encoders.jsonl, which `dp-bench study` writes
-results/<task>/samplers.md .csv .png  from samplers.jsonl, which `dp-bench study` writes
+results/<task>/encoders.md .csv .png  from encoders.jsonl, of `dp-bench study encoders`
+results/<task>/samplers.md .csv .png  from samplers.jsonl, of `dp-bench study samplers`
 results/<task>/search/*.md .csv       from *.jsonl there, which `dp-bench tune` writes
 results/<group>/table.md .csv, success.png   of several tasks, see group.py
 """
@@ -101,6 +101,12 @@ def remake_task(folder: Path) -> Table:
         from dp_bench.reports import multimodality
 
         multimodality.remake(folder)
+    remake_studies(folder)
+    return table
+
+
+def remake_studies(folder: Path) -> None:
+    """Remakes the tables and figures of the studies and searches of a folder."""
     if (folder / encoder_study.FILE).is_file():
         from dp_bench.reports import encoders
 
@@ -113,7 +119,18 @@ def remake_task(folder: Path) -> Table:
         from dp_bench.reports import search
 
         search.remake(folder)
-    return table
+
+
+def shown_studies(folder: Path) -> list[str]:
+    """Makes the tables of `remake_studies`, and writes nothing."""
+    from dp_bench.reports import encoders, samplers, search
+
+    texts = []
+    if (folder / encoder_study.FILE).is_file():
+        texts.append(encoders.shown(folder))
+    if (folder / sampler_study.FILE).is_file():
+        texts.append(samplers.shown(folder))
+    return [*texts, *search.shown(folder)]
 
 
 def table_of(folder: Path) -> Table:

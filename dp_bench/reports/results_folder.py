@@ -17,11 +17,16 @@ from pathlib import Path
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
-from dp_bench.evaluation import encoders
+from dp_bench.evaluation import encoders, samplers, search
 from dp_bench.runs.folder import RunFolder
-from dp_bench.util.files import atomic_write, is_plain, remove_stale_parts
+from dp_bench.util.files import atomic_write, is_plain, remove_stale_parts, whole_files
 
-OWN = ("records", "logs", "runs")  # folders that a folder of results has itself
+OWN = (
+    "records",
+    "logs",
+    "runs",
+    "search",
+)  # folders that a folder of results has itself
 
 
 def folder_of(task: str, source: str) -> Path:
@@ -75,7 +80,7 @@ def folders_with_records(results: Path) -> list[Path]:
     """Lists the folders that have records, of tasks and of their demonstrations.
 
     Raises:
-        BadInput: When no folder has records or a study.
+        BadInput: When no folder has records, a study or a search.
     """
     folders = sorted(p.parent for p in results.rglob("records") if p.is_dir())
     if not folders and not folders_with_studies(results):
@@ -87,8 +92,12 @@ def folders_with_records(results: Path) -> list[Path]:
 
 
 def folders_with_studies(results: Path) -> list[Path]:
-    """Lists the folders of tasks that have a study of encoders."""
-    return sorted(file.parent for file in results.rglob(encoders.FILE))
+    """Lists the folders of tasks that have a study or a search."""
+    studies = [*results.rglob(encoders.FILE), *results.rglob(samplers.FILE)]
+    searches = whole_files(results.rglob(f"{search.FOLDER}/*.jsonl"))
+    return sorted(
+        {file.parent for file in studies} | {file.parent.parent for file in searches}
+    )
 
 
 def _folder_for(run: RunFolder, results: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The plays of a run under several samplers -> their table and figure."""
+"""The evaluations of a run under several samplers -> their table and figure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dp_bench import registry
-from dp_bench.evaluation.samplers import FILE, SamplerPlay, last_run, read
+from dp_bench.evaluation.samplers import FILE, SamplerEvaluation, last_run, read
 from dp_bench.reports.csv_file import csv_text, estimate_columns
 from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
@@ -36,14 +36,14 @@ class SamplerRow:
     """One sampler with one number of calls.
 
     Attributes:
-        play: Its episodes.
+        evaluation: Its episodes.
         score: The mean score.
         success: The share of solved episodes.
         difference: Score minus that of the run's own sampler on the same starts; None
             for that sampler itself, and where it was not played.
     """
 
-    play: SamplerPlay
+    evaluation: SamplerEvaluation
     score: Estimate
     success: Estimate
     difference: Estimate | None
@@ -51,13 +51,13 @@ class SamplerRow:
     @property
     def name(self) -> str:
         """Names the sampler, and its spacing if that is not the published one."""
-        play = self.play
-        return f"{play.sampler}{', quadratic' if play.spacing == 'quadratic' else ''}"
+        quadratic = self.evaluation.spacing == "quadratic"
+        return f"{self.evaluation.sampler}{', quadratic' if quadratic else ''}"
 
     @property
     def decision_seconds(self) -> float:
         """Median time of one decision [s]."""
-        return float(np.median([r.decision_latency for r in self.play.records]))
+        return float(np.median([r.decision_latency for r in self.evaluation.records]))
 
 
 def remake(folder: Path) -> str:
@@ -82,36 +82,42 @@ def remake(folder: Path) -> str:
     return text
 
 
-def rows_of(plays: Sequence[SamplerPlay]) -> list[SamplerRow]:
-    """Reduces the plays of one run to rows, by sampler and number of calls."""
-    scores = [_matrix(play, "score") for play in plays]
-    usual = next((s for s, p in zip(scores, plays, strict=True) if p.usual), None)
+def shown(folder: Path) -> str:
+    """Makes the table of `remake`, and writes nothing."""
+    return to_markdown(rows_of(last_run(read(folder / FILE))))
+
+
+def rows_of(evaluations: Sequence[SamplerEvaluation]) -> list[SamplerRow]:
+    """Reduces the evaluations of one run to rows, by sampler and number of calls."""
+    scores = [_matrix(evaluation, "score") for evaluation in evaluations]
+    both = list(zip(evaluations, scores, strict=True))
+    usual = next((own for each, own in both if each.is_runs_own), None)
     return [
         SamplerRow(
-            play,
+            each,
             estimate_mean(own, level=LEVEL),
-            estimate_mean(_matrix(play, "success"), level=LEVEL),
+            estimate_mean(_matrix(each, "success"), level=LEVEL),
             None
-            if usual is None or play.usual
+            if usual is None or each.is_runs_own
             else paired_difference(own, usual, level=LEVEL),
         )
-        for play, own in zip(plays, scores, strict=True)
+        for each, own in both
     ]
 
 
 def title_of(rows: Sequence[SamplerRow]) -> str:
     """Names the study."""
-    record = rows[0].play.records[0]
+    record = rows[0].evaluation.records[0]
     return f"{record.task}: samplers of {registry.title_of(record.method)}"
 
 
 def constant_of(rows: Sequence[SamplerRow]) -> str:
     """Says what all rows share."""
-    record = rows[0].play.records[0]
+    record = rows[0].evaluation.records[0]
     return (
         f"variant {record.variant}, observation {record.obs_kind}, control "
         f"{record.control}, train seed {record.train_seed}, update {record.step:,}, "
-        f"{len(rows[0].play.records)} {record.starts} starts"
+        f"{len(rows[0].evaluation.records)} {record.starts} starts"
     )
 
 
@@ -130,15 +136,15 @@ def to_csv(rows: Sequence[SamplerRow]) -> str:
         pd.DataFrame(
             [
                 {
-                    "sampler": row.play.sampler,
-                    "spacing": row.play.spacing,
-                    "calls": row.play.calls,
-                    "usual": row.play.usual,
+                    "sampler": row.evaluation.sampler,
+                    "spacing": row.evaluation.spacing,
+                    "calls": row.evaluation.calls,
+                    "is_runs_own": row.evaluation.is_runs_own,
                     **estimate_columns("score", row.score),
                     **estimate_columns("success", row.success),
                     **estimate_columns("difference", row.difference),
                     "decision_seconds": row.decision_seconds,
-                    "encoding_seconds": row.play.encoding_seconds,
+                    "encoding_seconds": row.evaluation.encoding_seconds,
                 }
                 for row in rows
             ]
@@ -146,36 +152,36 @@ def to_csv(rows: Sequence[SamplerRow]) -> str:
     )
 
 
-def _matrix(play: SamplerPlay, name: str) -> np.ndarray:
+def _matrix(evaluation: SamplerEvaluation, name: str) -> np.ndarray:
     """Lays one number of each episode out as `(1, E)`."""
-    return np.array([[float(getattr(record, name)) for record in play.records]])
+    return np.array([[float(getattr(record, name)) for record in evaluation.records]])
 
 
 def _cells(row: SamplerRow) -> list[str]:
     return [
         row.name,
-        str(row.play.calls),
+        str(row.evaluation.calls),
         with_interval(row.score),
         with_interval(row.success),
-        "of the run" if row.play.usual else with_interval(row.difference),
+        "run's own" if row.evaluation.is_runs_own else with_interval(row.difference),
         milliseconds(row.decision_seconds),
     ]
 
 
 def _footer(rows: Sequence[SamplerRow]) -> list[str]:
-    first = rows[0].play
+    first = rows[0].evaluation
     record = first.records[0]
     lines = [
         "Difference: score minus that of the run's own sampler, on the same starts.",
         f"[low, high]: {LEVEL:.0%} interval of this training, over starts like these. "
-        "With so many rows some intervals exclude 0 by chance.",
+        f"With {len(rows)} rows, a few intervals of differences exclude 0 by chance.",
         f"Starts: env seeds {ranges(r.env_seed for r in first.records)}.",
         f"Evaluated: commit {record.commit}, torch {record.versions.get('torch')}.",
     ]
     if first.encoding_seconds:
         lines.insert(
             2,
-            f"A decision includes {milliseconds(first.encoding_seconds)} ms for the "
-            f"encoding of the observation, once for all calls.",
+            f"Encoding the observation takes {milliseconds(first.encoding_seconds)} ms "
+            f"for one lane on the CPU, however many calls follow.",
         )
     return lines

@@ -17,7 +17,7 @@ from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.table import LEVEL
 from dp_bench.reports.wording import NOTHING, milliseconds, with_interval
 from dp_bench.statistics.estimates import Estimate, estimate_mean
-from dp_bench.util.files import atomic_write
+from dp_bench.util.files import atomic_write, whole_files
 from dp_bench.util.progress import duration
 
 
@@ -30,18 +30,33 @@ def remake(folder: Path) -> list[str]:
     Returns:
         The tables, as Markdown.
     """
-    texts = []
-    for file in sorted((folder / search.FOLDER).glob("*.jsonl")):
-        trials = last_search(search.read(file))
-        texts.append(to_markdown(trials))
-        for ending, text in ((".md", texts[-1]), (".csv", to_csv(trials))):
-            with atomic_write(file.with_suffix(ending)) as aside:
-                aside.write_text(text, encoding="utf-8")
-    return texts
+    files = whole_files((folder / search.FOLDER).glob("*.jsonl"))
+    return [text for text in map(remake_file, files) if text]
+
+
+def shown(folder: Path) -> list[str]:
+    """Makes the tables of `remake`, and writes nothing."""
+    files = whole_files((folder / search.FOLDER).glob("*.jsonl"))
+    known = [last_search(search.read(file)) for file in files]
+    return [to_markdown(trials) for trials in known if trials]
+
+
+def remake_file(file: Path) -> str:
+    """Writes the table beside one file of trials, and returns it; "" without trials."""
+    trials = last_search(search.read(file))
+    if not trials:
+        return ""
+    text = to_markdown(trials)
+    for ending, content in ((".md", text), (".csv", to_csv(trials))):
+        with atomic_write(file.with_suffix(ending)) as aside:
+            aside.write_text(content, encoding="utf-8")
+    return text
 
 
 def last_search(trials: Sequence[Trial]) -> list[Trial]:
     """Leaves out the trials of other searches than the last one."""
+    if not trials:
+        return []
     return [trial for trial in trials if trial.search == trials[-1].search]
 
 
@@ -53,7 +68,7 @@ def to_markdown(trials: Sequence[Trial]) -> str:
     """
     ranked, names = _ranked(trials), _dimensions(trials)
     headings = ["trial", *map(_short, names), "updates", "ms per update", "time"]
-    headings += ["score", "success", ""]
+    headings += ["score", "success", "state"]
     cells = [list(map(for_markdown, _cells(trial, names))) for trial in ranked]
     align = "r" + "l" * len(names) + "rrrrrl"
     first = trials[0].conditions
@@ -83,7 +98,7 @@ def to_csv(trials: Sequence[Trial]) -> str:
                 "trial": trial.number,
                 "state": trial.state,
                 "settings": " ".join(trial.changes),
-                "updates": trial.points[-1].update if trial.points else 0,
+                "updates": trial.pauses[-1].update if trial.pauses else 0,
                 "planned_updates": trial.updates,
                 "update_seconds": trial.update_seconds,
                 "seconds": trial.seconds,
@@ -99,7 +114,11 @@ def _ranked(trials: Sequence[Trial]) -> list[Trial]:
     """Sorts trials: those that came furthest first, the best of these first."""
     return sorted(
         trials,
-        key=lambda t: (-len(t.points), -(t.points[-1].score if t.points else 0)),
+        key=lambda t: (
+            t.state == "failed",
+            -len(t.pauses),
+            -(t.pauses[-1].score if t.pauses else 0),
+        ),
     )
 
 
@@ -116,7 +135,7 @@ def _cells(trial: Trial, names: Sequence[str]) -> list[str]:
     usual = "preset" if not trial.values else NOTHING
     values = [changes.get(n, trial.values.get(n, usual)) for n in names]
     score, success = _estimates(trial)
-    done = trial.points[-1].update if trial.points else 0
+    done = trial.pauses[-1].update if trial.pauses else 0
     return [
         str(trial.number),
         *values,
@@ -125,14 +144,14 @@ def _cells(trial: Trial, names: Sequence[str]) -> list[str]:
         duration(trial.seconds),
         with_interval(score),
         with_interval(success),
-        "" if trial.state == "finished" else trial.state,
+        trial.state,
     ]
 
 
 def _estimates(trial: Trial) -> tuple[Estimate | None, Estimate | None]:
-    if not trial.points:
+    if not trial.pauses:
         return None, None
-    last = trial.points[-1]
+    last = trial.pauses[-1]
     scores, successes = np.array([last.scores]), np.array([last.successes], float)
     return (
         estimate_mean(scores, level=LEVEL),
@@ -151,11 +170,12 @@ def _footer(trials: Sequence[Trial]) -> list[str]:
     return [
         f"Search: {len(trials)} trials ({counts}), {duration(total)} of training and "
         f"evaluation.",
-        "A trial is stopped after a ninth or a third of its updates, unless its score "
+        "A trial is pruned after a ninth or a third of its updates, unless its score "
         "is in the best third of the trials that came as far. Trial 0 is the preset.",
         "The scores chose the settings, so the best one is biased upwards: report it "
         "on test starts.",
-        f"[low, high]: {LEVEL:.0%} interval of this training, over starts like these.",
+        f"[low, high]: {LEVEL:.0%} interval of the one training of a row, over starts "
+        "like these.",
         f"Preset: {first.preset}{_changed(first.changes)}. Demonstrations: "
         f"{first.demos[:12]}. Trained on {machine}; commit {commits}.",
     ]

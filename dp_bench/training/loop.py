@@ -68,7 +68,7 @@ def train(
         device: Device that computes: "auto", "cpu", "cuda", "cuda:1", ...
         obs_noise: The task's observation noise; required where the settings use it.
         title: Title of the progress bar.
-        until: Update after which to pause, with a state to resume from; None for the
+        until: Update at which the training pauses and saves its state; None for the
             end. Pauses change nothing in the weights.
 
     Returns:
@@ -111,7 +111,9 @@ def train(
                 f"{title} resumes after update {state.update:,} of {training.updates:,}"
             )
         run = _Run(updater, held_back, folder, stop_requested)
-        if not run.to(until or training.updates, title):
+        if not run.train_until(until or training.updates, title):
+            if stop_requested():
+                raise KeyboardInterrupt(f"update {state.update:,}")
             return state.averaged_policy().eval()
         state.finish(folder.weights)
         folder.write_weights_digest()
@@ -241,8 +243,8 @@ class _Run:
     def _is_last(self) -> bool:
         return self.state.update == self.training.updates
 
-    def to(self, until: int, title: str) -> bool:
-        """Makes the updates that are left until one; tells whether it is the last."""
+    def train_until(self, until: int, title: str) -> bool:
+        """Trains up to an update; tells whether the training is complete."""
         state, training = self.state, self.training
         total, text = torch.full((), state.loss_sum, device=state.device), ""
         count = state.loss_count

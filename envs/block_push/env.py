@@ -287,7 +287,7 @@ class BlockPush(TaskEnv[np.ndarray]):
             "state": np.array((*self._observation(), *self._speeds, *self._entered)),
         }
 
-    def _draw_image(self) -> np.ndarray:
+    def _render_scene(self) -> np.ndarray:
         return self._camera.image(np.array(self._observation()))
 
 

@@ -251,7 +251,7 @@ class Kitchen(TaskEnv[np.ndarray]):
             "state": np.concatenate([data.qpos, data.qvel, self._noisy_joints, order]),
         }
 
-    def _draw_image(self) -> np.ndarray:
+    def _render_scene(self) -> np.ndarray:
         if self._camera is None:
             self._camera = KitchenCamera()
         return self._camera.image(self._data.qpos)

@@ -301,7 +301,7 @@ class PushT(ReplayedCopies[Observation]):
             "state": np.array(self._state()),
         }
 
-    def _draw_image(self) -> np.ndarray:
+    def _render_scene(self) -> np.ndarray:
         return view_of(self._state())
 
 

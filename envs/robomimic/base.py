@@ -315,7 +315,7 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
         ]
         return np.concatenate([self.suite.sim.get_state().flatten(), commands])
 
-    def _draw_image(self) -> np.ndarray:
+    def _render_scene(self) -> np.ndarray:
         return self._cameras.image(self.suite.sim, self.view, HEIGHT, WIDTH)
 
     def close(self) -> None:

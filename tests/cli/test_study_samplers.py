@@ -49,17 +49,19 @@ def test_samplers_play_the_same_starts_and_are_tabulated(study, capsys):
     study("--samplers", "ddim", "heun", "--calls", "2", "4")
     out = capsys.readouterr().out
     assert "pusht: samplers of Diffusion Policy, CNN (DP-C)" in out
-    plays = samplers.read(study.file)
-    assert [(p.sampler, p.calls, p.usual) for p in plays] == [
+    evaluations = samplers.read(study.file)
+    assert [(p.sampler, p.calls, p.is_runs_own) for p in evaluations] == [
         ("ddim", 2, True), ("ddim", 4, False), ("heun", 2, False), ("heun", 4, False),
     ]  # fmt: skip
-    starts = {tuple(r.env_seed for r in play.records) for play in plays}
+    starts = {
+        tuple(r.env_seed for r in evaluation.records) for evaluation in evaluations
+    }
     assert starts == {(50000, 50001)}
-    rows = report.rows_of(plays)
-    usual, other = rows[0], rows[1]
-    assert usual.difference is None
+    rows = report.rows_of(evaluations)
+    is_runs_own, other = rows[0], rows[1]
+    assert is_runs_own.difference is None
     assert other.difference.value == pytest.approx(
-        other.score.value - usual.score.value
+        other.score.value - is_runs_own.score.value
     )
     figure = matplotlib.image.imread(study.file.with_suffix(".png"))
     assert figure.shape[1] > 1000
@@ -99,7 +101,7 @@ def test_a_policy_without_a_sampler_is_refused(demos_file, tmp_path, capsys):
     folder = trained(demos_file, tmp_path / "runs", "dp_c-mip")
     with pytest.raises(SystemExit):
         main(["study", "samplers", str(folder), "--out", str(tmp_path / "out")])
-    assert "the objective mip has no sampler" in capsys.readouterr().err
+    assert "with the objective ddpm or flow, got mip" in capsys.readouterr().err
 
 
 def test_a_flow_is_studied_with_one_call_too(demos_file, tmp_path, monkeypatch):
@@ -107,9 +109,9 @@ def test_a_flow_is_studied_with_one_call_too(demos_file, tmp_path, monkeypatch):
     folder = trained(demos_file, tmp_path / "runs", "dp_c-flow")
     words = ("--calls", "1", "2", "--episodes", "1")
     main(["study", "samplers", str(folder), *words])
-    plays = samplers.read(Path("results/pusht/made-up/samplers.jsonl"))
-    assert [(p.sampler, p.calls) for p in plays] == [
+    evaluations = samplers.read(Path("results/pusht/made-up/samplers.jsonl"))
+    assert [(p.sampler, p.calls) for p in evaluations] == [
         ("euler", 1), ("euler", 2), ("heun", 1), ("heun", 2),
     ]  # fmt: skip
-    one, other = plays[0].records[0], plays[2].records[0]
+    one, other = evaluations[0].records[0], evaluations[2].records[0]
     assert one.score == other.score  # with one call both are one step of Euler

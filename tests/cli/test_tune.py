@@ -9,7 +9,7 @@ from dp_bench import registry
 from dp_bench.cli import main
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import search as trials
-from dp_bench.evaluation.search import Point, Trial
+from dp_bench.evaluation.search import Pause, Trial
 from dp_bench.grid import search
 from dp_bench.grid.cell import resolve
 from dp_bench.grid.local import Finished
@@ -17,7 +17,7 @@ from dp_bench.grid.run import run
 from dp_bench.grid.search import Search, rungs, whole_updates
 from dp_bench.grid.update_time import UpdateTime
 from dp_bench.presets import preset
-from dp_bench.presets.space import Choice, LogUniform, Together, space_of
+from dp_bench.presets.space import Choice, JointChoice, LogUniform, space_of
 from dp_bench.task import IMAGE
 from dp_bench.util import settings
 
@@ -58,13 +58,13 @@ def made_up(monkeypatch):
         def children_run(self, cell, progress):
             return Finished(cell, Path("run"))
 
-        def point(self, trial, folder, seconds):
-            update = rungs(trial.updates)[len(trial.points)]
+        def pause(self, trial, folder, seconds):
+            update = rungs(trial.updates)[len(trial.pauses)]
             value = score(dict(trial.values), update / trial.updates)
-            return Point(update, (value,), (False,), 60 * SECONDS)
+            return Pause(update, (value,), (False,), 60 * SECONDS)
 
         monkeypatch.setattr(search.Children, "run", children_run)
-        monkeypatch.setattr(Search, "_point", point)
+        monkeypatch.setattr(Search, "_pause", pause)
 
     return use
 
@@ -86,10 +86,11 @@ def test_a_search_trains_evaluates_and_tabulates(tune, monkeypatch, capsys):
     known = trials.read(tune.file)
     first = known[0]
     assert (first.number, first.changes, first.state) == (0, (), "finished")
-    assert [point.update for point in first.points] == [2, 6, 18]
+    assert [pause.update for pause in first.pauses] == [2, 6, 18]
     assert first.updates == 18  # of 10 s, in 3 minutes
     assert "pusht: search for settings of Diffusion Policy, CNN (DP-C), 3 min" in out
-    assert "best: trial " in out
+    assert "Best: trial " in out
+    assert "--method dp_c --seed 1 --preset smoke --demos" in out
     for ending in (".md", ".csv"):
         assert tune.file.with_suffix(ending).is_file()
     records = Path("runs/pusht").glob("dp_c-*/records.jsonl")
@@ -101,11 +102,11 @@ def test_only_the_best_third_goes_on(tune, made_up):
     tune("--minutes", "60")
     known = trials.read(tune.file)
     assert sum(trial.seconds for trial in known) <= 3600
-    counts = [sum(len(trial.points) > k for trial in known) for k in range(3)]
+    counts = [sum(len(trial.pauses) > k for trial in known) for k in range(3)]
     assert counts[0] > 20
     for few, many in zip(counts[1:], counts, strict=False):
         assert few < many / 2
-    finished = [t.points[-1].score for t in known if t.state == "finished"]
+    finished = [t.pauses[-1].score for t in known if t.state == "finished"]
     assert max(finished) > 1.5 * near({}, 1)  # better than the preset
     assert known[0].state == "finished"
     tried = [trial.changes for trial in known]
@@ -128,16 +129,25 @@ def test_a_search_goes_on_where_it_stopped(tune, made_up, monkeypatch):
     with pytest.raises(SystemExit):
         tune("--minutes", "30")
     before = trials.read(tune.file)
-    assert sum(len(trial.points) for trial in before) == 7
+    assert sum(len(trial.pauses) for trial in before) == 7
     monkeypatch.setattr(search.Children, "run", children_run)
     tune("--minutes", "30")
     after = {trial.number: trial for trial in trials.read(tune.file)}
     for trial in before:
         known = after[trial.number]
-        assert known.points[: len(trial.points)] == trial.points
+        assert known.pauses[: len(trial.pauses)] == trial.pauses
         assert known.changes == trial.changes
-        if trial.state != "running":
+        if trial.state != "unfinished":
             assert known == trial
+    for trial in after.values():  # old trials still compete
+        for k in range(len(trial.pauses) - 1):
+            rivals = [
+                other.pauses[k].score
+                for other in after.values()
+                if other.number < trial.number and len(other.pauses) > k
+            ]
+            better = sum(score > trial.pauses[k].score for score in rivals)
+            assert better < max(1, (1 + len(rivals)) // 3)
     assert sum(t.seconds for t in after.values()) > 1500
     tune("--minutes", "30")  # nothing is left to do
     assert {t.number: t for t in trials.read(tune.file)} == after
@@ -218,19 +228,20 @@ def test_every_value_of_a_search_space_is_one_that_the_preset_can_have(method, k
         for value in values:
             changed = settings.override_all(usual, dim.changes(name, value))
             assert (
-                isinstance(dim, Together) or settings.names(changed)[name] is not None
+                isinstance(dim, JointChoice)
+                or settings.names(changed)[name] is not None
             )
 
 
 def test_a_trial_with_impossible_points_is_refused():
     (cell,) = resolve([search.Cell("pusht", "dp_c", 0)])
     assert cell.method.name == "dp_c"
-    point = Point(10, (0.5,), (True,), 1.0)
+    pause = Pause(10, (0.5,), (True,), 1.0)
     with pytest.raises(BadInput, match="as many scores as successes"):
-        dataclasses.replace(point, scores=())
+        dataclasses.replace(pause, scores=())
     fields = {"number": 0, "search": "a", "conditions": None, "train_seed": 0}
-    with pytest.raises(BadInput, match=r"points must lie in 1\.\.5 in order, got"):
+    with pytest.raises(BadInput, match=r"pauses must lie in 1\.\.5 in order, got"):
         Trial(
             **fields, starts=1, commit="", values={}, changes=(), updates=5,
-            update_seconds=1.0, points=(point,),
+            update_seconds=1.0, pauses=(pause,),
         )  # fmt: skip

@@ -20,7 +20,7 @@ class Plain(TaskEnv[np.ndarray]):
     def __init__(self, obs="state", control="push", render_mode=None):
         super().__init__(obs, control, render_mode)
 
-    def _draw_image(self):
+    def _render_scene(self):
         return np.full((2, 3, 3), 7, np.uint8)
 
 

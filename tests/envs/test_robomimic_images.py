@@ -125,7 +125,7 @@ def test_image_observations_have_the_published_keys():
 
 def test_images_of_a_robomimic_file_are_those_that_were_observed(tmp_path):
     env, task = TASKS["lift"](obs="image"), registry.task("lift")
-    keys = task.images_of("image")
+    keys = task.image_keys_of("image")
     moves = recorded_moves()
     observed, states = [], []
     for k in range(moves.num_episodes):

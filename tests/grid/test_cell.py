@@ -35,13 +35,14 @@ def test_a_method_uses_its_usual_control_mode_where_the_task_has_it(monkeypatch)
 
 def test_the_objective_is_a_part_of_the_name_of_a_method():
     """Two objectives never share a row of a table, however they were chosen."""
-    (named,) = resolve([Cell("pusht", "dp_c-mip", 0)])
-    changes = (("policy.objective", "mip"),)
-    (changed,) = resolve([Cell("pusht", "dp_c", 0, changes=changes)])
-    assert named.method == changed.method
-    assert named.settings == changed.settings
+    for objective in ("flow", "mip", "regression"):
+        (named,) = resolve([Cell("pusht", f"dp_c-{objective}", 0)])
+        changes = (("policy.objective", objective),)
+        (changed,) = resolve([Cell("pusht", "dp_c", 0, changes=changes)])
+        assert named.method == changed.method
+        assert named.settings == changed.settings
     back = (("policy.objective", "ddpm"),)
-    with pytest.raises(BadInput, match="dp_c-mip has the objective mip, and policy"):
+    with pytest.raises(BadInput, match="contradicts the method dp_c-mip, whose"):
         resolve([Cell("pusht", "dp_c-mip", 0, changes=back)])
 
 

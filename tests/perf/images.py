@@ -128,6 +128,6 @@ def _drawing(name, steps=40):
         for _ in range(steps):
             env.step(action)
         seconds.append(time.perf_counter() - began)
-    cameras = len(registry.task(name).images_of("image"))
+    cameras = len(registry.task(name).image_keys_of("image"))
     env.close()
     return 1e3 * (seconds[1] - seconds[0]) / (steps * cameras)

@@ -60,7 +60,7 @@ def decide(policy, obs, *noise):
 
 
 def fixed(monkeypatch, *, step=0, share=0.0, normal=0.0):
-    """Makes the draws of a lesson known."""
+    """Makes the draws of a example known."""
     full = torch.full
     monkeypatch.setattr(torch, "randint", lambda n, size, **_: full(size, step))
     monkeypatch.setattr(torch, "rand", lambda *size, **_: full(size, share))
@@ -217,5 +217,5 @@ def test_settings_that_do_not_go_together_are_refused():
         DiffusionConfig(sampler="ddpm", eta=0.5)
     with pytest.raises(BadInput, match=r"eta must be in \[0, 1\], got 2"):
         DiffusionConfig(eta=2.0)
-    with pytest.raises(BadInput, match="must be 0 with adaln"):
+    with pytest.raises(BadInput, match="must be 0 with conditioning adaln, got 2"):
         TransformerDiffusionConfig(conditioning="adaln", condition_layers=2)

@@ -115,7 +115,7 @@ def test_encoding_leaves_one_array_as_it_is():
     assert plain.encode(obs, torch.Generator()) is obs
 
 
-def test_observation_noise_moves_vectors_and_no_feature_of_a_image():
+def test_observation_noise_moves_vectors_and_no_feature_of_an_image():
     settings = looking.PRESETS["dp_c"]
     config = dataclasses.replace(settings.policy, obs_noise=0.1)
     policy = new_policy(

@@ -12,7 +12,7 @@ from made_up_training import walks
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("name", registry.methods())
+@pytest.mark.parametrize("name", registry.methods_and_variants())
 def test_a_replayed_update_is_the_computed_one(name, monkeypatch):
     """Noise, learning rate, batch and average are those of the loop."""
     method = registry.method(name)

@@ -59,7 +59,7 @@ def successes(policy, blank):
 @pytest.mark.parametrize(
     "method", [marked("dp_t"), *(m for m in METHODS if m != "dp_t")]
 )
-def test_a_policy_that_looks_solves_a_task_whose_goal_is_only_in_a_image(
+def test_a_policy_that_looks_solves_a_task_whose_goal_is_only_in_an_image(
     method, tmp_path
 ):
     settings = looking.PRESETS[method].training

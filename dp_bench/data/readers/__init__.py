@@ -147,7 +147,7 @@ def recorded_images(
 
     Args:
         path: The file, as for `read`.
-        task: Names in `DemoSource.images` which arrays are images.
+        task: `DemoSource.recorded_images` names the arrays that hold images.
         demos: The demonstrations in the file.
 
     Returns:

@@ -31,7 +31,7 @@ class DiffusionConfig(ObsConfig):
         sampler: How noise becomes actions: "ddpm" (Ho et al., 2020), "ddim" (Song et
             al., 2021), "dpmsolver++" (Lu et al., 2022), "euler" or "heun"; "flow" takes
             the last two. All use the same weights.
-        eta: Noise that "ddim" adds: 0 for none, 1 for as much as "ddpm".
+        eta: Noise that "ddim" adds: 0 for none, 1 for as much as the sampler "ddpm".
         spacing: Diffusion steps that a sampler visits: "uniform", as published, or
             "quadratic", most of them where little noise is left.
         noise_draws: Pairs of noise and diffusion step that the loss draws for each
@@ -94,6 +94,13 @@ class DiffusionConfig(ObsConfig):
                 "got 1: the noise in pure noise tells nothing about the actions; raise "
                 'sample_steps, or train with predicts "sample"'
             )
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Names of settings that the objective does not use."""
+        if self.objective in ("mip", "regression"):
+            return ("sampler", "sample_steps", "eta", "spacing", "predicts")
+        return ("predicts",) if self.objective == "flow" else ()
 
     @property
     def draws(self) -> int:
@@ -186,8 +193,8 @@ class TransformerDiffusionConfig(DiffusionConfig):
             self.condition_layers or self.embedding_dropout
         ):
             raise BadInput(
-                "condition_layers and embedding_dropout are settings of "
-                "cross_attention: they must be 0 with adaln"
+                f"condition_layers and embedding_dropout must be 0 with conditioning "
+                f"adaln, got {self.condition_layers} and {self.embedding_dropout}"
             )
         if self.causal and not self.condition_layers:
             raise BadInput(

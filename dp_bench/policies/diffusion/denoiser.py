@@ -11,10 +11,11 @@ from torch import Tensor
 from dp_bench.policies.diffusion.network import Network
 from dp_bench.policies.diffusion.schedule import diffusion_times
 
-Run = Callable[[Tensor, Tensor], Tensor]  # `Network.denoise`, or a recording of it
+# `Network.denoise`, or a recording of it.
+DenoiseFunction = Callable[[Tensor, Tensor], Tensor]
 
 
-class Asked:
+class ConditionedNetwork:
     """A network with the observations of one decision.
 
     What depends on the time and the observations alone is computed once for each time,
@@ -27,7 +28,7 @@ class Asked:
         run: Runs `network.denoise`; None to call it.
 
     Attributes:
-        calls: How often the network was asked.
+        calls: How often the network was called.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Asked:
         network: Network,
         obs: Tensor,
         shape: tuple[int, int],
-        run: Run | None = None,
+        run: DenoiseFunction | None = None,
     ) -> None:
         self.calls = 0
         self._network, self._obs, self._shape = network, obs, shape
@@ -43,7 +44,7 @@ class Asked:
         self._conditions: dict[float, Tensor] = {}
 
     def prepare(self, times: Sequence[float]) -> None:
-        """Computes the conditions of times `(K,)` that the network will be asked at."""
+        """Computes the conditions of times `(K,)`, for later calls."""
         at = torch.tensor(times, device=self._obs.device)
         conditions = self._network.conditions(at, self._obs)
         self._conditions.update(zip(times, conditions, strict=True))
@@ -64,8 +65,9 @@ class Point(NamedTuple):
     """A point on the way from noise to actions.
 
     Attributes:
-        place: Where on the way it lies; what this counts depends on the denoiser.
-        t: Time at which the network is asked; None at the end, where no noise is left.
+        place: For `Denoiser` alpha-bar, the signal's share of the variance; for
+            `FlowDenoiser` the share of the actions. It is 1 at the end.
+        t: Time at which the network is called; None at the end.
     """
 
     place: float
@@ -88,85 +90,79 @@ class Denoiser:
     """A network trained to denoise (Ho et al., 2020), for one decision.
 
     Args:
-        ask: The network.
+        network: The network.
         alphas_bar: From `noise_schedule`, `(train_steps,)`.
         predicts: What the network predicts, the "noise" or the "sample".
-        spacing: Where the sampler asks; see `diffusion_times`.
+        spacing: Spacing of the diffusion steps; see `diffusion_times`.
     """
 
     def __init__(
         self,
-        ask: Asked,
+        network: ConditionedNetwork,
         alphas_bar: Sequence[float],
         predicts: Literal["noise", "sample"],
         spacing: Literal["uniform", "quadratic"] = "uniform",
     ) -> None:
-        self.ask, self.alphas_bar, self.predicts = ask, alphas_bar, predicts
+        self.network, self.alphas_bar, self.predicts = network, alphas_bar, predicts
         self.spacing = spacing
 
     def points(self, count: int) -> list[Point]:
-        """Lists `count` points to ask at, noisiest first, and the end.
-
-        The place of a point is alpha-bar, the signal's share of the variance.
-        """
+        """Lists `count` points, noisiest first, and the end; see `Point`."""
         times = diffusion_times(count, len(self.alphas_bar), self.spacing)
-        self.ask.prepare(times)
+        self.network.prepare(times)
         return [*(Point(self.alphas_bar[t], t) for t in times), Point(1.0, None)]
 
     def __call__(self, x: Tensor, point: Point) -> Denoised:
         """Splits noisy actions `(B, Tp, Da)` into actions and noise."""
         assert point.t is not None
         share = point.place
-        out = self.ask(x, point.t)
+        out = self.network(x, point.t)
         from_x, from_eps = share**-0.5, ((1 - share) / share) ** 0.5
         if self.predicts == "noise":
             return Denoised((from_x * x - from_eps * out).clamp(-1, 1), out)
         return Denoised(out.clamp(-1, 1), (from_x * x - out) / from_eps)
 
-    def slope(self, x: Tensor, point: Point) -> Tensor:
-        """Predicts the direction of the way: here the actions at its end."""
+    def prediction(self, x: Tensor, point: Point) -> Tensor:
+        """Predicts the actions without noise."""
         return self(x, point).x0
 
-    def step(self, x: Tensor, here: Point, there: Point, slope: Tensor) -> Tensor:
-        """Goes to another point as if `slope` were the actions at the end."""
+    def step(self, x: Tensor, here: Point, there: Point, prediction: Tensor) -> Tensor:
+        """Goes to another point, taking `prediction` for the actions without noise."""
         a, b = here.place, there.place
-        eps = (x - a**0.5 * slope) / (1 - a) ** 0.5
-        return b**0.5 * slope + (1 - b) ** 0.5 * eps
+        eps = (x - a**0.5 * prediction) / (1 - a) ** 0.5
+        return b**0.5 * prediction + (1 - b) ** 0.5 * eps
 
 
 class FlowDenoiser:
     """A network trained to predict velocities (Lipman et al., 2022), for one decision.
 
     Args:
-        ask: The network.
+        network: The network.
         train_steps: Time of the network at the end of the way; it is 0 at the noise.
         spacing: "uniform", or "quadratic" for small steps where little noise is left.
     """
 
     def __init__(
         self,
-        ask: Asked,
+        network: ConditionedNetwork,
         train_steps: int,
         spacing: Literal["uniform", "quadratic"] = "uniform",
     ) -> None:
-        self.ask, self.train_steps = ask, train_steps
+        self.network, self.train_steps = network, train_steps
         self.power = 2 if spacing == "quadratic" else 1
 
     def points(self, count: int) -> list[Point]:
-        """Lists `count` points to ask at, noisiest first, and the end.
-
-        The place of a point is the share of the actions, from 0 to 1.
-        """
+        """Lists `count` points, noisiest first, and the end; see `Point`."""
         shares = [1 - (1 - k / count) ** self.power for k in range(count + 1)]
         times = [share * self.train_steps for share in shares[:-1]]
-        self.ask.prepare(times)
+        self.network.prepare(times)
         return [*map(Point, shares[:-1], times), Point(1.0, None)]
 
-    def slope(self, x: Tensor, point: Point) -> Tensor:
+    def prediction(self, x: Tensor, point: Point) -> Tensor:
         """Predicts the velocity."""
         assert point.t is not None
-        return self.ask(x, point.t)
+        return self.network(x, point.t)
 
-    def step(self, x: Tensor, here: Point, there: Point, slope: Tensor) -> Tensor:
+    def step(self, x: Tensor, here: Point, there: Point, prediction: Tensor) -> Tensor:
         """Goes to another point with a velocity."""
-        return x + (there.place - here.place) * slope
+        return x + (there.place - here.place) * prediction

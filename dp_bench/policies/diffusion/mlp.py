@@ -15,7 +15,7 @@ from dp_bench.policies.layers import Linear, mish, sinusoidal_embedding
 
 
 class Block(nn.Module):
-    """Adds two dense layers of what it gets, shifted by the condition."""
+    """A residual block of two dense layers, shifted by the condition."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

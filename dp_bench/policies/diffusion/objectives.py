@@ -22,11 +22,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dp_bench.policies.diffusion.config import DiffusionConfig
-from dp_bench.policies.diffusion.denoiser import Asked, Denoiser, FlowDenoiser
+from dp_bench.policies.diffusion.denoiser import (
+    ConditionedNetwork,
+    Denoiser,
+    FlowDenoiser,
+)
 from dp_bench.policies.diffusion.samplers import SAMPLERS, ddim, euler, heun
 
 
-class Lesson(NamedTuple):
+class TrainingExample(NamedTuple):
     """What the network is shown in one update, and what it should answer.
 
     Attributes:
@@ -55,7 +59,7 @@ class Lesson(NamedTuple):
 
 
 class Objective(Protocol):
-    """A lesson for training, and a decision afterwards.
+    """A example for training, and a decision afterwards.
 
     Attributes:
         draws: How many normal tensors `(B, Tp, Da)` a decision may use.
@@ -63,15 +67,15 @@ class Objective(Protocol):
 
     draws: int
 
-    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+    def example(self, actions: Tensor, generator: torch.Generator) -> TrainingExample:
         """Draws what the network is shown for normalised actions `(B, Tp, Da)`."""
         ...
 
-    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+    def decide(self, network: ConditionedNetwork, noise: Iterator[Tensor]) -> Tensor:
         """Decides on normalised actions, `(B, Tp, Da)`.
 
         Args:
-            ask: The network, with the observations of the decision.
+            network: The network, with the observations of the decision.
             noise: `draws` standard normal tensors `(B, Tp, Da)`.
         """
         ...
@@ -84,7 +88,7 @@ class Ddpm:
         self.config, self.alphas_bar = config, alphas_bar
         self.draws = config.draws
 
-    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+    def example(self, actions: Tensor, generator: torch.Generator) -> TrainingExample:
         """Adds the noise of a random diffusion step."""
         device = actions.device
         t = torch.randint(
@@ -93,13 +97,15 @@ class Ddpm:
         eps = torch.randn(actions.shape, generator=generator, device=device)
         share = self.alphas_bar[t, None, None]
         noisy = share.sqrt() * actions + (1 - share).sqrt() * eps
-        return Lesson(noisy, t, eps if self.config.predicts == "noise" else actions)
+        return TrainingExample(
+            noisy, t, eps if self.config.predicts == "noise" else actions
+        )
 
-    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+    def decide(self, network: ConditionedNetwork, noise: Iterator[Tensor]) -> Tensor:
         """Denoises by the sampler of the settings."""
         config = self.config
         denoiser = Denoiser(
-            ask, self.alphas_bar.tolist(), config.predicts, config.spacing
+            network, self.alphas_bar.tolist(), config.predicts, config.spacing
         )
         if config.eta:
             return ddim(denoiser, noise, config.sample_steps, config.eta)
@@ -113,18 +119,18 @@ class Flow:
         self.config = config
         self.draws = config.draws
 
-    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+    def example(self, actions: Tensor, generator: torch.Generator) -> TrainingExample:
         """Draws a point between noise and actions, uniformly."""
         device = actions.device
         share = torch.rand(len(actions), generator=generator, device=device)
         z = torch.randn(actions.shape, generator=generator, device=device)
         between = torch.lerp(z, actions, share[:, None, None])
-        return Lesson(between, share * self.config.train_steps, actions - z)
+        return TrainingExample(between, share * self.config.train_steps, actions - z)
 
-    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+    def decide(self, network: ConditionedNetwork, noise: Iterator[Tensor]) -> Tensor:
         """Follows the velocity from noise to actions."""
         config = self.config
-        path = FlowDenoiser(ask, config.train_steps, config.spacing)
+        path = FlowDenoiser(network, config.train_steps, config.spacing)
         sampler = euler if config.sampler == "euler" else heun
         return sampler(path, noise, config.sample_steps)
 
@@ -143,23 +149,23 @@ class Mip:
     def __init__(self, config: DiffusionConfig, alphas_bar: Tensor) -> None:
         self.times = (0.0, self.TIME * config.train_steps)
 
-    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+    def example(self, actions: Tensor, generator: torch.Generator) -> TrainingExample:
         """Shows zeros, and the actions with a little noise."""
         eps = torch.randn(actions.shape, generator=generator, device=actions.device)
         noisy = actions + (1 - self.TIME) * eps
-        t = torch.tensor(self.times, device=actions.device)
-        return Lesson(
+        times = [actions.new_full((len(actions),), t) for t in self.times]
+        return TrainingExample(
             torch.cat([torch.zeros_like(actions), noisy]),
-            t.repeat_interleave(len(actions)),
+            torch.cat(times),
             actions.repeat(2, 1, 1),
             (self.TIME**-2, (1 - self.TIME) ** -2),
         )
 
-    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+    def decide(self, network: ConditionedNetwork, noise: Iterator[Tensor]) -> Tensor:
         """Guesses, and corrects the guess."""
         first, second = self.times
-        ask.prepare(self.times)
-        return ask(ask(ask.zeros(), first), second)
+        network.prepare(self.times)
+        return network(network(network.zeros(), first), second)
 
 
 class Regression:
@@ -170,14 +176,14 @@ class Regression:
     def __init__(self, config: DiffusionConfig, alphas_bar: Tensor) -> None:
         pass
 
-    def lesson(self, actions: Tensor, generator: torch.Generator) -> Lesson:
+    def example(self, actions: Tensor, generator: torch.Generator) -> TrainingExample:
         """Shows zeros."""
         t = torch.zeros(len(actions), device=actions.device)
-        return Lesson(torch.zeros_like(actions), t, actions)
+        return TrainingExample(torch.zeros_like(actions), t, actions)
 
-    def decide(self, ask: Asked, noise: Iterator[Tensor]) -> Tensor:
+    def decide(self, network: ConditionedNetwork, noise: Iterator[Tensor]) -> Tensor:
         """Asks the network once."""
-        return ask(ask.zeros(), 0.0)
+        return network(network.zeros(), 0.0)
 
 
 OBJECTIVES: dict[str, Callable[[DiffusionConfig, Tensor], Objective]] = {

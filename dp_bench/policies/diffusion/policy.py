@@ -1,4 +1,4 @@
-"""Diffusion Policy (Chi et al., 2023, arXiv 2303.04137), with its three networks."""
+"""Diffusion Policy (Chi et al., 2023, arXiv 2303.04137) with several networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dp_bench.policies.diffusion.config import (
     TransformerDiffusionConfig,
     UnetDiffusionConfig,
 )
-from dp_bench.policies.diffusion.denoiser import Asked
+from dp_bench.policies.diffusion.denoiser import ConditionedNetwork
 from dp_bench.policies.diffusion.mlp import Mlp
 from dp_bench.policies.diffusion.network import Network, traced
 from dp_bench.policies.diffusion.objectives import OBJECTIVES, Objective
@@ -78,16 +78,16 @@ class Diffusion(Policy):
         if draws > 1:
             actions = actions.repeat(draws, 1, 1)  # (K B, Tp, Da)
             seen = seen.repeat(draws, 1, 1)
-        lesson = self.objective.lesson(actions, generator)
+        example = self.objective.example(actions, generator)
         seen = self.with_obs_noise(seen, generator)
-        passes = len(lesson.weights)
+        passes = len(example.weights)
         if passes > 1:
             seen = seen.repeat(passes, 1, 1)
         dtype = self.train_dtype if self.training else torch.float32
-        return lesson.error(self.network(lesson.x, lesson.t, seen, dtype))
+        return example.error(self.network(example.x, example.t, seen, dtype))
 
     def predict(self, obs: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Decides on a sequence of actions."""
+        """Predicts a sequence of actions."""
         shape = (self.objective.draws, self.horizons.prediction, self.action_dim)
         noise = torch.stack(
             [torch.randn(shape, generator=g) for g in generators], dim=1
@@ -95,7 +95,7 @@ class Diffusion(Policy):
         return self.sample(obs, noise)
 
     def sample(self, obs: Tensor, noise: Tensor) -> Tensor:
-        """Decides with the given noise.
+        """Predicts with the given noise.
 
         Args:
             obs: Normalised, `(B, To, Do)`.
@@ -105,8 +105,8 @@ class Diffusion(Policy):
             Normalised actions, `(B, Tp, Da)`.
         """
         shape = (self.horizons.prediction, self.action_dim)
-        ask = Asked(self.network, obs, shape, self._denoise)
-        return self.objective.decide(ask, iter(noise))
+        network = ConditionedNetwork(self.network, obs, shape, self._denoise)
+        return self.objective.decide(network, iter(noise))
 
     def _denoise(self, x: Tensor, condition: Tensor) -> Tensor:
         """Asks the network, or for one lane on a CPU its recording."""

@@ -4,8 +4,8 @@ A sampler takes a denoiser, noise and a number of network calls, and returns nor
 actions `(B, Tp, Da)`. The noise is an iterator over standard normal tensors
 `(B, Tp, Da)`; the sampler starts from the first.
 
-The place of a point is alpha-bar, the signal's share of the variance: `a` here, and `b`
-at the next point.
+In `ddpm`, `ddim` and `dpmsolver`, `a` is alpha-bar at a point (the signal's share of
+the variance), and `b` is alpha-bar at the next point.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from torch import Tensor
 from dp_bench.policies.diffusion.denoiser import Denoiser, Point
 
 
-class Path(Protocol):
+class ProbabilityPath(Protocol):
     """The way from noise to actions, as `euler` and `heun` follow it."""
 
     def points(self, count: int) -> list[Point]:
-        """Lists `count` points to ask the network at, and the end."""
+        """Lists `count` points at which the network is called, and the end."""
         ...
 
-    def slope(self, x: Tensor, point: Point) -> Tensor:
-        """Asks the network for the direction at a point."""
+    def prediction(self, x: Tensor, point: Point) -> Tensor:
+        """Predicts the actions or the velocity at a point."""
         ...
 
-    def step(self, x: Tensor, here: Point, there: Point, slope: Tensor) -> Tensor:
-        """Goes from one point to another in a direction."""
+    def step(self, x: Tensor, here: Point, there: Point, prediction: Tensor) -> Tensor:
+        """Goes from one point to another with a prediction."""
         ...
 
 
@@ -88,19 +88,19 @@ def dpmsolver(denoiser: Denoiser, noise: Iterator[Tensor], steps: int) -> Tensor
     return x
 
 
-def euler(path: Path, noise: Iterator[Tensor], steps: int) -> Tensor:
+def euler(path: ProbabilityPath, noise: Iterator[Tensor], steps: int) -> Tensor:
     """Follows the ordinary differential equation in straight steps.
 
     For a denoiser these are the steps of DDIM without noise (Song et al., 2021).
     """
     x = next(noise)
     for here, there in itertools.pairwise(path.points(steps)):
-        x = path.step(x, here, there, path.slope(x, here))
+        x = path.step(x, here, there, path.prediction(x, here))
     return x
 
 
-def heun(path: Path, noise: Iterator[Tensor], steps: int) -> Tensor:
-    """Takes a trial step, and repeats it with the mean of the slopes at both ends.
+def heun(path: ProbabilityPath, noise: Iterator[Tensor], steps: int) -> Tensor:
+    """Takes a trial step, and repeats it with the mean of the predictions at both ends.
 
     Such a step costs two network calls. The last step is that of `euler`, as the
     network is never asked at the end; if the count is even, so is the one before.
@@ -111,13 +111,13 @@ def heun(path: Path, noise: Iterator[Tensor], steps: int) -> Tensor:
     for after, (here, there) in zip(
         range(len(points) - 2, -1, -1), itertools.pairwise(points), strict=True
     ):
-        slope = path.slope(x, here)
+        prediction = path.prediction(x, here)
         calls -= 1
         if there.t is not None and calls > after:
-            trial = path.step(x, here, there, slope)
-            slope = (slope + path.slope(trial, there)) / 2
+            trial = path.step(x, here, there, prediction)
+            prediction = (prediction + path.prediction(trial, there)) / 2
             calls -= 1
-        x = path.step(x, here, there, slope)
+        x = path.step(x, here, there, prediction)
     return x
 
 

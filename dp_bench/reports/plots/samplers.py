@@ -16,6 +16,7 @@ from dp_bench.reports.plots.style import FAINT, SMALL
 from dp_bench.reports.samplers import SamplerRow, constant_of, title_of
 from dp_bench.reports.table import LEVEL
 
+LOOKS = ("ddim", "ddpm", "dpmsolver++", "heun", "euler")  # have one of `OURS` each
 APART = 1.03  # neighbouring samplers, as a factor of the number of calls
 
 
@@ -32,8 +33,8 @@ def sampler_curves(rows: Sequence[SamplerRow]) -> Figure:
     for k, name in enumerate(names):
         mine = [row for row in rows if row.name == name]
         aside = APART ** (k - (len(names) - 1) / 2)  # so that no bar hides another
-        _draw(panels[0], [aside * row.play.calls for row in mine], mine, k)
-        _draw(panels[1], [1000 * row.decision_seconds for row in mine], mine, k)
+        _draw(panels[0], [aside * row.evaluation.calls for row in mine], mine)
+        _draw(panels[1], [1000 * row.decision_seconds for row in mine], mine)
     words = ("network calls of one decision", "time of one decision [ms]")
     for ax, label in zip(panels, words, strict=True):
         ax.set_xscale("log")
@@ -43,7 +44,7 @@ def sampler_curves(rows: Sequence[SamplerRow]) -> Figure:
         ax.set_ylim(0, 1)
         style.finish(ax, "")
         ax.set_xlabel(label)
-    panels[0].set_xticks(sorted({row.play.calls for row in rows}))
+    panels[0].set_xticks(sorted({row.evaluation.calls for row in rows}))
     panels[0].set_ylabel("score")
     style.legend_beside(panels[1])
     style.figure_title(figure, title_of(rows))
@@ -57,8 +58,8 @@ def sampler_curves(rows: Sequence[SamplerRow]) -> Figure:
     return figure
 
 
-def _draw(ax: Axes, x: Sequence[float], rows: Sequence[SamplerRow], k: int) -> None:
-    look = OURS[k % len(OURS)]
+def _draw(ax: Axes, x: Sequence[float], rows: Sequence[SamplerRow]) -> None:
+    look = OURS[LOOKS.index(rows[0].evaluation.sampler) % len(OURS)]
     values, lows, highs = np.array([row.score[:3] for row in rows]).T
     ax.errorbar(
         x,
@@ -69,5 +70,6 @@ def _draw(ax: Axes, x: Sequence[float], rows: Sequence[SamplerRow], k: int) -> N
         markersize=4.5,
         linewidth=1.8,
         elinewidth=1.0,
+        linestyle="--" if rows[0].evaluation.spacing == "quadratic" else "-",
         label=rows[0].name,
     )

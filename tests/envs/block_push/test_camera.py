@@ -73,7 +73,7 @@ def pixels(image, strongest):
     return np.mean(columns), np.mean(rows), len(rows)
 
 
-def test_a_image_shows_blocks_targets_and_motion(images):
+def test_an_image_shows_blocks_targets_and_motion(images):
     before, after = images
     assert before.shape == (448, 640, 3)
     assert before.dtype == np.uint8

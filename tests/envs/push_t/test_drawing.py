@@ -15,7 +15,7 @@ def test_images_match_the_recorded_ones(replay):
         assert (error.max(axis=-1) > 10).mean() < 0.01, f"row {row}"
 
 
-def test_a_image_shows_finger_block_outline_and_walls():
+def test_an_image_shows_finger_block_outline_and_walls():
     env = PushT(render_mode="rgb_array")
     env.reset(options={"state": [100, 400, 300, 100, 0]})
     image = env.render()

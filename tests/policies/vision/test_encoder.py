@@ -218,7 +218,7 @@ def test_a_frozen_encoder_still_trains_what_follows_it(encoder):
 
 
 @pytest.mark.parametrize(("encoder", "stride"), STRIDES.items())
-def test_a_image_that_is_too_small_is_refused(encoder, stride):
+def test_an_image_that_is_too_small_is_refused(encoder, stride):
     config = VisionConfig(encoder=encoder, crop=1.0)
     check_images(config, ObsSpec({"front": (stride + 1, stride + 1, 3)}))
     small = ObsSpec({"front": (64, stride, 3)})

@@ -50,7 +50,7 @@ def spot(left, top):
     return images
 
 
-def test_keypoints_follow_a_image_that_moves_by_one_pixel():
+def test_keypoints_follow_an_image_that_moves_by_one_pixel():
     spec = ObsSpec({"camera": (60, 60, 3)})
     network = Encoder(VisionConfig(encoder="cnn", crop=1.0), spec).networks[0].eval()
     for module in (*network.backbone.convs, network.pooling.maps):
