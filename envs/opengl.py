@@ -54,7 +54,7 @@ def loading(task: str, package: str, install: str) -> Iterator[None]:
     except Exception as error:  # each implementation of OpenGL raises its own error
         problem = "OpenGL cannot be loaded"
         if chosen:
-            problem += f" with MUJOCO_GL={chosen}, which you can unset without images"
+            problem += f" with MUJOCO_GL={chosen}; unset it if you need no images"
         raise BadInput(f"{problem}; {REMEDY}") from error
     finally:
         os.environ.pop("MUJOCO_GL", None)

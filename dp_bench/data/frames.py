@@ -143,7 +143,7 @@ def attach(demos: Demos, path: Path, keys: Sequence[str]) -> Demos:
         missing = [key for key in keys if key not in found.keys]
         if missing:
             raise BadInput(
-                f"{path} has no images {missing[0]!r}; it has "
+                f"{path} has no images under the key {missing[0]!r}; its keys are "
                 f"{', '.join(found.keys)}: delete it, and make them with "
                 f"`{_command(demos)}`"
             )
@@ -222,7 +222,7 @@ def _check_images(
     """Refuses images of one episode that are not like those of the others."""
     if not images or set(images) != set(shapes):
         raise BadInput(
-            f"episode {k} must have images {', '.join(shapes) or 'of some key'}, and "
+            f"episode {k} must have images {', '.join(shapes) or 'in every step'}, and "
             f"has {', '.join(images) or 'none'}"
         )
     for key, array in images.items():

@@ -141,7 +141,10 @@ def test_images_of_other_demonstrations_are_refused(demos, file):
 
 
 def test_a_missing_file_or_key_is_refused_with_the_command_that_helps(demos, file):
-    with pytest.raises(BadInput, match=r"no images 'side'; it has image, wrist.*rend"):
+    with pytest.raises(
+        BadInput,
+        match=r"no images under the key 'side'; its keys are image, wrist.*rend",
+    ):
         frames.attach(demos, file, ["image", "side"])
     with pytest.raises(BadInput, match=r"not a file: .*demos render pusht"):
         frames.attach(demos, file.with_name("b.hdf5"), ["image"])
