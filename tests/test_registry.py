@@ -109,7 +109,7 @@ def test_methods_learn_from_images_on_an_installed_task(python, tmp_path):
     """The environment has no argument `obs`, and shows images and a vector."""
     words = ["--task", "look", "--methods", "bet", "mean_action", "--preset", "smoke"]
     words += ["--device", "cpu", "--runs", "runs"]
-    words += ["--set", "mean_action:vision.encoder=cnn"]
+    words += ["--set", "mean_action:vision.encoder=cnn", "bet:policy.clusters=4"]
     code = (
         "import os, sys; os.environ['DP_BENCH_DATA'] = 'data'; "
         "from dp_bench.cli import main; sys.argv[1:] = "
