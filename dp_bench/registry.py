@@ -12,7 +12,7 @@ import difflib
 import functools
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Protocol, TypeVar
 
@@ -183,7 +183,7 @@ def method(name: str) -> Method:
     Raises:
         BadInput: When no method has this name; the error lists the names.
     """
-    return _find(methods_and_variants(), Method, name)
+    return _find(methods_and_variants(), Method, name, list(methods()))
 
 
 def title_of(name: str) -> str:
@@ -283,7 +283,10 @@ def _described(point: EntryPoint) -> str:
     return f"entry point {point.name!r}{package} (group {point.group!r}, {point.value})"
 
 
-def _find(table: Mapping[str, N], kind: type[N], name: str) -> N:
+def _find(
+    table: Mapping[str, N], kind: type[N], name: str, listed: Sequence[str] = ()
+) -> N:
+    """Finds a member; an error lists all of the table, or those that are given."""
     if name in table:
         return table[name]
     word = kind.__name__.lower()
@@ -291,4 +294,4 @@ def _find(table: Mapping[str, N], kind: type[N], name: str) -> N:
         raise BadInput(f"{word} {name!r} cannot be used: {_left_out[kind, name]}")
     near = difflib.get_close_matches(name, table, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise BadInput(f"no {word} {name!r}{hint}; there are {', '.join(table)}")
+    raise BadInput(f"no {word} {name!r}{hint}; there are {', '.join(listed or table)}")

@@ -53,7 +53,7 @@ Get, check, render or compare demonstrations.
   dp-bench demos compare blockpush --against published.npz
 """
 ABOUT_STUDY = """\
-Compare the parts of a method, image encoders or samplers, on validation starts.
+Compare encoders or samplers of a method on validation starts.
   dp-bench study encoders --task pusht --minutes 20
   dp-bench study samplers RUN
 """

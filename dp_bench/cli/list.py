@@ -89,9 +89,6 @@ def _print_overview() -> None:
         {"method": None, "name": None, "what it does": None},
         ((m.name, m.title, m.about) for m in registry.methods().values()),
     )
-    for method in registry.methods().values():
-        if method.variants:
-            print(f"variants of {method.name}: {', '.join(method.all_variants())}")
     for group in dict.fromkeys(task.group for task in tasks if task.group):
         members = ", ".join(task.name for task in tasks if task.group == group)
         print(f"`dp-bench compare --task {group}` runs {members}")
@@ -129,6 +126,8 @@ def _print_settings(
     values = settings.names(preset(method, task.name, tier, obs_kind))
     words = ", ".join(filter(None, (tier, obs_kind)))
     print(f"{method.name} on {task.name}, {words} (change with --set NAME=VALUE)")
+    if method.variants:
+        print(f"variants with other objectives: {', '.join(method.all_variants())}")
     _print_columns(
         {"name": None, "value": None},
         (

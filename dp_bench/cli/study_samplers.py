@@ -23,9 +23,9 @@ EPISODES = 50
 
 @dataclass(frozen=True)
 class StudySamplers:
-    """Play one run of Diffusion Policy under several samplers; print a table.
+    """Play one run under several samplers; print a table.
 
-    Every sampler evaluations the same starts with 1 to 100 network calls a decision.
+    Every sampler plays the same starts with 1 to 100 network calls a decision.
     The weights stay as they are. The same command resumes a stopped study.
 
     Examples:

@@ -56,7 +56,7 @@ class TuneOptions(GridOptions):
 
 @dataclass(frozen=True)
 class Tune:
-    """Search for better settings of a method on validation starts; print a table.
+    """Search for better settings on validation starts; print a table.
 
     Trials train, pause at a ninth and at a third of their updates, and go on
     only if they are among the best. Give the same --minutes to all methods

@@ -20,8 +20,10 @@ TINY = (
 
 
 def trained(demos_file, folder, method="dp_c"):
+    changes = TINY if method != "dp_c-mip" else TINY[:2] + TINY[3:]
     cell = Cell(
-        *("pusht", method, 0, "smoke"), demos=str(demos_file), changes=TINY, episodes=1,
+        *("pusht", method, 0, "smoke"), demos=str(demos_file), changes=changes,
+        episodes=1,
         runs=str(folder), device="cpu",
     )  # fmt: skip
     return run(*resolve([cell]))

@@ -72,7 +72,7 @@ def test_text_becomes_a_value_of_the_right_type(name, text, value):
         ("training.schedule", "linear", "one of cosine, constant; got 'linear'"),
         ("training.ema", "2", "true or false, got '2'"),
         ("training.lr.x", "2", "has no 'x'"),
-        ("policy.sampler", "euler", "one of ddim, ddpm; got 'euler'"),
+        ("policy.sampler", "plms", "euler, heun; got 'plms'"),
         ("policy.horizons", "2", "set one of policy.horizons.obs"),
         ("policy.horizons.action", "40", "obs - 1 + action must be at most"),
         ("policy.channels", "a,b", "a whole number, got 'a,b'"),
