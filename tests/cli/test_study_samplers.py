@@ -10,7 +10,7 @@ from dp_bench.cli import main
 from dp_bench.evaluation import records, samplers
 from dp_bench.grid.cell import Cell, resolve
 from dp_bench.grid.run import run
-from dp_bench.reports import samplers as report
+from dp_bench.reports import sampler_table as report
 
 TINY = (
     *(("policy.channels", "8,16"), ("policy.step_dim", "8")),

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.looks import OURS
 from dp_bench.reports.plots.style import FAINT, SMALL
-from dp_bench.reports.samplers import SamplerRow, constant_of, title_of
+from dp_bench.reports.sampler_table import SamplerRow, constant_of, title_of
 from dp_bench.reports.table import LEVEL
 
 LOOKS = ("ddim", "ddpm", "dpmsolver++", "heun", "euler")  # have one of `OURS` each
