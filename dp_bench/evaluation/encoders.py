@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dp_bench.errors import BadInput
+from dp_bench.evaluation import studies
 from dp_bench.evaluation.records import Record
 from dp_bench.policies.vision.config import VisionConfig
-from dp_bench.runs.info import check_identity
-from dp_bench.util import jsonl, settings
+from dp_bench.util import settings
 
 FILE = "encoders.jsonl"
+COMMAND = "dp-bench study encoders"
 
 
 @dataclass(frozen=True)
-class EncoderTraining:
+class EncoderTraining(studies.Line):
     """One training of the study, and how its policy did.
 
     Attributes:
@@ -63,6 +64,11 @@ class EncoderTraining:
         return self.records[0].train_seed
 
     @property
+    def key(self) -> tuple[str | int, ...]:
+        """What tells it from the others of one table."""
+        return self.name, self.train_seed
+
+    @property
     def table(self) -> tuple[str, ...]:
         """What trainings of one table share: plan, demonstrations, number of starts."""
         first = self.records[0]
@@ -71,43 +77,15 @@ class EncoderTraining:
 
 
 def merge(path: Path, trainings: Iterable[EncoderTraining]) -> None:
-    """Adds trainings of one plan; a failed write leaves the old file in place.
-
-    Repeated trainings are replaced, all others stay. The trainings of a plan are sorted
-    by name and seed, so the file does not depend on which ended first. Call it only
-    while no other process writes the file.
-    """
-    new = list(trainings)
-    earlier = read(path) if path.is_file() else []
-    others, same = [], {}
-    for one in [*earlier, *new]:
-        if one.table == new[-1].table:
-            same[one.name, one.train_seed] = one
-        else:
-            others.append(one)
-    jsonl.write(path, [*others, *(same[key] for key in sorted(same))])
+    """Adds trainings; see `studies.merge`."""
+    studies.merge(path, EncoderTraining, trainings, COMMAND)
 
 
 def last_study(trainings: Sequence[EncoderTraining]) -> list[EncoderTraining]:
-    """Leaves out the trainings of other plans than the last one."""
-    return [one for one in trainings if one.table == trainings[-1].table]
+    """Leaves out the trainings of other studies than the last one."""
+    return studies.last(trainings)
 
 
 def read(path: Path) -> list[EncoderTraining]:
-    """Reads the trainings of all studies of a file.
-
-    Raises:
-        BadInput: When the file is empty, or when a line is not a training; the message
-            names the file and the line.
-    """
-    again = "delete it, and `dp-bench study encoders` makes it again"
-    try:
-        trainings = jsonl.read(path, EncoderTraining)
-    except BadInput as error:
-        raise BadInput(f"{error}; {again}") from None
-    if not trainings:
-        raise BadInput(f"{path} is empty; {again}")
-    for training in trainings:
-        for record in training.records:
-            check_identity(record, str(path))
-    return trainings
+    """Reads the trainings of all studies of a file; raises as `studies.read` does."""
+    return studies.read(path, EncoderTraining, COMMAND)

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
+from dp_bench.evaluation import studies
 from dp_bench.evaluation.records import Record
-from dp_bench.runs.info import check_identity, run_name
-from dp_bench.util import jsonl, settings
+from dp_bench.runs.info import run_name
+from dp_bench.util import settings
 
 if TYPE_CHECKING:
     from dp_bench.policies.base import Policy
 
 FILE = "samplers.jsonl"
+COMMAND = "dp-bench study samplers"
 CALLS = (1, 2, 4, 8, 16, 32, 64, 100)  # by default
 # By objective. Euler's steps are those of ddim where the network was trained by ddpm.
 SAMPLERS = {
@@ -32,7 +34,7 @@ TIMED = 30  # encodings of one observation
 
 
 @dataclass(frozen=True)
-class SamplerEvaluation:
+class SamplerEvaluation(studies.Line):
     """One sampler with one number of calls, and how the policy did.
 
     Attributes:
@@ -58,7 +60,12 @@ class SamplerEvaluation:
             raise BadInput("records must hold an episode, got none")
 
     @property
-    def run(self) -> tuple[str, ...]:
+    def key(self) -> tuple[str | int, ...]:
+        """What tells it from the others of one table."""
+        return self.sampler, self.spacing, self.calls
+
+    @property
+    def table(self) -> tuple[str, ...]:
         """What evaluations of one table share: the run, the weights and the starts."""
         first = self.records[0]
         name = run_name(first).replace(first.settings, "")  # the sampler changes it
@@ -136,41 +143,15 @@ def encoding_seconds(policy: Policy) -> float:
 
 
 def merge(path: Path, evaluations: Iterable[SamplerEvaluation]) -> None:
-    """Adds evaluations of one run; a failed write leaves the old file in place.
-
-    Repeated evaluations are replaced, those of other runs stay before them. Call it
-    only while no other process writes the file.
-    """
-    new = list(evaluations)
-    others, same = [], {}
-    for one in [*(read(path) if path.is_file() else []), *new]:
-        if one.run == new[-1].run:
-            same[one.sampler, one.spacing, one.calls] = one
-        else:
-            others.append(one)
-    jsonl.write(path, [*others, *(same[key] for key in sorted(same))])
+    """Adds evaluations; see `studies.merge`."""
+    studies.merge(path, SamplerEvaluation, evaluations, COMMAND)
 
 
 def last_run(evaluations: Sequence[SamplerEvaluation]) -> list[SamplerEvaluation]:
     """Leaves out the evaluations of other runs than the last one."""
-    return [one for one in evaluations if one.run == evaluations[-1].run]
+    return studies.last(evaluations)
 
 
 def read(path: Path) -> list[SamplerEvaluation]:
-    """Reads the evaluations of all runs of a file.
-
-    Raises:
-        BadInput: When the file is empty, or when a line is not an evaluation; the
-            message names the file and the line.
-    """
-    again = "delete it, and `dp-bench study samplers` makes it again"
-    try:
-        evaluations = jsonl.read(path, SamplerEvaluation)
-    except BadInput as error:
-        raise BadInput(f"{error}; {again}") from None
-    if not evaluations:
-        raise BadInput(f"{path} is empty; {again}")
-    for evaluation in evaluations:
-        for record in evaluation.records:
-            check_identity(record, str(path))
-    return evaluations
+    """Reads the evaluations of all runs of a file; raises as `studies.read` does."""
+    return studies.read(path, SamplerEvaluation, COMMAND)
