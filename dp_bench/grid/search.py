@@ -44,6 +44,7 @@ LOG_EVERY = 50  # updates; a pause is at a multiple
 TRIES = 200  # at proposing settings that work and were not tried
 MOST_FAILURES = 5  # in a row; of trial 0, the preset, one is enough
 DIVERGED = "diverged"  # a failure that would happen again
+FEWEST = 4  # a trial makes at least one of so many of the preset's updates
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,8 @@ class Search:
 
     def _new(self) -> Trial | None:
         """Proposes settings that work and were not tried; None if it finds none."""
+        from optuna.trial import TrialState
+
         tried = {trial.changes for trial in self.trials.values()}
         for _ in range(TRIES):
             number = len(self.trials)
@@ -268,19 +271,24 @@ class Search:
             texts = {name: str(value) for name, value in values.items()}
             trial = None if words in tried else self._begun(number, words, texts)
             if trial is None:
-                from optuna.trial import TrialState
-
                 self.study.tell(asked, state=TrialState.FAIL)
                 continue
             self._numbers[number] = asked
             self._keep(trial)
-            return trial
+            if trial.state == "unfinished":
+                return trial
+            self.study.tell(asked, state=TrialState.PRUNED)
+            if self.used > 60 * self.plan.minutes:
+                break
         return None
 
     def _begun(
         self, number: int, changes: tuple[str, ...], values: dict[str, str]
     ) -> Trial | None:
-        """Measures an update and sizes a trial; None for settings that do not fit."""
+        """Measures an update and sizes a trial; None for settings that do not fit.
+
+        A trial that would make few updates beside the preset is pruned at once.
+        """
         plan = self.plan
         names = dict(text.split("=", 1) for text in changes)
         cell = dataclasses.replace(
@@ -297,7 +305,8 @@ class Search:
                 raise
             return None
         assert plan.conditions.minutes is not None
-        fitting = int(60 * plan.conditions.minutes / seconds)
+        updates = whole_updates(int(60 * plan.conditions.minutes / seconds))
+        usual = self.trials[0].updates if number else updates
         return Trial(
             number=number,
             search=plan.digest,
@@ -307,8 +316,9 @@ class Search:
             commit=commit(),
             values=values,
             changes=changes,
-            updates=whole_updates(fitting),
+            updates=updates,
             update_seconds=seconds,
+            state="unfinished" if FEWEST * updates >= usual else "pruned",
             other_seconds=round(time.monotonic() - begun, 1),
         )
 

@@ -171,7 +171,8 @@ def _footer(trials: Sequence[Trial]) -> list[str]:
         f"Search: {len(trials)} trials ({counts}), {duration(total)} of training and "
         f"evaluation.",
         "A trial is pruned after a ninth or a third of its updates, unless its score "
-        "is in the best third of the trials that came as far. Trial 0 is the preset.",
+        "is in the best third of the trials that came as far. It is pruned at once "
+        "if it would make less than a quarter of the updates of trial 0, the preset.",
         "The scores chose the settings, so the best one is biased upwards: report it "
         "on test starts.",
         f"[low, high]: {LEVEL:.0%} interval of the one training of a row, over starts "

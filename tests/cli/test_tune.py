@@ -245,3 +245,24 @@ def test_a_trial_with_impossible_points_is_refused():
             **fields, starts=1, commit="", values={}, changes=(), updates=5,
             update_seconds=1.0, pauses=(pause,),
         )  # fmt: skip
+
+
+def test_a_training_with_few_updates_is_pruned_before_it_begins(
+    tune, made_up, monkeypatch
+):
+    """Large networks would spend the time of the search on trainings of no use."""
+    made_up(near)
+
+    def time_in_child(cell, jobs):
+        slow = dict(cell.changes).get("policy.horizons.action") == "10"
+        return UpdateTime(20 if slow else 1, 0, 0)
+
+    monkeypatch.setattr(search, "time_in_child", time_in_child)
+    tune("--minutes", "30")
+    known = trials.read(tune.file)
+    slow = [t.values.get("policy.horizons.action") == "10" for t in known]
+    assert any(slow)
+    assert [t.updates for t in known] == [9 if s else 180 for s in slow]
+    assert [t.state == "pruned" and not t.pauses for t in known] == slow
+    tune("--minutes", "40")  # resumes with such trials among those before
+    assert len(trials.read(tune.file)) > len(known)
