@@ -219,7 +219,7 @@ class Bet(Policy):
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Adds the focal loss of clusters and the weighted error of offsets."""
         dtype = self.train_dtype if self.training else torch.float32
-        out = self.network(self.with_obs_noise(obs, generator), dtype)
+        out = self.network(self.disturbed(obs, generator), dtype)
         parts = bet_loss(out, actions, self.centers, self.config.focal_gamma)
         return parts.cluster + self.config.offset_weight * parts.offset
 

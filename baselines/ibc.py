@@ -186,7 +186,7 @@ class Ibc(Policy):
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=device)
 
-        seen = self.with_obs_noise(obs[:, : self.horizons.obs], generator).flatten(1)
+        seen = self.disturbed(obs[:, : self.horizons.obs], generator).flatten(1)
         positives = actions[:, self.horizons.executed].flatten(1)
         positives = positives + config.positive_noise * normal(*positives.shape)
         shape = (len(seen), config.negatives, self.action_features)

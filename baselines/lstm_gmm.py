@@ -158,7 +158,7 @@ class LstmGmm(Policy):
 
     def loss(self, obs: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
         """Computes the mean negative log-likelihood of a sequence of actions."""
-        mixture, _ = self.network.unroll(self.with_obs_noise(obs, generator))
+        mixture, _ = self.network.unroll(self.disturbed(obs, generator))
         return -mixture.log_prob(actions).mean()
 
     def predict_from(

@@ -91,6 +91,22 @@ class ObsNoise(NamedTuple):
     follows: np.ndarray
 
 
+class Motion(NamedTuple):
+    """Where observations and actions of one kind hold the robot's own position.
+
+    Attributes:
+        positions: Columns `(start, stop)` of each position that moves with the robot:
+            of the array, or of the joined vectors beside images. Displacements count
+            from the first one.
+        actions: Columns `(start, stop)` of an action that move it; as many.
+        absolute: Control modes whose actions are positions, and not displacements.
+    """
+
+    positions: tuple[tuple[int, int], ...]
+    actions: tuple[int, int]
+    absolute: tuple[str, ...] = ("position",)
+
+
 class Layout(NamedTuple):
     """The layout of a file of demonstrations, with which robomimic can open it.
 
@@ -227,6 +243,8 @@ class Task:
             comparison of demonstrations adds to the length of episodes; or None.
         obs_noise: `"module:function"`, `(obs_kind, control) -> ObsNoise`: noise that
             the environment adds in evaluation; None for none, or for an unknown noise.
+        motions: By kind of observation, where the robot's own position stands; a
+            training measures with it how much a policy copies its last movement.
         positions: Number of leading numbers of a state that are positions; a replay
             compares these. None for all.
         fixed_start: Why every episode starts in the same state; "" if starts differ.
@@ -261,6 +279,7 @@ class Task:
     fork: Fork | None = None
     features: str | None = None
     obs_noise: str | None = None
+    motions: Mapping[str, Motion] = field(default_factory=dict)
     positions: int | None = None
     fixed_start: str = ""
     constant_obs: Mapping[str, Mapping[int, str]] = field(default_factory=dict)

@@ -78,7 +78,10 @@ def fresh(cls=UnetDiffusion, seed=0):
         return cls(CONFIG, obs_dim=3, action_dim=2)
 
 
-def trained(path, policy=None, *, seed=0, held_back=HELD_BACK, until=None, **changes):
+def trained(
+    path, policy=None, *, seed=0, held_back=HELD_BACK, until=None, copying=None,
+    **changes,
+):  # fmt: skip
     """Weights `{name: tensor}` and log of a training, without its wall-clock times.
 
     No two trainings begin in the same state of the global generator, so weights that
@@ -88,7 +91,10 @@ def trained(path, policy=None, *, seed=0, held_back=HELD_BACK, until=None, **cha
     settings = dataclasses.replace(TRAINING, **changes)
     folder = RunFolder(path)
     policy = policy or fresh()
-    data, more = (policy, walks(), held_back, settings), {"until": until}
+    data, more = (
+        (policy, walks(), held_back, settings),
+        {"until": until, "copying": copying},
+    )
     train(*data, train_seed=seed, folder=folder, **more)
     log = [dataclasses.replace(line, seconds=0.0) for line in read_log(folder.log)]
     weights = folder.kept(until) if until else folder.weights

@@ -30,12 +30,15 @@ class Pause:
         scores: Of each start, `(E,)`, in [0, 1].
         successes: Whether each was solved, `(E,)`.
         seconds: Training and evaluation since the last pause [s].
+        copying: How far the action turns when the last movement turns, as a share;
+            None where it was not measured.
     """
 
     update: int
     scores: tuple[float, ...]
     successes: tuple[bool, ...]
     seconds: float
+    copying: float | None = None
 
     def __post_init__(self) -> None:
         settings.check_at_least(self, {"update": 1, "seconds": 0})

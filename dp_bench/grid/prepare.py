@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dp_bench.presets import Preset
     from dp_bench.runs.folder import RunFolder
     from dp_bench.runs.info import RunInfo
-    from dp_bench.task import ObsNoise
+    from dp_bench.task import Motion, ObsNoise
     from dp_bench.training.batches import ObsRows, Rows
 
 
@@ -34,6 +34,7 @@ class Prepared:
         train: Training episodes.
         validation: Validation episodes; None where none are held back.
         obs_noise: Observation noise that training adds; None for none.
+        motion: Where the robot's own position stands; None if unknown.
     """
 
     cell: ResolvedCell
@@ -43,6 +44,7 @@ class Prepared:
     train: Rows
     validation: Rows | None
     obs_noise: ObsNoise | None
+    motion: Motion | None
 
 
 def prepare(cell: ResolvedCell) -> Prepared:
@@ -68,6 +70,7 @@ def prepare(cell: ResolvedCell) -> Prepared:
         obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control)
         if training.sensor_noise
         else None,
+        motion=cell.task.motions.get(cell.obs_kind),
     )
 
 

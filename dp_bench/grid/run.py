@@ -24,6 +24,7 @@ from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
     from dp_bench.runs.folder import RunFolder
+    from dp_bench.training.loop import MeasureCopying
 
 # Environment variable: how many processes a cell of a grid may start to evaluate.
 PROCESSES = "DP_BENCH_PROCESSES"
@@ -135,11 +136,26 @@ def _train(prepared: Prepared) -> None:
             folder=prepared.folder,
             device=prepared.cell.device,
             obs_noise=prepared.obs_noise,
+            copying=_measure_copying(prepared),
             title=f"Training {prepared.cell.title}",
             until=prepared.cell.names.until or None,
         )
     except Diverged as error:
         raise BadInput(f"{error}: {_way_out(prepared)}") from None
+
+
+def _measure_copying(prepared: Prepared) -> MeasureCopying | None:
+    """Binds the measure of copying to the task and the validation data of a cell."""
+    from dp_bench.training.copying import copying
+
+    if prepared.motion is None or prepared.validation is None:
+        return None
+    return functools.partial(
+        copying,
+        obs=prepared.validation[0],
+        motion=prepared.motion,
+        control=prepared.cell.control,
+    )
 
 
 def _way_out(prepared: Prepared) -> str:

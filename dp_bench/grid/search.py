@@ -32,6 +32,7 @@ from dp_bench.grid.update_time import time_in_child
 from dp_bench.presets.space import LogUniform, Space
 from dp_bench.runs.folder import RunFolder
 from dp_bench.runs.provenance import commit
+from dp_bench.training.log import read_log
 from dp_bench.util import settings
 
 if TYPE_CHECKING:
@@ -336,11 +337,13 @@ class Search:
             and record.step == update
         }
         played = [by_seed[seed] for seed in starts]
+        copying = [line.copying for line in read_log(run.log) if line.update == update]
         return Pause(
             update,
             tuple(record.score for record in played),
             tuple(record.success for record in played),
             round(seconds, 1),
+            copying[-1] if copying else None,
         )
 
     def _state_of(self, trial: Trial) -> search.State:

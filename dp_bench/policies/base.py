@@ -85,6 +85,12 @@ class Policy(nn.Module):
         self._memory: list[object] = []
         # The settings of another package's method need not extend ObsConfig.
         self._obs_config = config if isinstance(config, ObsConfig) else ObsConfig()
+        for name in ("older_obs_noise", "obs_dropout"):
+            if getattr(self._obs_config, name) and self.rows_seen == 1:
+                raise BadInput(
+                    f"{name} is {getattr(self._obs_config, name)}, but this policy "
+                    f"sees no older observation; set it to 0, or raise horizons.obs"
+                )
 
     def see_with(self, encoder: Encoder) -> None:
         """Gives a new policy the encoder of its observations, which are dictionaries.
@@ -130,7 +136,9 @@ class Policy(nn.Module):
             generator: Source of randomness for methods that need some here.
         """
         config = self._obs_config
-        self.obs_normalizer.fit(obs, config.obs_min_range, config.obs_scale)
+        self.obs_normalizer.fit(
+            obs, config.obs_min_range, config.obs_scale, config.hidden_obs
+        )
         self.action_normalizer.fit(actions)
 
     def encode(
@@ -229,21 +237,39 @@ class Policy(nn.Module):
         )
         return actions[:, self.horizons.executed]
 
-    def with_obs_noise(self, obs: Tensor, generator: torch.Generator) -> Tensor:
-        """Adds the noise of `ObsConfig.obs_noise` to observations, in training only.
+    def disturbed(self, obs: Tensor, generator: torch.Generator) -> Tensor:
+        """Disturbs the observations that a loss sees, in training only.
 
-        Features are left alone: `encode` adds the noise to vectors.
+        Adds the noise of `ObsConfig`, and leaves older observations out. Features get
+        no noise here: `encode` adds it to vectors.
+
+        Args:
+            obs: Normalised, `(B, T, Do)`, or features `(B, T, F)`, oldest first.
+            generator: Source of noise.
         """
-        if self.encoder is not None or not self.training:
+        if not self.training:
             return obs
-        return self._with_noise(obs, generator)
+        if self.encoder is None:
+            obs = self._with_noise(obs, generator)
+        if not self._obs_config.obs_dropout:
+            return obs
+        draws = torch.rand((len(obs), 1, 1), generator=generator, device=obs.device)
+        kept = draws >= self._obs_config.obs_dropout
+        return torch.cat([obs[:, :-1] * kept, obs[:, -1:]], dim=1)
 
     def _with_noise(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         config = self._obs_config
-        if not config.obs_noise:
-            return obs
-        noise = torch.randn(obs.shape, generator=generator, device=obs.device)
-        return obs + config.obs_noise * config.obs_scale * noise
+
+        def normal(like: Tensor) -> Tensor:
+            return torch.randn(like.shape, generator=generator, device=like.device)
+
+        if config.obs_noise:
+            obs = obs + config.obs_noise * config.obs_scale * normal(obs)
+        if config.older_obs_noise:
+            older = obs[:, :-1]
+            older = older + config.older_obs_noise * config.obs_scale * normal(older)
+            obs = torch.cat([older, obs[:, -1:]], dim=1)
+        return obs
 
     def parameter_groups(self, weight_decay: float) -> list[ParameterGroup]:
         """Groups the parameters for the optimiser; here all share the weight decay."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -30,11 +31,28 @@ class ObsConfig:
         obs_min_range: A dimension whose range in the demonstrations is smaller, in
             units of the environment, is shifted and not scaled. Otherwise the noise of
             a sensor on a joint that never moves would be scaled to [-1, 1].
+        older_obs_noise: Standard deviation of further noise in training, like
+            `obs_noise`, on all observations that the loss sees but the latest; 0 as
+            published. It and the next two make a policy copy its last movement less.
+        obs_dropout: Share of the windows of a batch in which training replaces all
+            observations (of images, their features) but the latest with zeros, the
+            middle of the range; 0 as published.
+        hidden_obs: Numbers of an observation that the policy never sees, by index
+            from 0; of an observation with images, numbers of its joined vectors.
     """
+
+    # The weights are good for one value of these, so an evaluation cannot change them.
+    FIXED: ClassVar[tuple[str, ...]] = (
+        "obs_scale", "obs_noise", "obs_min_range", "older_obs_noise", "obs_dropout",
+        "hidden_obs",
+    )  # fmt: skip
 
     obs_scale: float = 1.0
     obs_noise: float = 0.0
     obs_min_range: float = 1e-4
+    older_obs_noise: float = 0.0
+    obs_dropout: float = 0.0
+    hidden_obs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.obs_min_range < math.inf:
@@ -43,8 +61,13 @@ class ObsConfig:
             )
         if not 0 < self.obs_scale < math.inf:
             raise BadInput(f"obs_scale must be above 0, got {self.obs_scale}")
-        if not 0 <= self.obs_noise < math.inf:
-            raise BadInput(f"obs_noise must be 0 or above, got {self.obs_noise}")
+        for name in ("obs_noise", "older_obs_noise"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
+        if not 0 <= self.obs_dropout < 1:
+            raise BadInput(f"obs_dropout must be in [0, 1), got {self.obs_dropout}")
+        if any(index < 0 for index in self.hidden_obs):
+            raise BadInput(f"hidden_obs counts from 0, got {self.hidden_obs}")
 
 
 class Observation(NamedTuple):
@@ -74,7 +97,7 @@ class Normalizer(nn.Module):
     A dimension that never changes in the data is only shifted to 0: dividing by its
     range would turn rounding error into signal. A dimension that changes little and
     lies far from 0 (a time stamp, say) is first centred in float64. `state_dict` holds
-    the centres only if there is such a dimension.
+    the centres only if there is such a dimension. A hidden dimension is always 0.
 
     Args:
         dim: Number of dimensions.
@@ -92,7 +115,13 @@ class Normalizer(nn.Module):
         self.constant = torch.zeros(dim, dtype=torch.bool)  # known after `fit`
         self._is_centred = False
 
-    def fit(self, data: Tensor, min_range: float = 1e-4, reach: float = 1.0) -> None:
+    def fit(
+        self,
+        data: Tensor,
+        min_range: float = 1e-4,
+        reach: float = 1.0,
+        hidden: Sequence[int] = (),
+    ) -> None:
         """Measures the range of every dimension.
 
         Args:
@@ -100,7 +129,16 @@ class Normalizer(nn.Module):
             min_range: A dimension with a smaller range counts as constant. So does one
                 whose range is within rounding errors.
             reach: Scales to [-reach, reach] instead of [-1, 1].
+            hidden: Dimensions to hide.
+
+        Raises:
+            BadInput: When the data lack a dimension to hide.
         """
+        if any(index >= len(self.scale) for index in hidden):
+            raise BadInput(
+                f"an observation has numbers 0 to {len(self.scale) - 1}, so "
+                f"hidden_obs cannot be {tuple(hidden)}"
+            )
         low, high = data.amin(0), data.amax(0)
         far, constant = self._far_and_constant(low, high, min_range)
         # Rounding keeps the order of numbers: these are the extremes of rounded data.
@@ -113,6 +151,7 @@ class Normalizer(nn.Module):
         self.scale.copy_(scale)
         self.offset.copy_(torch.where(far, 0.0, -scale * middle))
         self.centre.copy_(torch.where(far, middle, 0.0))
+        self.scale[list(hidden)] = self.offset[list(hidden)] = 0.0
         self._is_centred = bool(far.any())
         self.constant = constant.cpu()
 
@@ -179,9 +218,15 @@ class ActionNormalizer(Normalizer):
     # Decisions may leave the demonstrated range by half of it, on each side.
     MARGIN = 1.0  # normalised, where the range is 2 wide
 
-    def fit(self, data: Tensor, min_range: float = 0.0, reach: float = 1.0) -> None:
+    def fit(
+        self,
+        data: Tensor,
+        min_range: float = 0.0,
+        reach: float = 1.0,
+        hidden: Sequence[int] = (),
+    ) -> None:
         """Measures the range of every dimension; see `Normalizer`."""
-        super().fit(data, min_range, reach)
+        super().fit(data, min_range, reach, hidden)
         constant = self.constant.to(self.scale.device)
         self.scale.masked_fill_(constant, 0.0)
         if self._is_centred:  # a constant is as exact as the other dimensions

@@ -15,7 +15,7 @@ from dp_bench.reports.csv_file import csv_text, estimate_columns
 from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.table import LEVEL
-from dp_bench.reports.wording import NOTHING, milliseconds, with_interval
+from dp_bench.reports.wording import NOTHING, decimals, milliseconds, with_interval
 from dp_bench.statistics.estimates import Estimate, estimate_mean
 from dp_bench.util.files import atomic_write, whole_files
 from dp_bench.util.progress import duration
@@ -68,9 +68,9 @@ def to_markdown(trials: Sequence[Trial]) -> str:
     """
     ranked, names = _ranked(trials), _dimensions(trials)
     headings = ["trial", *map(_short, names), "updates", "ms per update", "time"]
-    headings += ["score", "success", "state"]
+    headings += ["score", "success", "copying", "state"]
     cells = [list(map(for_markdown, _cells(trial, names))) for trial in ranked]
-    align = "r" + "l" * len(names) + "rrrrrl"
+    align = "r" + "l" * len(names) + "rrrrrrl"
     first = trials[0].conditions
     title = (
         f"{first.task}: search for settings of {registry.title_of(first.method)}, "
@@ -104,6 +104,7 @@ def to_csv(trials: Sequence[Trial]) -> str:
                 "seconds": trial.seconds,
                 **estimate_columns("score", score),
                 **estimate_columns("success", success),
+                "copying": trial.pauses[-1].copying if trial.pauses else None,
                 "failure": trial.failure,
             }
         )
@@ -136,6 +137,7 @@ def _cells(trial: Trial, names: Sequence[str]) -> list[str]:
     values = [changes.get(n, trial.values.get(n, usual)) for n in names]
     score, success = _estimates(trial)
     done = trial.pauses[-1].update if trial.pauses else 0
+    copying = trial.pauses[-1].copying if trial.pauses else None
     return [
         str(trial.number),
         *values,
@@ -144,6 +146,7 @@ def _cells(trial: Trial, names: Sequence[str]) -> list[str]:
         duration(trial.seconds),
         with_interval(score),
         with_interval(success),
+        NOTHING if copying is None else decimals(copying),
         trial.state,
     ]
 

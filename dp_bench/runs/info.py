@@ -18,7 +18,8 @@ from dp_bench.util.types import JsonObject
 ADDED_LATER = {
     "obs_scale": 1.0, "obs_min_range": 1e-4, "causal": False, "sensor_noise": 0.0,
     "noise_draws": 1, "objective": "ddpm", "eta": 0.0, "spacing": "uniform",
-    "conditioning": "cross_attention",
+    "conditioning": "cross_attention", "older_obs_noise": 0.0, "obs_dropout": 0.0,
+    "hidden_obs": [], "past_samples": 1, "keyframe_weight": 0.0,
 }  # fmt: skip
 # Settings of the training that cannot move a number, so the hash leaves them out.
 SAME_NUMBERS = (

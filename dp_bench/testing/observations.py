@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.policies.obs_spec import ObsSpec
-from dp_bench.task import Task
+from dp_bench.task import Motion, Task
 from dp_bench.util.types import Env
 
 SEED = 3  # of the episode that several checks play
@@ -67,6 +67,69 @@ def task_observes_the_keys_that_it_declares(name: str) -> None:
             f"{where} holds no image, and image_kinds says that it does"
         )
         env.close()
+
+
+def task_motions_follow_actions(name: str) -> None:
+    """The positions that `motions` names move where its columns of an action say.
+
+    Random actions are held for some steps each. The paths of each position must agree
+    with them in direction.
+    """
+    task = registry.task(name)
+    for obs_kind, motion in task.motions.items():
+        assert obs_kind in task.obs_kinds, f"motions names an unknown {obs_kind!r}"
+        keys = task.obs_keys.get(obs_kind, ())
+        widths = {stop - start for start, stop in (*motion.positions, motion.actions)}
+        assert len(widths) == 1 < min(widths), (
+            f"{obs_kind!r}: positions and the action that moves them must have as many "
+            f"columns, two at least; got {motion}"
+        )
+        for control in task.controls:
+            env = _without_images(task.make_env(obs_kind=obs_kind, control=control))
+            absolute = control in motion.absolute
+            before, after, actions = _held_actions(env, keys, motion, absolute)
+            env.close()
+            if absolute:
+                actions = actions - before[:, slice(*motion.positions[0])]
+            for start, stop in motion.positions:
+                paths = (after - before)[:, start:stop]
+                norms = np.linalg.norm(paths) * np.linalg.norm(actions)
+                agreement = float((paths * actions).sum() / norms)
+                assert agreement > 0.3, (
+                    f"columns {start} to {stop - 1} of {obs_kind!r} do not follow the "
+                    f"actions of control {control!r}: correlation {agreement:.2f}"
+                )
+
+
+def _held_actions(
+    env: Env, keys: Sequence[str], motion: Motion, absolute: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Holds random actions for five steps each.
+
+    Returns:
+        The observed numbers before and after each, `(A, Do)`, and the columns of the
+        actions that move the position, `(A, P)`.
+    """
+    env.action_space.seed(0)
+    columns = slice(*motion.actions)
+
+    def numbers(obs: Any) -> np.ndarray:
+        if not isinstance(obs, Mapping):
+            return np.asarray(obs, np.float64)
+        vectors = [obs[key] for key in keys if np.ndim(obs[key]) == 1]
+        return np.concatenate(vectors).astype(np.float64)
+
+    rows, actions = [numbers(env.reset(seed=SEED)[0])], []
+    for _ in range(12):
+        action = env.action_space.sample()
+        if not absolute:  # so that the hand does not turn, say
+            action = np.zeros_like(action)
+            action[columns] = env.action_space.sample()[columns]
+        for _ in range(5):
+            obs, *_ = env.step(action)
+        rows.append(numbers(obs))
+        actions.append(np.asarray(action[columns], np.float64))
+    return np.array(rows[:-1]), np.array(rows[1:]), np.array(actions)
 
 
 def task_columns_are_the_vectors_that_it_observes(name: str) -> None:

@@ -19,6 +19,7 @@ from dp_bench.horizons import Horizons
 from dp_bench.testing.observations import (
     task_columns_are_the_vectors_that_it_observes,
     task_images_follow_from_states,
+    task_motions_follow_actions,
     task_observations_change,
     task_observes_the_keys_that_it_declares,
 )
@@ -257,4 +258,5 @@ TASK_CHECKS = (
     task_observations_are_not_overwritten,
     task_scores_an_episode,
     task_obs_noise_has_the_right_shape,
+    task_motions_follow_actions,
 )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dp_bench.data.keyframes import draw_weights, surprise, weighted_order
 from dp_bench.data.windows import row_order, window_index
 from dp_bench.policies.base import Policy
 from dp_bench.policies.observations import Normalizer, Observation
@@ -37,7 +38,8 @@ class Batches:
     An epoch visits the rows of the demonstrations in an order that the train seed
     draws. Each row stands for the window whose present (step To - 1) it is; rows
     without such a window are skipped. So methods with different horizons meet the same
-    moments in the same order. The rows lie normalised on the training device, and a
+    moments in the same order, unless keyframes are drawn more often. The rows lie
+    normalised on the training device, and a
     batch is one gather. Of a window with images, a batch holds the observations that
     the policy looks at.
 
@@ -51,6 +53,7 @@ class Batches:
         device: Device that holds the data.
         noise: Observation noise that training adds; None for none.
         frames: Where images lie during the training; see `make_frames`.
+        keyframe_weight: See `Training.keyframe_weight`.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Batches:
         device: torch.device,
         noise: AddObsNoise | None = None,
         frames: Literal["auto", "memory", "file"] = "auto",
+        keyframe_weight: float = 0.0,
     ) -> None:
         index = window_index(episode_ends, policy.horizons)
 
@@ -87,6 +91,10 @@ class Batches:
         # The window whose present is this row; -1 where there is none.
         self._window_at = np.full(len(actions), -1)
         self._window_at[index[:, policy.horizons.obs - 1]] = np.arange(len(index))
+        self._weights: np.ndarray | None = None  # of each window; None for all alike
+        if keyframe_weight:
+            surprises = surprise(self.actions.cpu().numpy(), episode_ends)
+            self._weights = draw_weights(surprises, index, keyframe_weight)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -111,10 +119,14 @@ class Batches:
     def _windows(self, update: int) -> Tensor:
         epoch, k = divmod(update, self.per_epoch)
         if epoch != self._epoch:
-            rows = row_order(self._seed, epoch, len(self._window_at))
-            windows = self._window_at[rows]
-            order = torch.as_tensor(windows[windows >= 0], device=self.index.device)
-            self._epoch, self._order = epoch, order
+            if self._weights is None:
+                rows = row_order(self._seed, epoch, len(self._window_at))
+                windows = self._window_at[rows]
+                windows = windows[windows >= 0]
+            else:
+                windows = weighted_order(self._seed, epoch, self._weights)
+            self._epoch = epoch
+            self._order = torch.as_tensor(windows, device=self.index.device)
         return self._order[k * self.size : (k + 1) * self.size]
 
     def rows(self, windows: Tensor) -> tuple[Tensor | Observation, Tensor]:

@@ -26,6 +26,10 @@ class Training:
         sensor_noise: Observation noise in training, as a multiple of the noise in
             evaluation; 0 for none. Each batch draws it anew. Actions that are relative
             to the observation change with it.
+        keyframe_weight: How much more often training draws windows whose actions do
+            not follow from the actions before (Wen et al., 2021): a window of average
+            surprise counts 1 + this much, and one without surprise 1; 0 for all alike.
+            Methods with other horizons then see other moments in a batch.
         precision: Arithmetic of the loss. "auto" is bfloat16 on a processor that
             multiplies it natively, else float32. Weights are always float32.
         log_every: Updates between lines of the log.
@@ -47,6 +51,7 @@ class Training:
     grad_clip: float | None = None
     ema: bool = True
     sensor_noise: float = 0.0
+    keyframe_weight: float = 0.0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     log_every: int = 50
     validate_every: int = 500
@@ -64,8 +69,9 @@ class Training:
         for name in ("weight_decay", "warmup", "keep_every"):
             if getattr(self, name) < 0:
                 raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
-        if not 0 <= self.sensor_noise < math.inf:
-            raise BadInput(f"sensor_noise must be 0 or above, got {self.sensor_noise}")
+        for name in ("sensor_noise", "keyframe_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise BadInput(f"{name} must be 0 or above, got {getattr(self, name)}")
         if self.grad_clip is not None and not self.grad_clip > 0:
             raise BadInput(f"grad_clip must be above 0 or none, got {self.grad_clip}")
         if not all(0 <= beta < 1 for beta in self.betas):

@@ -21,6 +21,9 @@ class LogLine:
             validation, or when it was not finite.
         val_action_error: Mean squared error of the actions that the averaged weights
             would execute, normalised; None as for `val_loss`.
+        copying: How far the action turns when the last movement turns, as a share;
+            see `training/copying.py`. None in lines before the end or a pause, and
+            where it cannot be measured.
     """
 
     update: int
@@ -29,6 +32,7 @@ class LogLine:
     seconds: float
     val_loss: float | None = None
     val_action_error: float | None = None
+    copying: float | None = None
 
     def __post_init__(self) -> None:
         settings.check_at_least(self, {"update": 0, "lr": 0, "seconds": 0})

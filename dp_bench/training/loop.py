@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import torch
 
@@ -29,6 +29,9 @@ from dp_bench.training.validation import action_error, validation_loss
 from dp_bench.util import progress
 from dp_bench.util.devices import available_device
 
+# The averaged policy and validation data -> number for the log.
+MeasureCopying: TypeAlias = Callable[[Policy, Batches], "float | None"]
+
 HELP = "a lower learning rate (training.lr) or float32 (training.precision)"
 
 
@@ -46,6 +49,7 @@ def train(
     folder: RunFolder,
     device: str = "cpu",
     obs_noise: ObsNoise | None = None,
+    copying: MeasureCopying | None = None,
     title: str = "Training",
     until: int | None = None,
 ) -> Policy:
@@ -67,6 +71,8 @@ def train(
         folder: Receives state, log and weights.
         device: Device that computes: "auto", "cpu", "cuda", "cuda:1", ...
         obs_noise: The task's observation noise; required where the settings use it.
+        copying: Measures on the validation data, at a pause and at the end, how much
+            the policy copies its last movement; None for no such number.
         title: Title of the progress bar.
         until: Update at which the training pauses and saves its state; None for the
             end. Pauses change nothing in the weights.
@@ -110,7 +116,7 @@ def train(
             progress.note(
                 f"{title} resumes after update {state.update:,} of {training.updates:,}"
             )
-        run = _Run(updater, held_back, folder, stop_requested)
+        run = _Run(updater, held_back, folder, stop_requested, copying)
         if not run.train_until(until or training.updates, title):
             if stop_requested():
                 raise KeyboardInterrupt(f"update {state.update:,}")
@@ -192,6 +198,7 @@ def prepare(
         device=place,
         noise=_noise(training, obs_noise, policy),
         frames=training.frames,
+        keyframe_weight=training.keyframe_weight,
     )
     state = TrainingState(policy.train(), training, place, streams=batches.streams)
     return Updater(state, batches, training, train_seed)
@@ -223,6 +230,7 @@ class _Run:
         held_back: Validation data; None for none.
         folder: Receives log, kept weights and states.
         stop_requested: Whether to stop after this update.
+        copying: Measures copying; None for no such number.
     """
 
     def __init__(
@@ -231,8 +239,10 @@ class _Run:
         held_back: Batches | None,
         folder: RunFolder,
         stop_requested: Callable[[], bool],
+        copying: MeasureCopying | None = None,
     ) -> None:
         self.updater, self.held_back, self.folder = updater, held_back, folder
+        self.copying, self.until = copying, updater.training.updates
         self.state, self.training = updater.state, updater.training
         self.stop_requested = stop_requested
         self.log = Log(folder.log, self.state.update)
@@ -246,6 +256,7 @@ class _Run:
     def train_until(self, until: int, title: str) -> bool:
         """Trains up to an update; tells whether the training is complete."""
         state, training = self.state, self.training
+        self.until = until
         total, text = torch.full((), state.loss_sum, device=state.device), ""
         count = state.loss_count
         with progress.bar(title, until, min(state.update, until)) as bar:
@@ -317,12 +328,15 @@ class _Run:
     def _line(self, loss: float) -> LogLine:
         """Makes a line of the log, with validation when it is due."""
         state, training = self.state, self.training
-        val_loss = val_error = None
+        val_loss = val_error = copied = None
         due = state.update % training.validate_every == 0 or self._is_last
         if self.held_back is not None and due:
             policy = state.averaged_policy()
             val_loss = validation_loss(policy, self.held_back)
             val_error = action_error(policy, self.held_back)
+        if self.copying is not None and state.update == self.until:
+            assert self.held_back is not None
+            copied = self.copying(state.averaged_policy(), self.held_back)
         return LogLine(
             update=state.update,
             loss=loss,
@@ -330,6 +344,7 @@ class _Run:
             seconds=round(state.seconds, 2),
             val_loss=_finite(val_loss),
             val_action_error=_finite(val_error),
+            copying=_finite(copied),
         )
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from dp_bench.task import Column, DemoSource, Fork, ObsColumns, Task
+from dp_bench.task import Column, DemoSource, Fork, Motion, ObsColumns, Task
 
 TASK = Task(
     name="pusht",
@@ -33,6 +33,14 @@ TASK = Task(
     },
     columns=(Column("final_iou", "final IoU"),),
     train_episodes=90,
+    motions={
+        kind: Motion((columns,), actions=(0, 2))
+        for kind, columns in {
+            "keypoints": (18, 20),
+            "state": (0, 2),
+            "image": (0, 2),
+        }.items()
+    },
     # This start is symmetric about the line x + y = 512, and so are table and outline.
     # The block is turned like its outline and 90 px from it along their common axis.
     # The finger is on this axis, at the end of the stem. It must push the bar from its

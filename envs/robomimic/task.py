@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dp_bench.task import DemoSource, ObsColumns, Task
+from dp_bench.task import DemoSource, Motion, ObsColumns, Task
 
 PROFICIENT = {"ph": "200 human episodes by proficient operators, from the hub"}
 MIXED = PROFICIENT | {"mh": "300 human episodes of mixed quality, from the hub"}
@@ -46,6 +46,7 @@ def _task(
     package = "dp_bench.envs.robomimic"
     files = f"{package}.demos:{name.upper()}"
     vectors = _arm_columns(arms)
+    hand = obs_dim - sum(ARM_WIDTHS.values()) * arms  # first column of its position
     scripted = DemoSource(
         about="200 scripted episodes, generated in minutes",
         script=f"{package}.scripts.{name}:demonstrate",
@@ -78,6 +79,10 @@ def _task(
                 )
                 for key, line in human.items()
             },
+        },
+        motions={
+            "state": Motion(((hand, hand + 3),), actions=(0, 3)),
+            "image": Motion(((0, 3),), actions=(0, 3)),
         },
         positions=positions,
         constant_obs={"state": constant_obs or {}},

@@ -88,7 +88,9 @@ def test_a_search_trains_evaluates_and_tabulates(tune, monkeypatch, capsys):
     assert (first.number, first.changes, first.state) == (0, (), "finished")
     assert [pause.update for pause in first.pauses] == [2, 6, 18]
     assert first.updates == 18  # of 10 s, in 3 minutes
+    assert all(pause.copying is not None for pause in first.pauses)
     assert "pusht: search for settings of Diffusion Policy, CNN (DP-C), 3 min" in out
+    assert "| copying |" in out
     assert "Best: trial " in out
     assert "--method dp_c --seed 1 --preset smoke --demos" in out
     for ending in (".md", ".csv"):

@@ -164,8 +164,8 @@ def test_a_dimension_that_holds_only_noise_is_not_scaled():
 def test_observation_noise_is_added_in_training_only(scale):
     config = dataclasses.replace(SMALL["bet"], obs_noise=0.1, obs_scale=scale)
     policy, obs = fresh(Bet, config), torch.zeros(1000, 1, 3)
-    assert torch.equal(policy.eval().with_obs_noise(obs, torch.Generator()), obs)
-    noise = policy.train().with_obs_noise(obs, torch.Generator().manual_seed(0))
+    assert torch.equal(policy.eval().disturbed(obs, torch.Generator()), obs)
+    noise = policy.train().disturbed(obs, torch.Generator().manual_seed(0))
     assert noise.std().item() == pytest.approx(0.1 * scale, rel=0.05)
 
 

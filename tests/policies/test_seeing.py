@@ -133,7 +133,7 @@ def test_observation_noise_moves_vectors_and_no_feature_of_an_image():
     torch.testing.assert_close(noisy[..., :-1], quiet[..., :-1])
     assert 0.05 < noisy[..., -1:].std() < 0.2
     features = torch.rand(4, 2, 17)
-    assert policy.with_obs_noise(features, torch.Generator()) is features
+    assert policy.disturbed(features, torch.Generator()) is features
 
 
 def test_several_noise_draws_give_the_mean_loss_of_single_draws():

@@ -13,6 +13,7 @@ from dp_bench.policies.observations import ObsConfig
 MOST_STEPS = 10_000  # of a noise schedule
 MOST_DRAWS = 1000  # for a window
 FLOW_SAMPLERS = ("euler", "heun")
+DETERMINISTIC = ("mip", "regression")  # objectives without noise in a decision
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,15 @@ class DiffusionConfig(ObsConfig):
             them, which pays where it takes most of an update.
         sample_steps: Network calls of one decision under "ddpm" and "flow"; at least 2
             where the network predicts the noise.
+        past_samples: Sequences to draw for a decision. A sequence begins To - 1 steps
+            ago, and the policy follows the one that agrees best with the actions it
+            has executed (Torne et al., 2025); 1 as published.
     """
 
     # The weights are good for one value of these, so an evaluation cannot change them.
-    FIXED: ClassVar[tuple[str, ...]] = ("objective", "predicts", "train_steps")
+    FIXED: ClassVar[tuple[str, ...]] = (
+        *ObsConfig.FIXED, "objective", "predicts", "train_steps",
+    )  # fmt: skip
 
     horizons: Horizons = field(default_factory=Horizons)
     train_steps: int = 100
@@ -53,6 +59,7 @@ class DiffusionConfig(ObsConfig):
     objective: Literal["ddpm", "flow", "mip", "regression"] = "ddpm"
     eta: float = 0.0
     spacing: Literal["uniform", "quadratic"] = "uniform"
+    past_samples: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,6 +75,20 @@ class DiffusionConfig(ObsConfig):
             raise BadInput(
                 f"sample_steps must be in 1..train_steps = {self.train_steps}, "
                 f"got {self.sample_steps}"
+            )
+        if not 1 <= self.past_samples <= MOST_DRAWS:
+            raise BadInput(
+                f"past_samples must be in 1..{MOST_DRAWS}, got {self.past_samples}"
+            )
+        if self.past_samples > 1 and self.horizons.obs == 1:
+            raise BadInput(
+                f"past_samples is {self.past_samples}, but with horizons.obs = 1 a "
+                f"sequence holds no past action; set it to 1, or raise horizons.obs"
+            )
+        if self.past_samples > 1 and self.objective in DETERMINISTIC:
+            raise BadInput(
+                f"{self.objective} draws no noise in a decision: past_samples must be "
+                f"1, got {self.past_samples}"
             )
         if not 0 <= self.eta <= 1:
             raise BadInput(f"eta must be in [0, 1], got {self.eta}")
@@ -98,7 +119,7 @@ class DiffusionConfig(ObsConfig):
     @property
     def unused(self) -> tuple[str, ...]:
         """Names of settings that the objective does not use."""
-        if self.objective in ("mip", "regression"):
+        if self.objective in DETERMINISTIC:
             return ("sampler", "sample_steps", "eta", "spacing", "predicts")
         return ("predicts",) if self.objective == "flow" else ()
 

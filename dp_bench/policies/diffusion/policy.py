@@ -79,7 +79,7 @@ class Diffusion(Policy):
             actions = actions.repeat(draws, 1, 1)  # (K B, Tp, Da)
             seen = seen.repeat(draws, 1, 1)
         example = self.objective.example(actions, generator)
-        seen = self.with_obs_noise(seen, generator)
+        seen = self.disturbed(seen, generator)
         passes = len(example.weights)
         if passes > 1:
             seen = seen.repeat(passes, 1, 1)
@@ -93,6 +93,36 @@ class Diffusion(Policy):
             [torch.randn(shape, generator=g) for g in generators], dim=1
         ).to(obs.device)  # (draws, B, Tp, Da)
         return self.sample(obs, noise)
+
+    def predict_from(
+        self,
+        obs: Tensor,
+        generators: Sequence[torch.Generator],
+        memory: list[object],
+    ) -> Tensor:
+        """Predicts a sequence of actions; of several, the one that fits the past best.
+
+        The memory of a lane holds its latest executed actions, `(To - 1, Da)` at most.
+        """
+        draws, past_steps = self.config.past_samples, self.horizons.obs - 1
+        if draws == 1:
+            return self.predict(obs, generators)
+        lanes = len(obs)
+        of_draws = [g for g in generators for _ in range(draws)]
+        drawn = self.predict(obs.repeat_interleave(draws, dim=0), of_draws)
+        drawn = drawn.unflatten(0, (lanes, draws))  # (B, draws, Tp, Da)
+        chosen = []
+        for lane, sequences in enumerate(drawn):
+            past = memory[lane]
+            if not isinstance(past, Tensor):
+                past = sequences.new_empty((0, self.action_dim))
+            told = sequences[:, past_steps - len(past) : past_steps]
+            errors = (told - past).square().sum((1, 2))
+            best = sequences[int(errors.argmin())]
+            executed = torch.cat([past, best[self.horizons.executed]])
+            memory[lane] = executed[-past_steps:]
+            chosen.append(best)
+        return torch.stack(chosen)
 
     def sample(self, obs: Tensor, noise: Tensor) -> Tensor:
         """Predicts with the given noise.
