@@ -1,4 +1,4 @@
-"""A method: a policy class and its presets, as plain data."""
+"""A method: a policy class and its presets, as plain data; and a sampler."""
 
 from __future__ import annotations
 
@@ -58,3 +58,22 @@ class Method:
             )
             for name, changes in self.variants.items()
         }
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A function that turns noise into actions with a trained network.
+
+    Attributes:
+        name: Value of `policy.sampler`.
+        function: `"module:function"`, `(path, noise, calls) -> actions (B, Tp, Da)`;
+            see `dp_bench/policies/diffusion/samplers.py`.
+        objectives: Objectives with which the network may have been trained.
+        draws_each_call: Whether it takes a normal tensor for each network call, and
+            not one for the whole decision.
+    """
+
+    name: str
+    function: str
+    objectives: tuple[str, ...] = ("ddpm", "flow")
+    draws_each_call: bool = False

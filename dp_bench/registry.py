@@ -1,8 +1,9 @@
-"""The tables of tasks and methods: our own, and those of installed packages.
+"""The tables of tasks, methods and samplers: our own, and those of installed packages.
 
-A package adds a `Task` through the entry-point group `dp_bench.tasks`, and a `Method`
-through `dp_bench.policies`. A broken entry point is left out with a warning; a task or
-method that is asked for by its name is refused with the reason.
+A package adds a `Task` through the entry-point group `dp_bench.tasks`, a `Method`
+through `dp_bench.policies`, and a `Sampler` through `dp_bench.samplers`. A broken entry
+point is left out with a warning; what is asked for by its name is refused with the
+reason.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Protocol, TypeVar
 
 from dp_bench import references
 from dp_bench.errors import BadInput
-from dp_bench.method import Method
+from dp_bench.method import Method, Sampler
 from dp_bench.task import Task
 
 
@@ -94,6 +95,19 @@ METHODS = {
 }
 
 
+_OURS = "dp_bench.policies.diffusion.samplers"
+SAMPLERS = {
+    sampler.name: sampler
+    for sampler in (
+        Sampler("ddim", f"{_OURS}:ddim", ("ddpm",)),
+        Sampler("ddpm", f"{_OURS}:ddpm", ("ddpm",), draws_each_call=True),
+        Sampler("dpmsolver++", f"{_OURS}:dpmsolver", ("ddpm",)),
+        Sampler("heun", f"{_OURS}:heun"),
+        Sampler("euler", f"{_OURS}:euler"),
+    )
+}
+
+
 SMALL = 20  # episodes of demonstrations in a smoke test
 
 
@@ -158,6 +172,12 @@ def methods_and_variants() -> Mapping[str, Method]:
     return {**known, **methods()}  # a method hides a variant of the same name
 
 
+@functools.cache
+def samplers() -> Mapping[str, Sampler]:
+    """Returns all samplers by name, our own first."""
+    return _with_installed(SAMPLERS, "dp_bench.samplers", Sampler)
+
+
 # Why entry points were left out, by kind and name.
 _left_out: dict[tuple[type[object], str], str] = {}
 
@@ -184,6 +204,20 @@ def method(name: str) -> Method:
         BadInput: When no method has this name; the error lists the names.
     """
     return _find(methods_and_variants(), Method, name, list(methods()))
+
+
+def sampler(name: str) -> Sampler:
+    """Finds a sampler by name.
+
+    Raises:
+        BadInput: When no sampler has this name; the error lists the names.
+    """
+    return _find(samplers(), Sampler, name)
+
+
+def samplers_for(objective: str) -> list[str]:
+    """Names the samplers for an objective; none where decisions draw no noise."""
+    return [s.name for s in samplers().values() if objective in s.objectives]
 
 
 def title_of(name: str) -> str:
@@ -214,7 +248,7 @@ def entry_points(*, group: str) -> list[EntryPoint]:
         except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
             warnings.warn(
                 f"the metadata of {_package(package)} cannot be read ({error}); its "
-                f"tasks and methods are left out: install the package again",
+                f"tasks, methods and samplers are left out: install the package again",
                 LeftOut,
                 stacklevel=4,
             )
@@ -258,7 +292,7 @@ def _with_installed(ours: Mapping[str, N], group: str, kind: type[N]) -> dict[st
 
 
 def _member(point: EntryPoint, kind: type[N], ours: Mapping[str, N]) -> N:
-    """Loads and checks the task or method of an entry point."""
+    """Loads and checks the member of an entry point."""
     try:
         member = point.load()
     except (Exception, SystemExit) as error:  # whatever code of others raises

@@ -1,5 +1,6 @@
 """Tasks and methods of other packages: installed, listed, checked and compared."""
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -10,12 +11,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from commands import run
 
 from dp_bench import cli, registry, testing
 from dp_bench.envs import TASKS
 from dp_bench.errors import BadInput
-from dp_bench.method import Method
+from dp_bench.evaluation.samplers import combinations
+from dp_bench.horizons import Horizons
+from dp_bench.method import Method, Sampler
+from dp_bench.policies.diffusion.config import UnetDiffusionConfig
+from dp_bench.policies.diffusion.policy import UnetDiffusion
 from dp_bench.registry import METHODS
 from dp_bench.task import Task
 
@@ -145,6 +151,7 @@ def installed(monkeypatch):
 def forget():
     registry.tasks.cache_clear()
     registry.methods.cache_clear()
+    registry.samplers.cache_clear()
 
 
 def test_an_installed_task_comes_after_ours(installed):
@@ -153,6 +160,30 @@ def test_an_installed_task_comes_after_ours(installed):
     assert registry.task("stack") is TASK
     with pytest.raises(BadInput, match="did you mean 'stack'"):
         registry.task("stakc")
+
+
+def straight_to_the_middle(path, noise, calls):
+    """A sampler that needs no network: half of the last of its normal tensors."""
+    return [0.5 * x for x in noise][-1]
+
+
+def test_an_installed_sampler_decides(installed):
+    """It is one function, in a package of its own."""
+    ours = Sampler("middle", "someones:middle", ("ddpm",), draws_each_call=True)
+    installed("dp_bench.samplers", "middle", "someones:MEMBER", ours)
+    sys.modules["someones"].middle = straight_to_the_middle
+    config = UnetDiffusionConfig(
+        horizons=Horizons(2, 4, 8), channels=(16, 32), sampler="middle", sample_steps=3
+    )
+    policy = UnetDiffusion(config, obs_dim=3, action_dim=2).eval()
+    policy.fit(torch.randn(20, 3), torch.randn(20, 2), torch.Generator())
+    generator = torch.Generator().manual_seed(5)
+    last = torch.randn(3, 8, 2, generator=torch.Generator().manual_seed(5))[-1]
+    decided = policy.decide(torch.zeros(1, 2, 3), [generator], [None])
+    torch.testing.assert_close(decided[0], 0.5 * last[1:5])
+    assert "middle" in {name for name, _ in combinations(policy, (), (4,))}
+    with pytest.raises(BadInput, match="flow needs the sampler heun or euler, got 'mi"):
+        dataclasses.replace(config, objective="flow")
 
 
 def left_out(kind, name, match):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import studies
 from dp_bench.evaluation.records import Record
@@ -25,11 +26,8 @@ if TYPE_CHECKING:
 FILE = "samplers.jsonl"
 COMMAND = "dp-bench study samplers"
 CALLS = (1, 2, 4, 8, 16, 32, 64, 100)  # by default
-# By objective. Euler's steps are those of ddim where the network was trained by ddpm.
-SAMPLERS = {
-    "ddpm": ("ddim", "ddpm", "dpmsolver++", "heun"),
-    "flow": ("euler", "heun"),
-}
+# By objective, a sampler that makes the steps of another one.
+EQUAL = {"ddpm": ("euler",)}
 TIMED = 30  # encodings of one observation
 
 
@@ -90,13 +88,15 @@ def combinations(
     """
     config = policy.config
     objective = getattr(config, "objective", None)
-    if objective not in SAMPLERS:
+    suited = registry.samplers_for(str(objective))
+    if not suited:
         raise BadInput(
             f"{type(policy).__name__} has no sampler; a study needs a Diffusion Policy "
-            f"with the objective {' or '.join(SAMPLERS)}, got {objective or 'none'}"
+            f"with the objective ddpm or flow, got {objective or 'none'}"
         )
     own = str(getattr(config, "sampler", "")), int(getattr(config, "sample_steps", 0))
-    names = samplers or SAMPLERS[objective]
+    equal = EQUAL.get(str(objective), ())
+    names = samplers or [name for name in suited if name not in equal]
     for name in names:
         settings.override_all(config, _changes(name, 2))
     chosen = [] if samplers or calls else [own]

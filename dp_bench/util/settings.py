@@ -195,7 +195,7 @@ def short_hash(data: object) -> str:
 def _parse(text: str) -> object:
     """Parses a value: `"1e-4"` is 0.0001, `"64,128"` and `"[64, 128]"` are lists.
 
-    A word that is neither a number nor JSON stays text.
+    A word that is neither a number nor JSON stays text. "none" is also an empty list.
     """
     constants = {"true": True, "false": False, "none": None}
     if text.lower() in constants:
@@ -254,6 +254,8 @@ def _checked_tuple(
     seen = value if text is None else text
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = [value]
+    if text is not None and value is None and arguments[-1] is Ellipsis:
+        value = []
     if not isinstance(value, (list, tuple)):
         raise BadInput(f"{where} must be a list of numbers, got {shown(seen)}")
     if arguments[-1] is Ellipsis:

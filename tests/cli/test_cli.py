@@ -124,7 +124,7 @@ WRONG = {
     "train --set training.updtes=1": "did you mean 'updates'?",
     "train --set training.lr=fast": "training.lr must be a number, got 'fast'",
     "train --preset gpu --task pusht": "on pusht with keypoints observations; there is",
-    "train --set policy.sampler=plms": "one of ddim, ddpm, dpmsolver++, euler, heun; g",
+    "train --set policy.sampler=plms": "no sampler 'plms'; there are ddim, ddpm",
     "train --set policy.sample_steps=0": "sample_steps must be in 1..",
     "train --control torque": "no control mode 'torque'; it has",
     "train --demos nowhere.hdf5": "nowhere.hdf5 does not exist",

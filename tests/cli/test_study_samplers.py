@@ -84,7 +84,7 @@ def test_a_study_goes_on_and_grows(study, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--samplers", "dpm"), "sampler must be one of ddim, ddpm"),
+        (("--samplers", "dpm"), "; there are ddim, ddpm"),
         (("--calls", "1"), "at least 2 where the network predicts the noise"),
         (("--calls", "101"), "sample_steps must be in 1..train_steps = 100, got 101"),
         (("--episodes", "201"), "1..200, the number of validation starts"),

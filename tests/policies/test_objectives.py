@@ -209,7 +209,7 @@ def test_a_decision_equals_calls_of_the_whole_network(network, objective):
 
 
 def test_settings_that_do_not_go_together_are_refused():
-    with pytest.raises(BadInput, match="needs the sampler euler or heun, got 'ddim'"):
+    with pytest.raises(BadInput, match="needs the sampler heun or euler, got 'ddim'"):
         DiffusionConfig(objective="flow")
     with pytest.raises(BadInput, match="noise_draws must be 1, got 4"):
         DiffusionConfig(objective="regression", noise_draws=4)

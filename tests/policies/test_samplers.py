@@ -14,17 +14,15 @@ from diffusers.schedulers.scheduling_flow_match_heun_discrete import (
     FlowMatchHeunDiscreteScheduler,
 )
 
+from dp_bench import references, registry
 from dp_bench.policies.diffusion.denoiser import Denoiser, FlowDenoiser, Point
-from dp_bench.policies.diffusion.samplers import (
-    SAMPLERS,
-    ddim,
-    ddpm,
-    dpmsolver,
-    euler,
-    heun,
-)
+from dp_bench.policies.diffusion.samplers import ddim, ddpm, dpmsolver, euler, heun
 from dp_bench.policies.diffusion.schedule import diffusion_times, noise_schedule
 
+SAMPLERS = {
+    name: references.load(sampler.function)
+    for name, sampler in registry.SAMPLERS.items()
+}
 SHARES = noise_schedule(100).tolist()
 SHAPE = (4, 16, 2)
 

@@ -25,6 +25,7 @@ def test_every_preset_survives_json_and_text(method, task, tier):
     for name, value in settings.names(row).items():
         if name.startswith(("policy.", "training.")):
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            text = "none" if value == () else text
             assert settings.override(row, name, text) == row, name
 
 
@@ -39,6 +40,9 @@ def test_every_preset_survives_json_and_text(method, task, tier):
         ("training.grad_clip", "2", 2.0),
         ("training.betas", "0.8,0.9", (0.8, 0.9)),
         ("policy.channels", "64,128", (64, 128)),
+        ("policy.hidden_obs", "3", (3,)),
+        ("policy.hidden_obs", "none", ()),
+        ("policy.hidden_obs", "[]", ()),
         ("policy.channels", "[64, 128]", (64, 128)),
         ("policy.channels", "(64, 128)", (64, 128)),
         ("policy.channels", "(64,)", (64,)),
@@ -72,7 +76,7 @@ def test_text_becomes_a_value_of_the_right_type(name, text, value):
         ("training.schedule", "linear", "one of cosine, constant; got 'linear'"),
         ("training.ema", "2", "true or false, got '2'"),
         ("training.lr.x", "2", "has no 'x'"),
-        ("policy.sampler", "plms", "euler, heun; got 'plms'"),
+        ("policy.sampler", "plms", "no sampler 'plms'; there are ddim, ddpm"),
         ("policy.horizons", "2", "set one of policy.horizons.obs"),
         ("policy.horizons.action", "40", "obs - 1 + action must be at most"),
         ("policy.channels", "a,b", "a whole number, got 'a,b'"),

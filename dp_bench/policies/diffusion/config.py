@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
 from dp_bench.policies.layers import check_transformer
@@ -12,7 +13,6 @@ from dp_bench.policies.observations import ObsConfig
 
 MOST_STEPS = 10_000  # of a noise schedule
 MOST_DRAWS = 1000  # for a window
-FLOW_SAMPLERS = ("euler", "heun")
 DETERMINISTIC = ("mip", "regression")  # objectives without noise in a decision
 
 
@@ -30,8 +30,9 @@ class DiffusionConfig(ObsConfig):
             published, or the "sample", the sequence without noise. A small transformer
             learns the sample much faster.
         sampler: How noise becomes actions: "ddpm" (Ho et al., 2020), "ddim" (Song et
-            al., 2021), "dpmsolver++" (Lu et al., 2022), "euler" or "heun"; "flow" takes
-            the last two. All use the same weights.
+            al., 2021), "dpmsolver++" (Lu et al., 2022), "euler", "heun", or a sampler
+            of an installed package. "flow" takes "euler" and "heun". All use the same
+            weights.
         eta: Noise that "ddim" adds: 0 for none, 1 for as much as the sampler "ddpm".
         spacing: Diffusion steps that a sampler visits: "uniform", as published, or
             "quadratic", most of them where little noise is left.
@@ -53,7 +54,7 @@ class DiffusionConfig(ObsConfig):
     horizons: Horizons = field(default_factory=Horizons)
     train_steps: int = 100
     predicts: Literal["noise", "sample"] = "noise"
-    sampler: Literal["ddim", "ddpm", "dpmsolver++", "euler", "heun"] = "ddim"
+    sampler: str = "ddim"
     sample_steps: int = 16
     noise_draws: int = 1
     objective: Literal["ddpm", "flow", "mip", "regression"] = "ddpm"
@@ -97,10 +98,11 @@ class DiffusionConfig(ObsConfig):
                 f"eta is a setting of the sampler ddim: it must be 0 with "
                 f"{self.sampler!r}, got {self.eta}"
             )
-        if self.objective == "flow" and self.sampler not in FLOW_SAMPLERS:
+        suited = registry.samplers_for(self.objective)
+        if registry.sampler(self.sampler).name not in suited and suited:
             raise BadInput(
-                f"the objective flow needs the sampler {' or '.join(FLOW_SAMPLERS)}, "
-                f"got {self.sampler!r}"
+                f"the objective {self.objective} needs the sampler "
+                f"{' or '.join(suited)}, got {self.sampler!r}"
             )
         if self.objective == "regression" and self.noise_draws > 1:
             raise BadInput(
@@ -126,7 +128,7 @@ class DiffusionConfig(ObsConfig):
     @property
     def draws(self) -> int:
         """How many normal tensors the sampler needs for one decision."""
-        adds_noise = self.sampler == "ddpm" or self.eta > 0
+        adds_noise = registry.sampler(self.sampler).draws_each_call or self.eta > 0
         return self.sample_steps if adds_noise else 1
 
 

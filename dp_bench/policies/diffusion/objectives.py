@@ -21,13 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dp_bench import references, registry
 from dp_bench.policies.diffusion.config import DiffusionConfig
 from dp_bench.policies.diffusion.denoiser import (
     ConditionedNetwork,
     Denoiser,
     FlowDenoiser,
 )
-from dp_bench.policies.diffusion.samplers import SAMPLERS, ddim, euler, heun
+from dp_bench.policies.diffusion.samplers import ProbabilityPath, ddim
 
 
 class TrainingExample(NamedTuple):
@@ -109,7 +110,7 @@ class Ddpm:
         )
         if config.eta:
             return ddim(denoiser, noise, config.sample_steps, config.eta)
-        return SAMPLERS[config.sampler](denoiser, noise, config.sample_steps)
+        return _sampled(config, denoiser, noise)
 
 
 class Flow:
@@ -131,8 +132,16 @@ class Flow:
         """Follows the velocity from noise to actions."""
         config = self.config
         path = FlowDenoiser(network, config.train_steps, config.spacing)
-        sampler = euler if config.sampler == "euler" else heun
-        return sampler(path, noise, config.sample_steps)
+        return _sampled(config, path, noise)
+
+
+def _sampled(
+    config: DiffusionConfig, path: ProbabilityPath, noise: Iterator[Tensor]
+) -> Tensor:
+    """Goes from noise to actions with the sampler of the settings."""
+    sampler = references.load(registry.sampler(config.sampler).function)
+    actions: Tensor = sampler(path, noise, config.sample_steps)
+    return actions
 
 
 class Mip:

@@ -1,8 +1,9 @@
 """Samplers: functions that turn noise into a sequence of actions.
 
-A sampler takes a denoiser, noise and a number of network calls, and returns normalised
-actions `(B, Tp, Da)`. The noise is an iterator over standard normal tensors
-`(B, Tp, Da)`; the sampler starts from the first.
+A sampler takes a path from noise to actions, noise and a number of network calls, and
+returns normalised actions `(B, Tp, Da)`. The noise is an iterator over standard normal
+tensors `(B, Tp, Da)`; the sampler starts from the first. The registry names the
+samplers, and those of installed packages.
 
 In `ddpm`, `ddim` and `dpmsolver`, `a` is alpha-bar at a point (the signal's share of
 the variance), and `b` is alpha-bar at the next point.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from torch import Tensor
@@ -124,10 +125,3 @@ def heun(path: ProbabilityPath, noise: Iterator[Tensor], steps: int) -> Tensor:
 def _half_log_ratio(share: float) -> float:
     """Returns lambda, log(signal / noise)."""
     return 0.5 * math.log(share / (1 - share))
-
-
-Sampler = Callable[[Denoiser, Iterator[Tensor], int], Tensor]
-
-SAMPLERS: dict[str, Sampler] = {
-    "ddim": ddim, "ddpm": ddpm, "dpmsolver++": dpmsolver, "euler": euler, "heun": heun,
-}  # fmt: skip

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from dp_bench import registry
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.looks import OURS
 from dp_bench.reports.plots.style import FAINT, SMALL
 from dp_bench.reports.sampler_table import SamplerRow, constant_of, title_of
 from dp_bench.reports.table import LEVEL
 
-LOOKS = ("ddim", "ddpm", "dpmsolver++", "heun", "euler")  # have one of `OURS` each
 APART = 1.03  # neighbouring samplers, as a factor of the number of calls
 
 
@@ -59,7 +59,9 @@ def sampler_curves(rows: Sequence[SamplerRow]) -> Figure:
 
 
 def _draw(ax: Axes, x: Sequence[float], rows: Sequence[SamplerRow]) -> None:
-    look = OURS[LOOKS.index(rows[0].evaluation.sampler) % len(OURS)]
+    known, name = list(registry.samplers()), rows[0].evaluation.sampler
+    place = known.index(name) if name in known else len(known)
+    look = OURS[place % len(OURS)]
     values, lows, highs = np.array([row.score[:3] for row in rows]).T
     ax.errorbar(
         x,
