@@ -61,6 +61,7 @@ class BetConfig(ObsConfig):
                 "BET gives one action for each observation: horizons.action must be 1 "
                 f"and horizons.prediction equal to horizons.obs, got {horizons}"
             )
+        self.refuse_without_older(self.horizons.obs)
         check_transformer(self.width, self.heads, self.layers)
         if self.clusters < 1:
             raise BadInput(f"clusters must be at least 1, got {self.clusters}")

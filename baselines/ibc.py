@@ -78,6 +78,7 @@ class IbcConfig(ObsConfig):
                 "IBC predicts executed actions only: horizons.prediction must be "
                 f"horizons.obs - 1 + horizons.action, got {h}"
             )
+        self.refuse_without_older(self.horizons.obs)
         for name in ("hidden", "layers", "negatives", "candidates", "langevin_steps"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -58,6 +58,7 @@ class LstmGmmConfig(ObsConfig):
                 "LSTM-GMM sees one observation and gives one action at a time: "
                 f"horizons.obs and horizons.action must be 1, got {self.horizons}"
             )
+        self.refuse_without_older(self.horizons.prediction)
         for name in ("hidden", "layers", "modes", "reset_every"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -91,8 +91,8 @@ class ObsNoise(NamedTuple):
     follows: np.ndarray
 
 
-class Motion(NamedTuple):
-    """Where observations and actions of one kind hold the robot's own position.
+class MotionColumns(NamedTuple):
+    """The columns of observations and actions that hold the robot's own position.
 
     Attributes:
         positions: Columns `(start, stop)` of each position that moves with the robot:
@@ -243,8 +243,8 @@ class Task:
             comparison of demonstrations adds to the length of episodes; or None.
         obs_noise: `"module:function"`, `(obs_kind, control) -> ObsNoise`: noise that
             the environment adds in evaluation; None for none, or for an unknown noise.
-        motions: By kind of observation, where the robot's own position stands; a
-            training measures with it how much a policy copies its last movement.
+        motions: By kind of observation, the columns that hold the robot's position; a
+            training measures with them how much a policy copies its last movement.
         positions: Number of leading numbers of a state that are positions; a replay
             compares these. None for all.
         fixed_start: Why every episode starts in the same state; "" if starts differ.
@@ -279,7 +279,7 @@ class Task:
     fork: Fork | None = None
     features: str | None = None
     obs_noise: str | None = None
-    motions: Mapping[str, Motion] = field(default_factory=dict)
+    motions: Mapping[str, MotionColumns] = field(default_factory=dict)
     positions: int | None = None
     fixed_start: str = ""
     constant_obs: Mapping[str, Mapping[int, str]] = field(default_factory=dict)

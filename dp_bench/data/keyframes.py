@@ -19,7 +19,8 @@ def surprise(actions: np.ndarray, episode_ends: np.ndarray) -> np.ndarray:
 
     The prediction is linear in the two actions before, fitted to all rows by least
     squares. So a constant speed is no surprise, whether actions are displacements or
-    targets. An episode begins as if its first action had been repeated before.
+    targets. The first two actions of an episode are none either, as too little is known
+    before them.
 
     Args:
         actions: `(N, Da)`, normalised.
@@ -35,7 +36,7 @@ def surprise(actions: np.ndarray, episode_ends: np.ndarray) -> np.ndarray:
     known = np.concatenate([*before, np.ones((len(actions), 1))], axis=1)
     weights, *_ = np.linalg.lstsq(known, actions, rcond=None)
     distances: np.ndarray = np.linalg.norm(actions - known @ weights, axis=1)
-    return distances
+    return np.where(rows - starts < PAST, 0.0, distances)
 
 
 def draw_weights(surprises: np.ndarray, index: np.ndarray, factor: float) -> np.ndarray:

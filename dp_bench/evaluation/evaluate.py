@@ -263,8 +263,9 @@ def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
         return info
     config = policy_config(info)
     fields = {name.removeprefix("policy."): text for name, text in changes.items()}
+    new = settings.override_all(config, fields)
     for name in getattr(config, "FIXED", ()):
-        if fields.get(name, "") not in ("", str(getattr(config, name))):
+        if getattr(new, name) != getattr(config, name):
             raise BadInput(
                 f"policy.{name} was {getattr(config, name)} in training, so an "
                 f"evaluation cannot make it {fields[name]}; train another run"
@@ -275,8 +276,7 @@ def changed(info: RunInfo, changes: Mapping[str, str]) -> RunInfo:
                 f"policy.{name} changes nothing: the objective of this run does not "
                 f"use it"
             )
-    config = settings.override_all(config, fields)
-    return dataclasses.replace(info, policy=settings.to_json(config), preset="custom")
+    return dataclasses.replace(info, policy=settings.to_json(new), preset="custom")
 
 
 def load_actor(path: Path, step: int | None, info: RunInfo, device: str) -> Actor:

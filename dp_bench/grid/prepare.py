@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dp_bench.presets import Preset
     from dp_bench.runs.folder import RunFolder
     from dp_bench.runs.info import RunInfo
-    from dp_bench.task import Motion, ObsNoise
+    from dp_bench.task import MotionColumns, ObsNoise
     from dp_bench.training.batches import ObsRows, Rows
 
 
@@ -34,7 +34,7 @@ class Prepared:
         train: Training episodes.
         validation: Validation episodes; None where none are held back.
         obs_noise: Observation noise that training adds; None for none.
-        motion: Where the robot's own position stands; None if unknown.
+        motion: Columns that hold the robot's position; None if unknown.
     """
 
     cell: ResolvedCell
@@ -44,7 +44,7 @@ class Prepared:
     train: Rows
     validation: Rows | None
     obs_noise: ObsNoise | None
-    motion: Motion | None
+    motion: MotionColumns | None
 
 
 def prepare(cell: ResolvedCell) -> Prepared:
@@ -147,6 +147,7 @@ def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Rows) -> Ru
 
     demos, (obs, actions, ends) = cell.demos.loaded, train
     shown, vision = cell.demos.shown, settings.vision
+    keyframes, horizons = settings.training.keyframe_weight, settings.policy.horizons
     return RunInfo(
         task=cell.task.name,
         obs_kind=cell.obs_kind,
@@ -158,9 +159,13 @@ def _info(cell: ResolvedCell, settings: Preset, split: Split, train: Rows) -> Ru
         demos_source=demos.source,
         demos_digest=demos.digest,
         split_digest=split.digest,
-        order_digest=order_digest(cell.names.train_seed, len(actions)),
+        order_digest=order_digest(
+            cell.names.train_seed,
+            len(actions),
+            f"{keyframes:g} {horizons}" if keyframes else "",
+        ),
         train_episodes=len(split.train),
-        padded_episodes=len(short_episodes(ends, settings.policy.horizons)),
+        padded_episodes=len(short_episodes(ends, horizons)),
         train_seed=cell.names.train_seed,
         obs_dim=obs_dim_of(shown, vision, obs),
         action_dim=actions.shape[1],

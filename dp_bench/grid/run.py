@@ -122,10 +122,10 @@ def _train(prepared: Prepared) -> None:
     from dp_bench.training.loop import Diverged, train
 
     train_seed = prepared.info.train_seed
-    prepared.folder.write_info(prepared.info, prepared.cell.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(Purpose.INITIAL_WEIGHTS, train_seed))
         policy = build_policy(prepared.info)
+    prepared.folder.write_info(prepared.info, prepared.cell.device)
     try:
         train(
             policy,
@@ -136,7 +136,7 @@ def _train(prepared: Prepared) -> None:
             folder=prepared.folder,
             device=prepared.cell.device,
             obs_noise=prepared.obs_noise,
-            copying=_measure_copying(prepared),
+            copying=_copying(prepared),
             title=f"Training {prepared.cell.title}",
             until=prepared.cell.names.until or None,
         )
@@ -144,14 +144,14 @@ def _train(prepared: Prepared) -> None:
         raise BadInput(f"{error}: {_way_out(prepared)}") from None
 
 
-def _measure_copying(prepared: Prepared) -> MeasureCopying | None:
+def _copying(prepared: Prepared) -> MeasureCopying | None:
     """Binds the measure of copying to the task and the validation data of a cell."""
-    from dp_bench.training.copying import copying
+    from dp_bench.training.copying import measure_copying
 
     if prepared.motion is None or prepared.validation is None:
         return None
     return functools.partial(
-        copying,
+        measure_copying,
         obs=prepared.validation[0],
         motion=prepared.motion,
         control=prepared.cell.control,

@@ -85,12 +85,8 @@ class Policy(nn.Module):
         self._memory: list[object] = []
         # The settings of another package's method need not extend ObsConfig.
         self._obs_config = config if isinstance(config, ObsConfig) else ObsConfig()
-        for name in ("older_obs_noise", "obs_dropout"):
-            if getattr(self._obs_config, name) and self.rows_seen == 1:
-                raise BadInput(
-                    f"{name} is {getattr(self._obs_config, name)}, but this policy "
-                    f"sees no older observation; set it to 0, or raise horizons.obs"
-                )
+        self._obs_config.refuse_without_older(self.rows_seen)
+        self._obs_config.refuse_to_hide_from(obs_dim)
 
     def see_with(self, encoder: Encoder) -> None:
         """Gives a new policy the encoder of its observations, which are dictionaries.
@@ -98,13 +94,15 @@ class Policy(nn.Module):
         The vectors of an observation are normalised; the features are not.
 
         Raises:
-            BadInput: When the policy was made for another number of features.
+            BadInput: When the policy was made for another number of features, or
+                hides a number that the vectors do not have.
         """
         if encoder.features != self.obs_dim:
             raise BadInput(
                 f"a policy of {self.obs_dim} observed numbers cannot use an encoder of "
                 f"{encoder.features} features"
             )
+        self._obs_config.refuse_to_hide_from(encoder.spec.vector_dim)
         self.encoder = encoder
         self.obs_units = Normalizer(encoder.spec.vector_dim)
 
@@ -136,9 +134,8 @@ class Policy(nn.Module):
             generator: Source of randomness for methods that need some here.
         """
         config = self._obs_config
-        self.obs_normalizer.fit(
-            obs, config.obs_min_range, config.obs_scale, config.hidden_obs
-        )
+        self.obs_normalizer.fit(obs, config.obs_min_range, config.obs_scale)
+        self.obs_normalizer.hide(config.hidden_obs)
         self.action_normalizer.fit(actions)
 
     def encode(
@@ -198,7 +195,7 @@ class Policy(nn.Module):
         generators: Sequence[torch.Generator],
         memory: list[object],
     ) -> Tensor:
-        """Predicts actions from observations and memory; for recurrent policies.
+        """Predicts actions from observations and what earlier decisions remembered.
 
         Args:
             obs: See `predict`.
@@ -227,7 +224,7 @@ class Policy(nn.Module):
             BadInput: When the policy predicts another shape than it must.
         """
         actions = self.predict_from(obs, generators, memory)
-        recurrent = type(self).predict_from is not Policy.predict_from
+        recurrent = type(self).predict is Policy.predict
         check_prediction(
             actions,
             (len(obs), self.action_dim),
@@ -261,7 +258,10 @@ class Policy(nn.Module):
         config = self._obs_config
 
         def normal(like: Tensor) -> Tensor:
-            return torch.randn(like.shape, generator=generator, device=like.device)
+            shape, device = like.shape, like.device
+            draws = torch.randn(shape, generator=generator, device=device)
+            hides = bool(config.hidden_obs)
+            return draws * (self.obs_normalizer.scale != 0) if hides else draws
 
         if config.obs_noise:
             obs = obs + config.obs_noise * config.obs_scale * normal(obs)

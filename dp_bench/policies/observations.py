@@ -35,8 +35,8 @@ class ObsConfig:
             `obs_noise`, on all observations that the loss sees but the latest; 0 as
             published. It and the next two make a policy copy its last movement less.
         obs_dropout: Share of the windows of a batch in which training replaces all
-            observations (of images, their features) but the latest with zeros, the
-            middle of the range; 0 as published.
+            observations but the latest with zeros, the middle of the range; 0 as
+            published. With images it replaces features.
         hidden_obs: Numbers of an observation that the policy never sees, by index
             from 0; of an observation with images, numbers of its joined vectors.
     """
@@ -67,7 +67,33 @@ class ObsConfig:
         if not 0 <= self.obs_dropout < 1:
             raise BadInput(f"obs_dropout must be in [0, 1), got {self.obs_dropout}")
         if any(index < 0 for index in self.hidden_obs):
-            raise BadInput(f"hidden_obs counts from 0, got {self.hidden_obs}")
+            raise BadInput(
+                f"hidden_obs must hold indices of 0 or more, got {self.hidden_obs}"
+            )
+
+    def refuse_without_older(self, seen: int) -> None:
+        """Refuses settings for older observations where a loss sees only the latest.
+
+        Args:
+            seen: Number of observations of a window that the loss sees.
+
+        Raises:
+            BadInput: With the setting.
+        """
+        for name in ("older_obs_noise", "obs_dropout"):
+            if getattr(self, name) and seen == 1:
+                raise BadInput(
+                    f"{name} is {getattr(self, name)}, but a policy that sees one "
+                    f"observation has no older one; set it to 0, or make it see more"
+                )
+
+    def refuse_to_hide_from(self, numbers: int) -> None:
+        """Refuses to hide what an observation of so many numbers does not have."""
+        if any(index >= numbers for index in self.hidden_obs):
+            raise BadInput(
+                f"an observation has numbers 0 to {numbers - 1}, so hidden_obs cannot "
+                f"be {self.hidden_obs}"
+            )
 
 
 class Observation(NamedTuple):
@@ -97,7 +123,7 @@ class Normalizer(nn.Module):
     A dimension that never changes in the data is only shifted to 0: dividing by its
     range would turn rounding error into signal. A dimension that changes little and
     lies far from 0 (a time stamp, say) is first centred in float64. `state_dict` holds
-    the centres only if there is such a dimension. A hidden dimension is always 0.
+    the centres only if there is such a dimension.
 
     Args:
         dim: Number of dimensions.
@@ -115,13 +141,7 @@ class Normalizer(nn.Module):
         self.constant = torch.zeros(dim, dtype=torch.bool)  # known after `fit`
         self._is_centred = False
 
-    def fit(
-        self,
-        data: Tensor,
-        min_range: float = 1e-4,
-        reach: float = 1.0,
-        hidden: Sequence[int] = (),
-    ) -> None:
+    def fit(self, data: Tensor, min_range: float = 1e-4, reach: float = 1.0) -> None:
         """Measures the range of every dimension.
 
         Args:
@@ -129,16 +149,7 @@ class Normalizer(nn.Module):
             min_range: A dimension with a smaller range counts as constant. So does one
                 whose range is within rounding errors.
             reach: Scales to [-reach, reach] instead of [-1, 1].
-            hidden: Dimensions to hide.
-
-        Raises:
-            BadInput: When the data lack a dimension to hide.
         """
-        if any(index >= len(self.scale) for index in hidden):
-            raise BadInput(
-                f"an observation has numbers 0 to {len(self.scale) - 1}, so "
-                f"hidden_obs cannot be {tuple(hidden)}"
-            )
         low, high = data.amin(0), data.amax(0)
         far, constant = self._far_and_constant(low, high, min_range)
         # Rounding keeps the order of numbers: these are the extremes of rounded data.
@@ -151,9 +162,15 @@ class Normalizer(nn.Module):
         self.scale.copy_(scale)
         self.offset.copy_(torch.where(far, 0.0, -scale * middle))
         self.centre.copy_(torch.where(far, middle, 0.0))
-        self.scale[list(hidden)] = self.offset[list(hidden)] = 0.0
         self._is_centred = bool(far.any())
         self.constant = constant.cpu()
+
+    def hide(self, dimensions: Sequence[int]) -> None:
+        """Makes dimensions 0 in normalised units; nothing converts them back.
+
+        Call it after `fit`.
+        """
+        self.scale[list(dimensions)] = self.offset[list(dimensions)] = 0.0
 
     @staticmethod
     def _far_and_constant(
@@ -218,15 +235,9 @@ class ActionNormalizer(Normalizer):
     # Decisions may leave the demonstrated range by half of it, on each side.
     MARGIN = 1.0  # normalised, where the range is 2 wide
 
-    def fit(
-        self,
-        data: Tensor,
-        min_range: float = 0.0,
-        reach: float = 1.0,
-        hidden: Sequence[int] = (),
-    ) -> None:
+    def fit(self, data: Tensor, min_range: float = 0.0, reach: float = 1.0) -> None:
         """Measures the range of every dimension; see `Normalizer`."""
-        super().fit(data, min_range, reach, hidden)
+        super().fit(data, min_range, reach)
         constant = self.constant.to(self.scale.device)
         self.scale.masked_fill_(constant, 0.0)
         if self._is_centred:  # a constant is as exact as the other dimensions

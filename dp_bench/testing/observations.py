@@ -11,7 +11,7 @@ import numpy as np
 from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.policies.obs_spec import ObsSpec
-from dp_bench.task import Motion, Task
+from dp_bench.task import MotionColumns, Task
 from dp_bench.util.types import Env
 
 SEED = 3  # of the episode that several checks play
@@ -102,7 +102,7 @@ def task_motions_follow_actions(name: str) -> None:
 
 
 def _held_actions(
-    env: Env, keys: Sequence[str], motion: Motion, absolute: bool
+    env: Env, keys: Sequence[str], motion: MotionColumns, absolute: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Holds random actions for five steps each.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dp_bench import references, registry
 from dp_bench.policies.base import Policy
+from dp_bench.policies.observations import ObsConfig
 from dp_bench.presets import preset
 from dp_bench.training.batches import Batches
 from dp_bench.util import settings
@@ -100,6 +101,29 @@ def policy_noise_depends_on_the_train_seed(name: str, folder: Path) -> None:
     draws_noise = _gap(zero[0], zero[1], zero) > LANES_DIFFER
     assert not draws_noise or not np.array_equal(zero[0], one[0]), (
         "two train seeds share the noise of the sampler; seed it from `train_seed`, too"
+    )
+
+
+def policy_disturbs_what_its_loss_sees(name: str, folder: Path) -> None:
+    """The loss passes observations through `disturbed`, once and all that it sees.
+
+    Otherwise the settings of `ObsConfig` for noise and dropout would do nothing. A
+    method whose settings do not extend `ObsConfig` has none of them.
+    """
+    policy = _fitted(name)
+    if not isinstance(policy.config, ObsConfig):
+        return
+    seen: list[int] = []
+
+    def disturbed(obs: Tensor, generator: torch.Generator) -> Tensor:
+        seen.append(obs.shape[1])
+        return obs
+
+    vars(policy)["disturbed"] = disturbed  # hides the method
+    _loss(policy.train())
+    assert seen == [policy.rows_seen], (
+        f"`loss` must call `self.disturbed` once, with the {policy.rows_seen} "
+        f"observations of a window that it sees; it did with {seen or 'none'}"
     )
 
 
@@ -235,6 +259,7 @@ POLICY_CHECKS = (
     policy_decisions_do_not_depend_on_other_lanes,
     policy_noise_depends_on_the_train_seed,
     policy_restarts_one_lane,
+    policy_disturbs_what_its_loss_sees,
     policy_overfits_one_batch,
     policy_settings_survive_json,
 )

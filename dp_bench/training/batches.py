@@ -39,9 +39,8 @@ class Batches:
     draws. Each row stands for the window whose present (step To - 1) it is; rows
     without such a window are skipped. So methods with different horizons meet the same
     moments in the same order, unless keyframes are drawn more often. The rows lie
-    normalised on the training device, and a
-    batch is one gather. Of a window with images, a batch holds the observations that
-    the policy looks at.
+    normalised on the training device, and a batch is one gather. Of a window with
+    images, a batch holds the observations that the policy looks at.
 
     Args:
         policy: A fitted policy; its normalisers and horizons are used.

@@ -16,7 +16,7 @@ from torch import Tensor
 from dp_bench.policies.base import Policy
 from dp_bench.policies.observations import Observation
 from dp_bench.seeds import Purpose, derive
-from dp_bench.task import Motion
+from dp_bench.task import MotionColumns
 from dp_bench.training.batches import Batches, ObsRows, vectors_of
 
 TURN = 0.25  # of the last movement [rad]
@@ -26,26 +26,32 @@ MOVES = 0.1  # a smaller share of the median movement has no direction
 
 
 @torch.no_grad()  # IBC needs gradients, so inference mode cannot be used
-def copying(
-    policy: Policy, batches: Batches, *, obs: ObsRows, motion: Motion, control: str
+def measure_copying(
+    policy: Policy,
+    batches: Batches,
+    *,
+    obs: ObsRows,
+    motion: MotionColumns,
+    control: str,
 ) -> float | None:
     """Returns the turn of the next action for each unit of turn of the last movement.
 
     In windows of validation episodes, the earlier positions of the robot turn about the
     latest one, and the policy decides again with the same random draws. 0 is a policy
-    that ignores where it came from, and 1 one that goes straight on.
+    that ignores where it came from, and 1 one that goes straight on. Each window counts
+    as the first decision of an episode, so `past_samples` changes nothing.
 
     Args:
         policy: With averaged weights, in evaluation mode.
         batches: Validation data; at most `MAX_WINDOWS` windows are used, evenly spread.
         obs: Observations of its rows, `(N, Do)` or by key, in units of the
             environment.
-        motion: Where the robot's own position stands.
+        motion: Columns that hold the robot's position.
         control: Control mode of the actions.
 
     Returns:
-        The median over windows; None for a policy that sees one observation, or where
-        the robot does not move.
+        The median over windows; None for a policy that sees one observation or has
+        just reset its memory, or where the robot does not move.
     """
     steps = policy.rows_seen
     if steps == 1:
@@ -62,6 +68,8 @@ def copying(
 
     before = _moves(policy, batches, rows, numbers, motion)
     after = _moves(policy, batches, rows, turned, motion)
+    if before is None or after is None:
+        return None
     if control in motion.absolute:
         before, after = before - now, after - now
     turn = _angle(after, last, across) - _angle(before, last, across)
@@ -73,7 +81,7 @@ def copying(
 
 
 def _turned(
-    numbers: np.ndarray, motion: Motion, last: np.ndarray, across: np.ndarray
+    numbers: np.ndarray, motion: MotionColumns, last: np.ndarray, across: np.ndarray
 ) -> np.ndarray:
     """Turns the earlier positions about the latest ones, `(B, T, Do)`."""
     norms = np.linalg.norm(last, axis=-1, keepdims=True)
@@ -94,23 +102,30 @@ def _turned(
 
 
 def _moves(
-    policy: Policy, batches: Batches, rows: Tensor, numbers: np.ndarray, motion: Motion
-) -> np.ndarray:
+    policy: Policy,
+    batches: Batches,
+    rows: Tensor,
+    numbers: np.ndarray,
+    motion: MotionColumns,
+) -> np.ndarray | None:
     """Decides in every window; returns the columns that move the robot, `(B, P)`."""
     moves = []
     for first in range(0, len(rows), TOGETHER):
         part = slice(first, first + TOGETHER)
-        moves.append(_decide(policy, batches, rows[part], numbers[part]))
+        decided = _decide(policy, batches, rows[part], numbers[part])
+        if decided is None:
+            return None
+        moves.append(decided)
     return np.concatenate(moves)[:, slice(*motion.actions)].astype(np.float64)
 
 
 def _decide(
     policy: Policy, batches: Batches, rows: Tensor, numbers: np.ndarray
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Returns the next action in some windows, `(B, Da)`, in units of the environment.
 
     A recurrent policy sees one observation after the other, and its last decision
-    counts.
+    counts. It has none to give, if it has just reset its memory.
     """
     given = policy.obs_normalizer.from_numpy(numbers, batches.obs.device)
     normalized: Tensor = policy.obs_normalizer(given)
@@ -123,8 +138,10 @@ def _decide(
         for row in rows[:, 0]
     ]
     memory: list[object] = [None] * len(rows)
-    observed = policy.horizons.obs
-    for stop in range(observed, rows.shape[1] + 1):
+    observed, last = policy.horizons.obs, rows.shape[1]
+    for stop in range(observed, last + 1):
+        if observed < stop == last and all(kept is None for kept in memory):
+            return None
         part = features[:, stop - observed : stop]
         decided = policy.decide(part, generators, memory)[:, 0]
     actions: np.ndarray = policy.action_normalizer.inverse(decided).cpu().numpy()

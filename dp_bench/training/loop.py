@@ -242,7 +242,7 @@ class _Run:
         copying: MeasureCopying | None = None,
     ) -> None:
         self.updater, self.held_back, self.folder = updater, held_back, folder
-        self.copying, self.until = copying, updater.training.updates
+        self.measure_copying, self.until = copying, updater.training.updates
         self.state, self.training = updater.state, updater.training
         self.stop_requested = stop_requested
         self.log = Log(folder.log, self.state.update)
@@ -328,15 +328,15 @@ class _Run:
     def _line(self, loss: float) -> LogLine:
         """Makes a line of the log, with validation when it is due."""
         state, training = self.state, self.training
-        val_loss = val_error = copied = None
+        val_loss = val_error = copying = None
         due = state.update % training.validate_every == 0 or self._is_last
         if self.held_back is not None and due:
             policy = state.averaged_policy()
             val_loss = validation_loss(policy, self.held_back)
             val_error = action_error(policy, self.held_back)
-        if self.copying is not None and state.update == self.until:
-            assert self.held_back is not None
-            copied = self.copying(state.averaged_policy(), self.held_back)
+        measure = self.measure_copying if state.update == self.until else None
+        if self.held_back is not None and measure is not None:
+            copying = measure(state.averaged_policy(), self.held_back)
         return LogLine(
             update=state.update,
             loss=loss,
@@ -344,7 +344,7 @@ class _Run:
             seconds=round(state.seconds, 2),
             val_loss=_finite(val_loss),
             val_action_error=_finite(val_error),
-            copying=_finite(copied),
+            copying=_finite(copying),
         )
 
 

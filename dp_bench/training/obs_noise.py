@@ -30,7 +30,7 @@ class AddObsNoise:
         def on_device(array: object) -> Tensor:
             return torch.as_tensor(array, dtype=torch.float32, device=to_obs.device)
 
-        self._noise = ratio * on_device(obs_noise.noise)
+        self._noise = ratio * on_device(obs_noise.noise) * (to_obs != 0)
         self._follows = (on_device(obs_noise.follows) * to_actions[:, None]).T
         self._to_obs = to_obs
         self._rows_seen = policy.rows_seen

@@ -1,6 +1,6 @@
 """The row of BlockPush in the table of tasks."""
 
-from dp_bench.task import Column, DemoSource, Motion, Task
+from dp_bench.task import Column, DemoSource, MotionColumns, Task
 
 TASK = Task(
     name="blockpush",
@@ -29,6 +29,6 @@ TASK = Task(
         Column("p2", "p2", curve=True),
         Column("order", "order entropy", statistic="entropy", options=4),
     ),
-    motions={"state": Motion(((8, 10), (6, 8)), actions=(0, 2))},
+    motions={"state": MotionColumns(((8, 10), (6, 8)), actions=(0, 2))},
     features="dp_bench.envs.block_push.features:features",
 )

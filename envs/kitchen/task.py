@@ -1,6 +1,6 @@
 """The row of Kitchen in the table of tasks."""
 
-from dp_bench.task import Column, DemoSource, Motion, Task
+from dp_bench.task import Column, DemoSource, MotionColumns, Task
 
 TASK = Task(
     name="kitchen",
@@ -40,7 +40,7 @@ TASK = Task(
     ),
     features="dp_bench.envs.kitchen.features:features",
     obs_noise="dp_bench.envs.kitchen.observations:obs_noise",
-    motions=dict.fromkeys(("qpos", "full"), Motion(((0, 9),), actions=(0, 9))),
+    motions=dict.fromkeys(("qpos", "full"), MotionColumns(((0, 9),), actions=(0, 9))),
     positions=30,
     fixed_start="FrankaKitchen always begins in the same state; seeds move the noise",
 )

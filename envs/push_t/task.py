@@ -2,7 +2,7 @@
 
 import math
 
-from dp_bench.task import Column, DemoSource, Fork, Motion, ObsColumns, Task
+from dp_bench.task import Column, DemoSource, Fork, MotionColumns, ObsColumns, Task
 
 TASK = Task(
     name="pusht",
@@ -34,7 +34,7 @@ TASK = Task(
     columns=(Column("final_iou", "final IoU"),),
     train_episodes=90,
     motions={
-        kind: Motion((columns,), actions=(0, 2))
+        kind: MotionColumns((columns,), actions=(0, 2))
         for kind, columns in {
             "keypoints": (18, 20),
             "state": (0, 2),

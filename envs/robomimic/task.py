@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dp_bench.task import DemoSource, Motion, ObsColumns, Task
+from dp_bench.task import DemoSource, MotionColumns, ObsColumns, Task
 
 PROFICIENT = {"ph": "200 human episodes by proficient operators, from the hub"}
 MIXED = PROFICIENT | {"mh": "300 human episodes of mixed quality, from the hub"}
@@ -81,8 +81,8 @@ def _task(
             },
         },
         motions={
-            "state": Motion(((hand, hand + 3),), actions=(0, 3)),
-            "image": Motion(((0, 3),), actions=(0, 3)),
+            "state": MotionColumns(((hand, hand + 3),), actions=(0, 3)),
+            "image": MotionColumns(((0, 3),), actions=(0, 3)),
         },
         positions=positions,
         constant_obs={"state": constant_obs or {}},

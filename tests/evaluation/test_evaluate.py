@@ -9,7 +9,7 @@ from dp_bench import registry
 from dp_bench.cli import main
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, rollout
-from dp_bench.evaluation.evaluate import evaluate
+from dp_bench.evaluation.evaluate import changed, evaluate
 from dp_bench.runs.folder import RunFolder
 from dp_bench.task import MOST_TEST_STARTS, TEST_STARTS, VALIDATION_STARTS, Outcome
 from made_up import written_run
@@ -198,6 +198,14 @@ def test_changed_sampler_settings_get_records_of_their_own(copy):
     assert len(records.read(copy.records)) == 3
 
 
+def test_a_setting_of_the_training_may_be_repeated(copy):
+    """The text may differ from how Python writes the value."""
+    info = copy.info()
+    for text in ("1", "1.0", "1e0"):
+        assert changed(info, {"policy.obs_scale": text}).policy["obs_scale"] == 1.0
+    assert changed(info, {"policy.hidden_obs": "none"}).policy["hidden_obs"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -220,6 +228,7 @@ def test_changed_sampler_settings_get_records_of_their_own(copy):
             "policy.objective was ddpm in training, .* cannot make it mip",
         ),
         ({"changes": {"predicts": "sample"}}, "policy.predicts was noise in training"),
+        ({"changes": {"obs_scale": "10"}}, "policy.obs_scale was 1.0 in training"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_played(copy, options, message):

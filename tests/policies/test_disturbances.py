@@ -2,14 +2,21 @@
 
 import dataclasses
 
+import looking
 import numpy as np
 import pytest
 import torch
 
-from dp_bench.baselines.ibc import Ibc, IbcConfig
+from dp_bench.baselines.bet import BetConfig
+from dp_bench.baselines.ibc import IbcConfig
+from dp_bench.baselines.lstm_gmm import LstmGmmConfig
 from dp_bench.errors import BadInput
 from dp_bench.horizons import Horizons
+from dp_bench.policies.base import Policy
+from dp_bench.policies.diffusion.config import UnetDiffusionConfig
 from dp_bench.policies.diffusion.policy import UnetDiffusion
+from dp_bench.policies.observations import ObsConfig, Observation
+from dp_bench.policies.vision.encoder import Encoder
 from made_up_training import CONFIG, same, trained
 
 WINDOWS = 4000
@@ -54,10 +61,28 @@ def test_nothing_is_disturbed_in_evaluation(name):
 
 
 @pytest.mark.parametrize("name", ["older_obs_noise", "obs_dropout"])
-def test_a_policy_without_older_observations_refuses_to_disturb_them(name):
-    config = IbcConfig(horizons=Horizons(1, 1, 1), **{name: 0.1})
-    with pytest.raises(BadInput, match=rf"{name} is 0.1, .* no older"):
-        Ibc(config, obs_dim=3, action_dim=2)
+@pytest.mark.parametrize(
+    ("config", "horizons"),
+    [
+        (IbcConfig, Horizons(1, 1, 1)),
+        (BetConfig, Horizons(1, 1, 1)),
+        (LstmGmmConfig, Horizons(1, 1, 1)),
+        (UnetDiffusionConfig, Horizons(1, 4, 8)),
+    ],
+)
+def test_without_older_observations_there_are_none_to_disturb(config, horizons, name):
+    with pytest.raises(BadInput, match=rf"{name} is 0.1, .* no older one; set it to 0"):
+        config(horizons=horizons, **{name: 0.1})
+
+
+def test_a_method_of_another_package_refuses_it_too():
+    @dataclasses.dataclass(frozen=True)
+    class Config(ObsConfig):
+        horizons: Horizons = CONFIG.horizons
+
+    one = Horizons(1, 1, 1)
+    with pytest.raises(BadInput, match="no older one"):
+        Policy(Config(obs_dropout=0.1, horizons=one), obs_dim=3, action_dim=2)
 
 
 @pytest.mark.parametrize(
@@ -70,12 +95,13 @@ def test_a_policy_without_older_observations_refuses_to_disturb_them(name):
     ],
 )
 def test_each_setting_changes_the_weights_and_resumes_exactly(tmp_path, changes):
-    of_training = {k: changes.pop(k) for k in list(changes) if k == "keyframe_weight"}
+    of_policy = {k: v for k, v in changes.items() if k != "keyframe_weight"}
+    of_training = {k: v for k, v in changes.items() if k == "keyframe_weight"}
 
     def policy():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            config = dataclasses.replace(CONFIG, **changes)
+            config = dataclasses.replace(CONFIG, **of_policy)
             return UnetDiffusion(config, obs_dim=3, action_dim=2)
 
     whole, log = trained(tmp_path / "whole", policy(), **of_training)
@@ -105,45 +131,131 @@ def test_a_hidden_number_changes_no_decision(tmp_path):
     assert (decisions(other) != decisions(obs)).any()
 
 
+def test_a_hidden_number_gets_no_noise():
+    policy = policy_with(hidden_obs=(0, 2), obs_noise=0.1, older_obs_noise=0.1)
+    policy.fit(torch.randn(20, 3), torch.randn(20, 2), torch.Generator())
+    obs, seen = disturbed(policy)
+    noise = (seen - obs).abs().amax((0, 1))
+    assert noise[1] > 0.1
+    assert not noise[[0, 2]].any()
+
+
 def test_an_observation_must_hold_the_numbers_to_hide():
-    policy = UnetDiffusion(
-        dataclasses.replace(CONFIG, hidden_obs=(1, 3)), obs_dim=3, action_dim=2
-    )
-    rows = torch.randn(20, 3), torch.randn(20, 2)
+    config = dataclasses.replace(CONFIG, hidden_obs=(1, 3))
     with pytest.raises(BadInput, match=r"numbers 0 to 2, so hidden_obs .*\(1, 3\)"):
-        policy.fit(*rows, torch.Generator())
+        UnetDiffusion(config, obs_dim=3, action_dim=2)
 
 
-class Numbered(UnetDiffusion):
-    """Predicts two ways by turns, drawn from the noise: all -1 or all 1."""
+def looking_policy(**changes):
+    encoder = Encoder(looking.VISION, looking.SPEC)
+    config = dataclasses.replace(CONFIG, **changes)
+    policy = UnetDiffusion(config, obs_dim=encoder.features, action_dim=2)
+    policy.see_with(encoder)
+    return policy.train()
+
+
+def test_beside_images_vectors_get_noise_and_features_are_dropped():
+    policy = looking_policy(older_obs_noise=0.1, obs_dropout=0.5)
+    images = {"image": torch.zeros(200, 2, 32, 32, 3, dtype=torch.uint8)}
+    seen = Observation(images, torch.ones(200, 2, 1))
+    features = policy.encode(seen, torch.Generator().manual_seed(0))
+    hands = features[..., -1]
+    assert hands[:, 0].std() > 0.05
+    assert (hands[:, 1] == 1).all()
+    disturbed = policy.disturbed(features, torch.Generator().manual_seed(0))
+    assert torch.equal(disturbed[:, 1], features[:, 1])
+    dropped = (disturbed[:, 0] == 0).all(-1)
+    assert 0.3 < dropped.float().mean() < 0.7
+    assert torch.equal(disturbed[~dropped], features[~dropped])
+
+
+def test_only_vectors_beside_images_can_be_hidden():
+    with pytest.raises(BadInput, match=r"numbers 0 to 0, so hidden_obs .*\(1,\)"):
+        looking_policy(hidden_obs=(1,))
+
+
+class Ramps(UnetDiffusion):
+    """Predicts a number that rises by 1 a step, from a level drawn from the noise.
+
+    The level is -40 or 40 and says which of two plans a sequence follows.
+    """
 
     def predict(self, obs, generators):
-        signs = [torch.randn((), generator=g).sign() for g in generators]
-        shape = (1, self.horizons.prediction, self.action_dim)
-        return torch.stack(signs).view(-1, 1, 1).expand(-1, *shape[1:]).clone()
+        draws = [torch.randn((), generator=g).sign() for g in generators]
+        steps = torch.arange(self.horizons.prediction) - (self.horizons.obs - 1)
+        now = obs[:, -1, :1, None] + steps[None, :, None]  # (B, Tp, 1)
+        return 0.01 * (now + 40 * torch.stack(draws)[:, None, None]).expand(-1, -1, 2)
 
 
-def ways(samples, decisions=6, lanes=40):
-    """The way that each lane takes in each decision, `(lanes, decisions)`."""
-    config = dataclasses.replace(CONFIG, past_samples=samples)
-    policy = Numbered(config, obs_dim=3, action_dim=2).eval()
-    policy.fit(torch.randn(20, 3), torch.rand(20, 2) * 2 - 1, torch.Generator())
+def plans(samples, decisions=6, lanes=40, horizons=CONFIG.horizons):
+    """The level that each lane follows in each decision, `(lanes, decisions)`.
+
+    The environment counts executed steps, so only a sequence of the same plan agrees
+    with the past, step by step.
+    """
+    config = dataclasses.replace(CONFIG, past_samples=samples, horizons=horizons)
+    policy = Ramps(config, obs_dim=3, action_dim=2).eval()
+    policy.obs_normalizer.scale.fill_(1.0)
     policy.reset(range(lanes))
-    taken = [policy.act(np.zeros((lanes, 2, 3)))[:, 0, 0] for _ in range(decisions)]
+    taken = []
+    for k in range(decisions):
+        now = np.full((lanes, horizons.obs, 3), float(k * horizons.action))
+        taken.append(policy.act(now)[:, 0, 0] - 0.01 * k * horizons.action)
     return np.sign(taken).T
 
 
-def test_samples_that_agree_with_the_past_keep_to_one_way():
+@pytest.mark.parametrize("horizons", [CONFIG.horizons, Horizons(3, 1, 8)])
+def test_samples_that_agree_with_the_past_keep_to_one_plan(horizons):
     """The first decision is free; with enough draws the others follow it."""
-    taken = ways(20)
+    taken = plans(20, horizons=horizons)
     assert (taken == taken[:, :1]).all()
     assert 0.2 < (taken[:, 0] > 0).mean() < 0.8
-    free = ways(1)
+    free = plans(1, horizons=horizons)
     assert (free != free[:, :1]).any(axis=1).mean() > 0.8
 
 
+def test_a_sequence_must_agree_in_the_steps_that_were_executed():
+    """Of sequences at several levels, the one with the executed numbers is nearest."""
+
+    class Levels(UnetDiffusion):
+        def predict(self, obs, generators):
+            levels = [torch.randn((), generator=g) for g in generators]
+            steps = torch.arange(self.horizons.prediction)
+            ramp = torch.stack(levels)[:, None, None] + 0.1 * steps[None, :, None]
+            return ramp.expand(-1, -1, 2)
+
+    config = dataclasses.replace(CONFIG, horizons=Horizons(3, 1, 8), past_samples=200)
+    policy = Levels(config, obs_dim=3, action_dim=2).eval()
+    memory = [torch.tensor([[0.1, 0.1], [0.2, 0.2]])]
+    generator = torch.Generator().manual_seed(0)
+    (sequence,) = policy.predict_from(torch.zeros(1, 3, 3), [generator], memory)
+    assert (sequence[:2, 0] - torch.tensor([0.1, 0.2])).abs().max() < 0.02
+    assert memory[0][0, 0] == pytest.approx(0.2)  # then what it executes now
+    assert torch.equal(memory[0][1], sequence[2])
+
+
 def test_a_lane_draws_its_samples_whatever_the_other_lanes_do():
-    np.testing.assert_array_equal(ways(4, lanes=7), ways(4, lanes=20)[:7])
+    np.testing.assert_array_equal(plans(4, lanes=7), plans(4, lanes=20)[:7])
+
+
+def test_a_lane_that_begins_again_is_free_and_leaves_the_others_alone():
+    config = dataclasses.replace(CONFIG, past_samples=20)
+    policy = Ramps(config, obs_dim=3, action_dim=2).eval()
+
+    def play(restarts):
+        policy.reset([1, 2, 3])
+        taken = []
+        for k in range(3):
+            if restarts and k == 1:
+                policy.restart(1, 7)
+            taken.append(policy.act(np.full((3, 2, 3), 4.0 * k))[:, 0, 0])
+        return np.array(taken)
+
+    alone, restarted = play(False), play(True)
+    np.testing.assert_array_equal(restarted[:, [0, 2]], alone[:, [0, 2]])
+    policy.reset([7])
+    first = policy.act(np.full((1, 2, 3), 4.0))[:, 0, 0]
+    np.testing.assert_array_equal(restarted[1, 1], first[0])
 
 
 @pytest.mark.parametrize(
@@ -154,7 +266,7 @@ def test_a_lane_draws_its_samples_whatever_the_other_lanes_do():
         ({"past_samples": 4, "objective": "mip"}, "mip draws no noise"),
         ({"obs_dropout": 1.0}, r"obs_dropout must be in \[0, 1\)"),
         ({"older_obs_noise": -1.0}, "older_obs_noise must be 0 or above"),
-        ({"hidden_obs": (-1,)}, "hidden_obs counts from 0"),
+        ({"hidden_obs": (-1,)}, "hidden_obs must hold indices of 0 or more"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, message):

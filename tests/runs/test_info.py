@@ -42,6 +42,9 @@ def test_the_settings_hash_changes_with_what_can_move_a_number(change):
         {"training": INFO.training | {"precision": "float32"}},
         # runs from before these settings existed do not have them
         {"policy": INFO.policy | {"obs_scale": 1.0, "obs_min_range": 1e-4}},
+        {"policy": INFO.policy | {"older_obs_noise": 0.0, "obs_dropout": 0.0}},
+        {"policy": INFO.policy | {"hidden_obs": [], "past_samples": 1}},
+        {"training": INFO.training | {"keyframe_weight": 0.0}},
     ],
 )
 def test_the_settings_hash_ignores_what_cannot_move_a_number(change):

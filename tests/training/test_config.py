@@ -17,6 +17,7 @@ from dp_bench.training.config import Training, ema_decay, lr_factor
         ("weight_decay", -1.0),
         ("grad_clip", 0.0),
         ("sensor_noise", -1.0),
+        ("keyframe_weight", -1.0),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(field, value):

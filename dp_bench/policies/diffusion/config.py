@@ -64,6 +64,7 @@ class DiffusionConfig(ObsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.refuse_without_older(self.horizons.obs)
         if not 1 <= self.noise_draws <= MOST_DRAWS:
             raise BadInput(
                 f"noise_draws must be in 1..{MOST_DRAWS}, got {self.noise_draws}"

@@ -107,17 +107,19 @@ class Diffusion(Policy):
         draws, past_steps = self.config.past_samples, self.horizons.obs - 1
         if draws == 1:
             return self.predict(obs, generators)
-        lanes = len(obs)
-        of_draws = [g for g in generators for _ in range(draws)]
-        drawn = self.predict(obs.repeat_interleave(draws, dim=0), of_draws)
-        drawn = drawn.unflatten(0, (lanes, draws))  # (B, draws, Tp, Da)
+        # Nothing was executed yet where an episode begins, so one draw is enough.
+        counts = [1 if kept is None else draws for kept in memory]
+        repeats = torch.tensor(counts, device=obs.device)
+        of_draws = [
+            g for g, n in zip(generators, counts, strict=True) for _ in range(n)
+        ]
+        drawn = self.predict(obs.repeat_interleave(repeats, dim=0), of_draws)
         chosen = []
-        for lane, sequences in enumerate(drawn):
-            past = memory[lane]
-            if not isinstance(past, Tensor):
-                past = sequences.new_empty((0, self.action_dim))
-            told = sequences[:, past_steps - len(past) : past_steps]
-            errors = (told - past).square().sum((1, 2))
+        for lane, sequences in enumerate(drawn.split(counts)):  # (draws, Tp, Da)
+            kept = memory[lane]
+            past = kept if isinstance(kept, Tensor) else sequences[0, :0]
+            past_of_draws = sequences[:, past_steps - len(past) : past_steps]
+            errors = (past_of_draws - past).square().sum((1, 2))
             best = sequences[int(errors.argmin())]
             executed = torch.cat([past, best[self.horizons.executed]])
             memory[lane] = executed[-past_steps:]
