@@ -14,6 +14,7 @@ results/<group>/table.md .csv, success.png   of several tasks, see group.py
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,13 +145,17 @@ def _records(folder: Path) -> list[Record]:
 
 
 def _table(folder: Path, everything: Sequence[Record]) -> Table:
+    from dp_bench.reports import search
+
     test = [r for r in everything if r.starts == "test"]
-    return summary(
+    table = summary(
         test or everything,
         published=published_values(folder),
         published_demos=published_demos_of(folder.name),
         source=folder.name,
     )
+    notes = search.budgets(folder, table.rows)
+    return dataclasses.replace(table, footer=(*table.footer, *notes))
 
 
 def _draw_scores(folder: Path, table: Table) -> None:

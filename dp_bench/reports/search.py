@@ -14,8 +14,15 @@ from dp_bench.evaluation.search import Trial
 from dp_bench.reports.csv_file import csv_text, estimate_columns
 from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
-from dp_bench.reports.table import LEVEL
-from dp_bench.reports.wording import NOTHING, decimals, milliseconds, with_interval
+from dp_bench.reports.table import LEVEL, Row
+from dp_bench.reports.wording import (
+    NOTHING,
+    decimals,
+    listed,
+    milliseconds,
+    short_label,
+    with_interval,
+)
 from dp_bench.statistics.estimates import Estimate, estimate_mean
 from dp_bench.util.files import atomic_write, whole_files
 from dp_bench.util.progress import duration
@@ -37,27 +44,81 @@ def remake(folder: Path) -> list[str]:
 def shown(folder: Path) -> list[str]:
     """Makes the tables of `remake`, and writes nothing."""
     files = whole_files((folder / search.FOLDER).glob("*.jsonl"))
-    known = [last_search(search.read(file)) for file in files]
-    return [to_markdown(trials) for trials in known if trials]
+    return [text for text in map(_text_of, files) if text]
 
 
 def remake_file(file: Path) -> str:
-    """Writes the table beside one file of trials, and returns it; "" without trials."""
-    trials = last_search(search.read(file))
-    if not trials:
+    """Writes the tables of one file of trials beside it, and returns them as Markdown.
+
+    There is one for each observation, control mode and preset, and "" without trials.
+    """
+    text = _text_of(file)
+    if not text:
         return ""
-    text = to_markdown(trials)
-    for ending, content in ((".md", text), (".csv", to_csv(trials))):
+    csv = to_csv([t for trials in last_searches(search.read(file)) for t in trials])
+    for ending, content in ((".md", text), (".csv", csv)):
         with atomic_write(file.with_suffix(ending)) as aside:
             aside.write_text(content, encoding="utf-8")
     return text
 
 
-def last_search(trials: Sequence[Trial]) -> list[Trial]:
-    """Leaves out the trials of other searches than the last one."""
-    if not trials:
-        return []
-    return [trial for trial in trials if trial.search == trials[-1].search]
+def _text_of(file: Path) -> str:
+    return "\n".join(map(to_markdown, last_searches(search.read(file))))
+
+
+def last_searches(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Returns the last search for each observation, control mode and preset."""
+    last = {_subject(trial): trial.search for trial in trials}
+    return [
+        [t for t in trials if _subject(t) == subject and t.search == name]
+        for subject, name in last.items()
+    ]
+
+
+def _subject(trial: Trial) -> tuple[str, str, str]:
+    conditions = trial.conditions
+    return conditions.obs_kind, conditions.control, conditions.preset
+
+
+def budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
+    """Says under a table how long the settings of its rows were searched.
+
+    Args:
+        folder: `results/<task>`.
+        rows: Of its table.
+    """
+    kinds = dict.fromkeys(row.obs_kind for row in rows)
+    lines = []
+    for kind in kinds:
+        alike = [r for r in rows if (r.variant, r.obs_kind) == (rows[0].variant, kind)]
+        known = {short_label(row, alike): _search_for(folder, row) for row in alike}
+        searched = [
+            f"{name} {len(trials)} trial{'s' * (len(trials) > 1)} in "
+            f"{duration(sum(trial.seconds for trial in trials))}"
+            for name, trials in known.items()
+            if trials
+        ]
+        if not searched:
+            continue
+        others = [name for name, trials in known.items() if not trials]
+        what = f" ({kind} observations)" if len(kinds) > 1 else ""
+        rest = f"; not so: {listed(others)}" if others else ""
+        lines.append(
+            f"Settings searched with dp-bench tune on validation starts{what}: "
+            f"{listed(searched)}{rest}."
+        )
+    return lines
+
+
+def _search_for(folder: Path, row: Row) -> list[Trial]:
+    """Finds the last search for the settings of a row."""
+    file = search.path_of(folder, row.method)
+    for trials in last_searches(search.read(file)):
+        subject = row.obs_kind, row.control, row.preset
+        same_demos = trials[0].conditions.demos == row.demos_digest
+        if _subject(trials[0]) == subject and same_demos:
+            return trials
+    return []
 
 
 def to_markdown(trials: Sequence[Trial]) -> str:
@@ -89,12 +150,15 @@ def to_markdown(trials: Sequence[Trial]) -> str:
 
 
 def to_csv(trials: Sequence[Trial]) -> str:
-    """Writes the table in full precision, without a footer."""
+    """Writes trials in full precision, without a footer."""
     rows = []
-    for trial in _ranked(trials):
+    for trial in trials:
         score, success = _estimates(trial)
         rows.append(
             {
+                "obs_kind": trial.conditions.obs_kind,
+                "control": trial.conditions.control,
+                "preset": trial.conditions.preset,
                 "trial": trial.number,
                 "state": trial.state,
                 "settings": " ".join(trial.changes),
@@ -167,7 +231,8 @@ def _footer(trials: Sequence[Trial]) -> list[str]:
     first = trials[0].conditions
     ends = [trial.state for trial in trials]
     counts = ", ".join(f"{ends.count(state)} {state}" for state in dict.fromkeys(ends))
-    machine = first.gpu or f"{first.processor}, {first.threads} threads a training"
+    threads = f"{first.threads} thread{'s' * (first.threads > 1)} a training"
+    machine = first.gpu or f"{first.processor}, {threads}"
     commits = ", ".join(dict.fromkeys(trial.commit for trial in trials))
     total = sum(trial.seconds for trial in trials)
     return [
