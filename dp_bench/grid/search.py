@@ -362,7 +362,12 @@ class Search:
         return "pruned"
 
     def _is_among_best(self, trial: Trial) -> bool:
-        """Tells whether a score is in the best third at its pause, or is the best."""
+        """Tells whether a score is in the best third at its pause, or is the best.
+
+        The preset always goes on, because all others are compared with it.
+        """
+        if not trial.number:
+            return True
         k = len(trial.pauses) - 1
         others = [t for t in self.trials.values() if t.number != trial.number]
         scores = [t.pauses[k].score for t in others if len(t.pauses) > k]

@@ -240,7 +240,8 @@ def _footer(trials: Sequence[Trial]) -> list[str]:
         f"evaluation.",
         "A trial is pruned after a ninth or a third of its updates, unless its score "
         "is in the best third of the trials that came as far. It is pruned at once "
-        "if it would make less than a quarter of the updates of trial 0, the preset.",
+        "if it would make less than a quarter of the updates of trial 0, the preset, "
+        "which is never pruned.",
         "The scores chose the settings, so the best one is biased upwards: report it "
         "on test starts.",
         f"[low, high]: {LEVEL:.0%} interval of the one training of a row, over starts "

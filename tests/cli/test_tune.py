@@ -115,6 +115,15 @@ def test_only_the_best_third_goes_on(tune, made_up):
     assert len(set(tried)) == len(tried)
 
 
+def test_the_preset_is_trained_to_its_end(tune, made_up):
+    """It is what the others are compared with, even if all of them are better."""
+    made_up(lambda values, share: 0.5 if values else 0.01)
+    tune("--minutes", "15", "--jobs", "2")
+    first, *others = trials.read(tune.file)
+    assert first.state == "finished"
+    assert any(trial.state == "pruned" for trial in others)
+
+
 def test_a_search_goes_on_where_it_stopped(tune, made_up, monkeypatch):
     made_up(near)
     children_run = search.Children.run
