@@ -76,6 +76,35 @@ def _latency(policy, book, steps, lanes):
     return numbers
 
 
+def objectives():
+    """Decisions of every objective, compared with DDIM-16, for DP-C and DP-T."""
+    numbers = {
+        f"{base}, lanes {lanes}": _of_objectives(base, lanes)
+        for base in ("dp_c", "dp_t")
+        for lanes in (1, 50)
+    }
+    return {**numbers, "goal": {"lanes 1": 1 / 4, "lanes 50": 1 / 3}}
+
+
+def _of_objectives(base, lanes):
+    """Times a decision of each objective, in turn with one of DDIM with 16 steps."""
+    obs = np.random.default_rng(0).normal(size=(lanes, 2, OBS_DIM)).astype(np.float32)
+
+    def decision(method):
+        policy, _ = fitted_policy(method=method)
+        policy.eval().reset(range(lanes))
+        if method == base:
+            policy.config = dataclasses.replace(policy.config, sample_steps=16)
+        return functools.partial(policy.act, obs[:, : policy.horizons.obs])
+
+    names = [base, f"{base}-flow", f"{base}-mip", f"{base}-regression"]
+    usual, *others = in_turn(
+        [decision(name) for name in names], repeats=40 if lanes == 1 else 12
+    )
+    ratios = {n: s / usual for n, s in zip(names[1:], others, strict=True)}
+    return {"ddim-16, ms": 1e3 * usual, "share of its time": ratios}
+
+
 def rollouts():
     """50 episodes in one process and one lane, compared with more of both."""
     task = registry.task(TASK)

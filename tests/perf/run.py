@@ -23,9 +23,11 @@ PARTS = {
     "robomimic": "environments:robomimic",
     "training": "updates:training",
     "methods": "updates:methods",
+    "tiers": "tiers:tiers",
     "encoders": "encoders:encoders",
     "images": "images:images",
     "latency": "decisions:latency",
+    "objectives": "decisions:objectives",
     "rollouts": "decisions:rollouts",
     "memory": "memory:memory",
 }
