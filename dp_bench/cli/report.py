@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from dp_bench.cli import tables
 from dp_bench.cli.options import hint
 from dp_bench.util.files import ReadOnly
+
+if TYPE_CHECKING:
+    from dp_bench.reports.table import Table
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,18 @@ class Report:
         """Writes and prints the tables."""
         from rich import print as show
 
-        from dp_bench.reports import remake, results_folder
+        from dp_bench.reports import overview, remake, results_folder
 
         results_folder.collect(self.runs, self.results)
         folders = results_folder.folders_with_records(self.results)
+        made: dict[Path, Table] = {}
         for folder in folders:
             try:
                 table, end = remake.remake_task(folder), f"remade in {folder}"
             except ReadOnly:
                 table = remake.table_of(folder)
                 end = f"{folder} cannot be written, so its files stay as they are"
+            made[folder] = table
             tables.print_table(table)
             print(end)
         for folder in results_folder.folders_with_studies(self.results):
@@ -58,3 +63,7 @@ class Report:
                 print(text)
         for group in remake.remake_groups(self.results):
             show(group)
+        if len(made) > 1:
+            with contextlib.suppress(ReadOnly):
+                overview.remake(self.results, made)
+                print(f"all tables on one page: {self.results / overview.FILE}")

@@ -10,6 +10,7 @@ results/<task>/encoders.md .csv .png  from encoders.jsonl, of `dp-bench study en
 results/<task>/samplers.md .csv .png  from samplers.jsonl, of `dp-bench study samplers`
 results/<task>/search/*.md .csv       from *.jsonl there, which `dp-bench tune` writes
 results/<group>/table.md .csv, success.png   of several tasks, see group.py
+results/overview.md                of all tables, see overview.py
 """
 
 from __future__ import annotations
