@@ -21,7 +21,7 @@ from dp_bench.reports.wording import (
     ranges,
     with_interval,
 )
-from dp_bench.util.files import atomic_write
+from dp_bench.util.files import write_text
 from dp_bench.util.progress import duration
 
 HEADINGS = {
@@ -54,8 +54,7 @@ def remake(folder: Path) -> str:
     table = table_of(last_study(read(folder / FILE)))
     text = to_markdown(table)
     for name, content in (("encoders.md", text), ("encoders.csv", to_csv(table))):
-        with atomic_write(folder / name) as aside:
-            aside.write_text(content, encoding="utf-8")
+        write_text(folder / name, content)
     save(figure_of(encoder_scores(table)), folder / "encoders.png")
     return text
 

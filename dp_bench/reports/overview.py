@@ -21,7 +21,7 @@ from dp_bench.reports.wording import (
     sizes_of,
     with_interval,
 )
-from dp_bench.util.files import atomic_write
+from dp_bench.util.files import write_text
 
 FILE = "overview.md"
 SETTING = ("obs_kind", "preset", "starts")  # a row of the overview for each
@@ -41,8 +41,7 @@ def remake(results: Path, tables: Mapping[Path, Table]) -> None:
         results: Receives the page.
         tables: By their folder, which lies in `results`.
     """
-    with atomic_write(results / FILE) as aside:
-        aside.write_text(to_markdown(results, tables), encoding="utf-8")
+    write_text(results / FILE, to_markdown(results, tables))
 
 
 def to_markdown(results: Path, tables: Mapping[Path, Table]) -> str:

@@ -24,7 +24,7 @@ from dp_bench.reports.wording import (
     with_interval,
 )
 from dp_bench.statistics.estimates import Estimate, estimate_mean
-from dp_bench.util.files import atomic_write, whole_files
+from dp_bench.util.files import whole_files, write_text
 from dp_bench.util.progress import duration
 
 
@@ -57,8 +57,7 @@ def remake_file(file: Path) -> str:
         return ""
     csv = to_csv([t for trials in last_searches(search.read(file)) for t in trials])
     for ending, content in ((".md", text), (".csv", csv)):
-        with atomic_write(file.with_suffix(ending)) as aside:
-            aside.write_text(content, encoding="utf-8")
+        write_text(file.with_suffix(ending), content)
     return text
 
 
