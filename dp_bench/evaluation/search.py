@@ -65,7 +65,8 @@ class Trial:
         train_seed: Seed of the training.
         starts: Number of validation starts.
         commit: Commit of this project; "" outside a checkout.
-        values: Value of each dimension of the space, as text; none for the preset.
+        values: Value of each dimension of the space that differs from the preset, as
+            text.
         changes: Settings that differ from the preset, `NAME=VALUE`.
         updates: Updates of the whole training.
         update_seconds: Measured time of one update [s].

@@ -3,7 +3,9 @@
 A trial is a training that pauses at a ninth and at a third of its updates. At each
 pause it plays validation starts, and only the best third of the trials that came as far
 goes on (Jamieson and Talwalkar, 2016; asynchronously, Li et al., 2020). Trial 0 is the
-preset itself. Optuna proposes the settings of the others (TPE, Bergstra et al., 2011).
+preset itself. For every other trial Optuna proposes which settings to change, and their
+values (TPE, Bergstra et al., 2011). A preset is a good place to begin, so a change of
+all settings at once would mostly make it worse.
 
 The trials in the file are the whole state of a search, so a stopped one goes on from
 there. Their trainings have run folders and resume like any other.
@@ -45,6 +47,7 @@ LOG_EVERY = 50  # updates; a pause is at a multiple
 TRIES = 200  # at proposing settings that work and were not tried
 MOST_FAILURES = 5  # in a row; of trial 0, the preset, one is enough
 DIVERGED = "diverged"  # a failure that would happen again
+CHANGE = ("preset", "other")  # the two choices of every setting
 FEWEST = 4  # a trial makes at least one of so many of the preset's updates
 
 
@@ -257,10 +260,15 @@ class Search:
         tried = {trial.changes for trial in self.trials.values()}
         for _ in range(TRIES):
             number = len(self.trials)
+            if not number:
+                preset = {_flag(name): CHANGE[0] for name in self.plan.space}
+                self.study.enqueue_trial(preset)
             asked = self.study.ask()
             values: dict[str, Any] = {}
             changes: dict[str, str] = {}
-            for name, dim in self.plan.space.items() if number else ():
+            for name, dim in self.plan.space.items():
+                if asked.suggest_categorical(_flag(name), CHANGE) == CHANGE[0]:
+                    continue
                 if isinstance(dim, LogUniform):
                     low, high = dim.low, dim.high
                     values[name] = asked.suggest_float(name, low, high, log=True)
@@ -409,22 +417,26 @@ class Search:
 
     def _params(self, trial: Trial) -> dict[str, Any]:
         space = self.plan.space
-        return {
+        flags = {_flag(name): CHANGE[name in trial.values] for name in space}
+        values = {
             name: float(text) if isinstance(space[name], LogUniform) else text
             for name, text in trial.values.items()
         }
+        return {**flags, **values}
 
     def _distributions(self, trial: Trial) -> dict[str, BaseDistribution]:
         from optuna.distributions import CategoricalDistribution, FloatDistribution
 
         space = self.plan.space
-        return {
+        flags = {_flag(name): CategoricalDistribution(CHANGE) for name in space}
+        values = {
             name: FloatDistribution(dim.low, dim.high, log=True)
             if isinstance(dim, LogUniform)
             else CategoricalDistribution(dim.values)
             for name, dim in space.items()
             if name in trial.values
         }
+        return {**flags, **values}
 
 
 def run(searching: Search, changed: Callable[[], object]) -> None:
@@ -511,6 +523,11 @@ def best(trials: Sequence[Trial]) -> Trial:
             f"{reasons[0] if reasons else ''}"
         )
     return max(known, key=lambda one: (len(one.pauses), one.pauses[-1].score))
+
+
+def _flag(name: str) -> str:
+    """Names Optuna's choice between the preset and another value of a setting."""
+    return f"{name}?"
 
 
 def _step(k: int) -> int:

@@ -196,8 +196,7 @@ def _short(name: str) -> str:
 
 def _cells(trial: Trial, names: Sequence[str]) -> list[str]:
     changes = dict(text.split("=", 1) for text in trial.changes)
-    usual = "preset" if not trial.values else NOTHING
-    values = [changes.get(n, trial.values.get(n, usual)) for n in names]
+    values = [changes.get(n, trial.values.get(n, "preset")) for n in names]
     score, success = _estimates(trial)
     done = trial.pauses[-1].update if trial.pauses else 0
     copying = trial.pauses[-1].copying if trial.pauses else None
