@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 import torch
+from scipy.stats import trim_mean
 from torch import Tensor
 
 from dp_bench.policies.base import Policy
@@ -22,6 +23,7 @@ from dp_bench.training.batches import Batches, ObsRows, vectors_of
 TURN = 0.25  # of the last movement [rad]
 MAX_WINDOWS = 256
 TOGETHER = 64  # windows in one decision, as IBC needs much memory for each
+EXTREMES = 0.05  # share left out at either end: decisions for another mode, say
 MOVES = 0.1  # a smaller share of the median movement has no direction
 
 
@@ -50,7 +52,7 @@ def measure_copying(
         control: Control mode of the actions.
 
     Returns:
-        The median over windows; None for a policy that sees one observation or has
+        The mean over windows, without the twentieth at either end; None for a policy that sees one observation or has
         just reset its memory, or where the robot does not move.
     """
     steps = policy.rows_seen
@@ -77,7 +79,7 @@ def measure_copying(
     moving = _is_moving(last) & _is_moving(before)
     if not moving.any():
         return None
-    return float(np.median(turn[moving]) / TURN)
+    return float(trim_mean(turn[moving], EXTREMES) / TURN)
 
 
 def _turned(
