@@ -52,8 +52,9 @@ def measure_copying(
         control: Control mode of the actions.
 
     Returns:
-        The mean over windows, without the twentieth at either end; None for a policy that sees one observation or has
-        just reset its memory, or where the robot does not move.
+        The mean over windows, without the twentieth at either end; None for a policy
+        that sees one observation or has just reset its memory, or where the robot does
+        not move.
     """
     steps = policy.rows_seen
     if steps == 1:
