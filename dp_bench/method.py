@@ -1,4 +1,4 @@
-"""A method: a policy class and its presets, as plain data; and a sampler."""
+"""Methods and samplers, as plain data."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Sampler:
         function: `"module:function"`, `(path, noise, calls) -> actions (B, Tp, Da)`;
             see `dp_bench/policies/diffusion/samplers.py`.
         objectives: Objectives with which the network may have been trained.
-        draws_each_call: Whether it takes a normal tensor for each network call, and
-            not one for the whole decision.
+        draws_each_call: Whether it needs new noise for every network call, not only
+            once a decision.
     """
 
     name: str

@@ -2,8 +2,7 @@
 
 A package adds a `Task` through the entry-point group `dp_bench.tasks`, a `Method`
 through `dp_bench.policies`, and a `Sampler` through `dp_bench.samplers`. A broken entry
-point is left out with a warning; what is asked for by its name is refused with the
-reason.
+point is left out with a warning; asking for it by name raises an error with the reason.
 """
 
 from __future__ import annotations

@@ -95,10 +95,10 @@ class MotionColumns(NamedTuple):
     """The columns of observations and actions that hold the robot's own position.
 
     Attributes:
-        positions: Columns `(start, stop)` of each position that moves with the robot:
-            of the array, or of the joined vectors beside images. Displacements count
-            from the first one.
-        actions: Columns `(start, stop)` of an action that move it; as many.
+        positions: Columns `(start, stop)` of every position that moves with the robot:
+            of the array, or of the joined vectors beside images. Absolute targets are
+            compared with the first one.
+        actions: Columns `(start, stop)` of the action that moves them; the same width.
         absolute: Control modes whose actions are positions, and not displacements.
     """
 

@@ -18,9 +18,9 @@ def surprise(actions: np.ndarray, episode_ends: np.ndarray) -> np.ndarray:
     """Returns how far each action is from what the actions before it predict.
 
     The prediction is linear in the two actions before, fitted to all rows by least
-    squares. So a constant speed is no surprise, whether actions are displacements or
-    targets. The first two actions of an episode are none either, as too little is known
-    before them.
+    squares. So steady motion surprises little, whether actions are displacements or
+    targets. The first two actions of an episode count as 0, because fewer than two
+    precede them.
 
     Args:
         actions: `(N, Da)`, normalised.

@@ -53,15 +53,15 @@ def row_order(train_seed: int, epoch: int, rows: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(rows)
 
 
-def order_digest(train_seed: int, rows: int, weights: str = "") -> str:
+def order_digest(train_seed: int, rows: int, draw_settings: str = "") -> str:
     """Returns a short hash of the row orders of the first two epochs, 12 hex digits.
 
     Args:
         train_seed: Seed of the order.
         rows: Number of rows.
-        weights: What else decides how often a window is drawn; "" for nothing.
+        draw_settings: Text of the settings that weight the draws; "" if all are equal.
     """
-    digest = hashlib.sha256(weights.encode())
+    digest = hashlib.sha256(draw_settings.encode())
     for epoch in range(2):
         digest.update(row_order(train_seed, epoch, rows).astype("<i8").tobytes())
     return digest.hexdigest()[:12]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FILE = "samplers.jsonl"
 COMMAND = "dp-bench study samplers"
 CALLS = (1, 2, 4, 8, 16, 32, 64, 100)  # by default
-# By objective, a sampler that makes the steps of another one.
+# By objective, samplers identical to another one, which a study leaves out by default.
 EQUAL = {"ddpm": ("euler",)}
 TIMED = 30  # encodings of one observation
 

@@ -30,8 +30,8 @@ class Pause:
         scores: Of each start, `(E,)`, in [0, 1].
         successes: Whether each was solved, `(E,)`.
         seconds: Training and evaluation since the last pause [s].
-        copying: How far the action turns when the last movement turns, as a share;
-            None where it was not measured.
+        copying: Turn of the next action divided by the turn of the last movement: 0
+            ignores it, 1 copies it. None where it was not measured.
     """
 
     update: int

@@ -4,8 +4,8 @@ A trial is a training that pauses at a ninth and at a third of its updates. At e
 pause it plays validation starts, and only the best third of the trials that came as far
 goes on (Jamieson and Talwalkar, 2016; asynchronously, Li et al., 2020). Trial 0 is the
 preset itself. For every other trial Optuna proposes which settings to change, and their
-values (TPE, Bergstra et al., 2011). A preset is a good place to begin, so a change of
-all settings at once would mostly make it worse.
+values (TPE, Bergstra et al., 2011). A trial keeps a part of the preset, because
+changing all settings at once mostly lowers the score.
 
 The trials in the file are the whole state of a search, so a stopped one goes on from
 there. Their trainings have run folders and resume like any other.
@@ -48,7 +48,7 @@ TRIES = 200  # at proposing settings that work and were not tried
 MOST_FAILURES = 5  # in a row; of trial 0, the preset, one is enough
 DIVERGED = "diverged"  # a failure that would happen again
 CHANGE = ("preset", "other")  # the two choices of every setting
-FEWEST = 4  # a trial makes at least one of so many of the preset's updates
+FEWEST = 1 / 4  # of the preset's updates; a trial with fewer is pruned at once
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ class Search:
     ) -> Trial | None:
         """Measures an update and sizes a trial; None for settings that do not fit.
 
-        A trial that would make few updates beside the preset is pruned at once.
+        A trial with less than a quarter of the preset's updates is pruned at once.
         """
         plan = self.plan
         names = dict(text.split("=", 1) for text in changes)
@@ -327,7 +327,7 @@ class Search:
             changes=changes,
             updates=updates,
             update_seconds=seconds,
-            state="unfinished" if FEWEST * updates >= usual else "pruned",
+            state="unfinished" if updates >= FEWEST * usual else "pruned",
             other_seconds=round(time.monotonic() - begun, 1),
         )
 

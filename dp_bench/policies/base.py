@@ -195,7 +195,7 @@ class Policy(nn.Module):
         generators: Sequence[torch.Generator],
         memory: list[object],
     ) -> Tensor:
-        """Predicts actions from observations and what earlier decisions remembered.
+        """Predicts actions from observations and the memory of earlier decisions.
 
         Args:
             obs: See `predict`.
@@ -237,8 +237,8 @@ class Policy(nn.Module):
     def disturbed(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """Disturbs the observations that a loss sees, in training only.
 
-        Adds the noise of `ObsConfig`, and leaves older observations out. Features get
-        no noise here: `encode` adds it to vectors.
+        Adds the noise of `ObsConfig`, and replaces older observations with zeros in a
+        share of the windows. Features get no noise here: `encode` adds it to vectors.
 
         Args:
             obs: Normalised, `(B, T, Do)`, or features `(B, T, F)`, oldest first.

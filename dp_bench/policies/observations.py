@@ -33,7 +33,7 @@ class ObsConfig:
             a sensor on a joint that never moves would be scaled to [-1, 1].
         older_obs_noise: Standard deviation of further noise in training, like
             `obs_noise`, on all observations that the loss sees but the latest; 0 as
-            published. It and the next two make a policy copy its last movement less.
+            published. This and the next two settings are meant to reduce copying.
         obs_dropout: Share of the windows of a batch in which training replaces all
             observations but the latest with zeros, the middle of the range; 0 as
             published. With images it replaces features.
@@ -78,21 +78,22 @@ class ObsConfig:
             seen: Number of observations of a window that the loss sees.
 
         Raises:
-            BadInput: With the setting.
+            BadInput: If such a setting is not 0.
         """
         for name in ("older_obs_noise", "obs_dropout"):
             if getattr(self, name) and seen == 1:
                 raise BadInput(
                     f"{name} is {getattr(self, name)}, but a policy that sees one "
-                    f"observation has no older one; set it to 0, or make it see more"
+                    f"observation has no older one; set it to 0, or raise "
+                    f"horizons.obs (horizons.prediction of LSTM-GMM)"
                 )
 
     def refuse_to_hide_from(self, numbers: int) -> None:
-        """Refuses to hide what an observation of so many numbers does not have."""
+        """Refuses indices in `hidden_obs` beyond an observation of so many numbers."""
         if any(index >= numbers for index in self.hidden_obs):
             raise BadInput(
-                f"an observation has numbers 0 to {numbers - 1}, so hidden_obs cannot "
-                f"be {self.hidden_obs}"
+                f"hidden_obs is {self.hidden_obs}, but an observation has indices 0 to "
+                f"{numbers - 1}"
             )
 
 
@@ -166,7 +167,7 @@ class Normalizer(nn.Module):
         self.constant = constant.cpu()
 
     def hide(self, dimensions: Sequence[int]) -> None:
-        """Makes dimensions 0 in normalised units; nothing converts them back.
+        """Makes dimensions 0 in normalised units; `inverse` cannot recover them.
 
         Call it after `fit`.
         """

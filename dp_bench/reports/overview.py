@@ -26,11 +26,13 @@ from dp_bench.util.files import write_text
 FILE = "overview.md"
 SETTING = ("obs_kind", "preset", "starts")  # a row of the overview for each
 INTRODUCTION = (
-    "Each row is one table of results, and links to it. Scores are in [0, 1], with "
-    f"{LEVEL:.0%} intervals. Methods of a row that share a letter cannot be told "
-    "apart. Methods without a letter were not compared; the table gives the reason. "
-    f"It also explains {DAGGER} and {DOUBLE_DAGGER}. Published values were measured in "
-    "the authors' environments."
+    "Each row is one observation and one preset of a table, in the table's first "
+    f"variant. Scores are in [0, 1], with {LEVEL:.0%} intervals. Methods of a row that "
+    "share a letter cannot be told apart. Methods without a letter were not compared; "
+    f"the table gives the reason. It also explains {DAGGER} and {DOUBLE_DAGGER}. "
+    "Published values are means of ten checkpoints, measured in the authors' "
+    "environments with their demonstrations. The orders include rows that were not "
+    "compared."
 )
 
 
@@ -51,7 +53,7 @@ def to_markdown(results: Path, tables: Mapping[Path, Table]) -> str:
         key=registry.position_of,
     )
     titles = [for_markdown(_short_title(name), names=True) for name in methods]
-    headings = ["results", "observation", "settings", "trainings x starts", *titles]
+    headings = ["results", "observation", "settings", "trainings", *titles]
     lines = []
     for folder, table in tables.items():
         name = folder.relative_to(results).as_posix()
@@ -144,7 +146,7 @@ def _ranked(values: Mapping[str, float]) -> str:
 
 
 def _published_metric(rows: Sequence[Row], table: Table) -> str | None:
-    """Names what was published for a table; of several sub-scores the last, hardest."""
+    """Picks a metric with published values; of several sub-scores, the hardest."""
     for metric in ("score", *(column.key for column in reversed(table.columns))):
         known = [row for row in rows if _value(row, metric) is not None]
         if len({row.method for row in known}) > 1:

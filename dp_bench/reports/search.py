@@ -27,6 +27,8 @@ from dp_bench.statistics.estimates import Estimate, estimate_mean
 from dp_bench.util.files import whole_files, write_text
 from dp_bench.util.progress import duration
 
+CUSTOM = "custom"  # preset of a row whose settings are of no tier
+
 
 def remake(folder: Path) -> list[str]:
     """Writes a table beside each file of trials: `search/<method>.md` and `.csv`.
@@ -86,6 +88,7 @@ def budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
         folder: `results/<task>`.
         rows: Of its table.
     """
+    rows = [row for row in rows if row.preset != CUSTOM]
     kinds = dict.fromkeys(row.obs_kind for row in rows)
     lines = []
     for kind in kinds:
@@ -101,10 +104,10 @@ def budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
             continue
         others = [name for name, trials in known.items() if not trials]
         what = f" ({kind} observations)" if len(kinds) > 1 else ""
-        rest = f"; not so: {listed(others)}" if others else ""
+        rest = f"; none for {listed(others)}" if others else ""
         lines.append(
-            f"Settings searched with dp-bench tune on validation starts{what}: "
-            f"{listed(searched)}{rest}."
+            f"Searches with dp-bench tune, on validation starts, that began with these "
+            f"settings{what}: {listed(searched)}{rest}."
         )
     return lines
 

@@ -70,7 +70,7 @@ def task_observes_the_keys_that_it_declares(name: str) -> None:
 
 
 def task_motions_follow_actions(name: str) -> None:
-    """The positions that `motions` names move where its columns of an action say.
+    """Positions in `motions` move in the direction of the action columns.
 
     Random actions are held for some steps each. The paths of each position must agree
     with them in direction.
@@ -81,8 +81,8 @@ def task_motions_follow_actions(name: str) -> None:
         keys = task.obs_keys.get(obs_kind, ())
         widths = {stop - start for start, stop in (*motion.positions, motion.actions)}
         assert len(widths) == 1 < min(widths), (
-            f"{obs_kind!r}: positions and the action that moves them must have as many "
-            f"columns, two at least; got {motion}"
+            f"{obs_kind!r}: positions and the action that moves them must have "
+            f"equally many columns, at least two; got {motion}"
         )
         for control in task.controls:
             env = _without_images(task.make_env(obs_kind=obs_kind, control=control))
@@ -97,7 +97,7 @@ def task_motions_follow_actions(name: str) -> None:
                 agreement = float((paths * actions).sum() / norms)
                 assert agreement > 0.3, (
                     f"columns {start} to {stop - 1} of {obs_kind!r} do not follow the "
-                    f"actions of control {control!r}: correlation {agreement:.2f}"
+                    f"actions of control {control!r}: cosine similarity {agreement:.2f}"
                 )
 
 

@@ -123,7 +123,7 @@ def policy_disturbs_what_its_loss_sees(name: str, folder: Path) -> None:
     _loss(policy.train())
     assert seen == [policy.rows_seen], (
         f"`loss` must call `self.disturbed` once, with the {policy.rows_seen} "
-        f"observations of a window that it sees; it did with {seen or 'none'}"
+        f"observations of a window that it sees; it was called with {seen or 'none'}"
     )
 
 

@@ -27,9 +27,10 @@ class Training:
             evaluation; 0 for none. Each batch draws it anew. Actions that are relative
             to the observation change with it.
         keyframe_weight: How much more often training draws windows whose actions do
-            not follow from the actions before (Wen et al., 2021): a window of average
-            surprise counts 1 + this much, and one without surprise 1; 0 for all alike.
-            Methods with other horizons then see other moments in a batch.
+            not follow from the actions before (Wen et al., 2021). A window of average
+            surprise has weight 1 + keyframe_weight, one without surprise has weight 1;
+            0 draws all equally. Methods with other horizons then see other moments in
+            a batch.
         precision: Arithmetic of the loss. "auto" is bfloat16 on a processor that
             multiplies it natively, else float32. Weights are always float32.
         log_every: Updates between lines of the log.

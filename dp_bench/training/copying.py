@@ -1,4 +1,4 @@
-"""How much a policy copies its last movement: turn it, and see how far actions turn.
+"""Measures how much a policy copies its last movement.
 
 A policy that copies goes on as before, whatever else it sees, and its validation loss
 is low nevertheless, because demonstrations mostly go on as before (de Haan et al.,
@@ -24,7 +24,7 @@ TURN = 0.25  # of the last movement [rad]
 MAX_WINDOWS = 256
 TOGETHER = 64  # windows in one decision, as IBC needs much memory for each
 EXTREMES = 0.05  # share left out at either end: decisions for another mode, say
-MOVES = 0.1  # a smaller share of the median movement has no direction
+MOVES = 0.1  # shorter movements, as a share of the median, have no direction
 
 
 @torch.no_grad()  # IBC needs gradients, so inference mode cannot be used
@@ -36,7 +36,7 @@ def measure_copying(
     motion: MotionColumns,
     control: str,
 ) -> float | None:
-    """Returns the turn of the next action for each unit of turn of the last movement.
+    """Returns how far the next action turns, divided by how far the last movement does.
 
     In windows of validation episodes, the earlier positions of the robot turn about the
     latest one, and the policy decides again with the same random draws. 0 is a policy
@@ -96,7 +96,9 @@ def _turned(
 
     plane = outer(along, along) + outer(across, across)
     swap = outer(across, along) - outer(along, across)
-    rotation = (math.cos(TURN) - 1) * plane + math.sin(TURN) * swap  # less identity
+    rotation = (math.cos(TURN) - 1) * plane + math.sin(
+        TURN
+    ) * swap  # minus the identity
     turned = numbers.copy()
     for start, stop in motion.positions:
         back = numbers[..., start:stop] - numbers[:, -1:, start:stop]
@@ -128,7 +130,7 @@ def _decide(
     """Returns the next action in some windows, `(B, Da)`, in units of the environment.
 
     A recurrent policy sees one observation after the other, and its last decision
-    counts. It has none to give, if it has just reset its memory.
+    counts. Returns None if it has just reset its memory.
     """
     given = policy.obs_normalizer.from_numpy(numbers, batches.obs.device)
     normalized: Tensor = policy.obs_normalizer(given)

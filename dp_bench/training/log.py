@@ -21,9 +21,9 @@ class LogLine:
             validation, or when it was not finite.
         val_action_error: Mean squared error of the actions that the averaged weights
             would execute, normalised; None as for `val_loss`.
-        copying: How far the action turns when the last movement turns, as a share;
-            see `training/copying.py`. None in lines before the end or a pause, and
-            where it cannot be measured.
+        copying: Turn of the next action divided by the turn of the last movement: 0
+            ignores it, 1 copies it. Only in the line of a pause or of the end, where
+            it can be measured.
     """
 
     update: int

@@ -142,7 +142,7 @@ def test_a_hidden_number_gets_no_noise():
 
 def test_an_observation_must_hold_the_numbers_to_hide():
     config = dataclasses.replace(CONFIG, hidden_obs=(1, 3))
-    with pytest.raises(BadInput, match=r"numbers 0 to 2, so hidden_obs .*\(1, 3\)"):
+    with pytest.raises(BadInput, match=r"hidden_obs is \(1, 3\), .* indices 0 to 2"):
         UnetDiffusion(config, obs_dim=3, action_dim=2)
 
 
@@ -170,7 +170,7 @@ def test_beside_images_vectors_get_noise_and_features_are_dropped():
 
 
 def test_only_vectors_beside_images_can_be_hidden():
-    with pytest.raises(BadInput, match=r"numbers 0 to 0, so hidden_obs .*\(1,\)"):
+    with pytest.raises(BadInput, match=r"hidden_obs is \(1,\), .* indices 0 to 0"):
         looking_policy(hidden_obs=(1,))
 
 

@@ -71,7 +71,7 @@ def footer_of(folder, *methods):
 def test_a_table_says_how_long_each_method_was_searched(tmp_path):
     written(tmp_path, trial(0, seconds=90.0), trial(1, seconds=30.0))
     footer = footer_of(tmp_path, "dp_c", "bet")
-    assert "on validation starts: DP-C 2 trials in 2 min 0 s; not so: BET." in footer
+    assert "these settings: DP-C 2 trials in 2 min 0 s; none for BET." in footer
     written(tmp_path, trial(0, method="bet", seconds=3720.0))
     footer = "\n".join(remake_task(tmp_path).footer)
     assert "DP-C 2 trials in 2 min 0 s" in footer

@@ -42,8 +42,8 @@ class DiffusionConfig(ObsConfig):
         sample_steps: Network calls of one decision under "ddpm" and "flow"; at least 2
             where the network predicts the noise.
         past_samples: Sequences to draw for a decision. A sequence begins To - 1 steps
-            ago, and the policy follows the one that agrees best with the actions it
-            has executed (Torne et al., 2025); 1 as published.
+            ago, and the policy follows the one whose first To - 1 actions are closest
+            to the executed ones (Torne et al., 2025); 1 as published.
     """
 
     # The weights are good for one value of these, so an evaluation cannot change them.
