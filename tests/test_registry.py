@@ -186,6 +186,41 @@ def test_an_installed_sampler_decides(installed):
         dataclasses.replace(config, objective="flow")
 
 
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (
+            lambda path, noise, calls: next(noise)[:, :3],
+            r"shape \(1, 8, 2\), got \(1, 3",
+        ),
+        (
+            lambda path, noise, calls: None,
+            r"return actions of shape .* got <class 'NoneType'>",
+        ),
+        (lambda path, noise, calls: [next(noise), next(noise)], "more noise than it"),
+    ],
+)
+def test_a_sampler_that_breaks_its_contract_is_named(installed, sampler, message):
+    ours = Sampler("middle", "someones:middle", ("ddpm",))
+    installed("dp_bench.samplers", "middle", "someones:MEMBER", ours)
+    sys.modules["someones"].middle = sampler
+    config = UnetDiffusionConfig(
+        horizons=Horizons(2, 4, 8), channels=(16, 32), sampler="middle", sample_steps=3
+    )
+    policy = UnetDiffusion(config, obs_dim=3, action_dim=2).eval()
+    with pytest.raises(BadInput, match=f"sampler 'middle' .*{message}"):
+        policy.sample(torch.zeros(1, 2, 3), torch.zeros(1, 1, 8, 2))
+
+
+def test_a_sampler_that_is_missing_is_refused_before_training(installed):
+    ours = Sampler("middle", "someones:missing", ("ddpm", "mip"))
+    installed("dp_bench.samplers", "middle", "someones:MEMBER", ours)
+    UnetDiffusionConfig(objective="mip", sampler="ddim")  # it draws no noise
+    config = UnetDiffusionConfig(channels=(16, 32), sampler="middle")
+    with pytest.raises(BadInput, match="someones:missing cannot be loaded"):
+        UnetDiffusion(config, obs_dim=3, action_dim=2)
+
+
 def left_out(kind, name, match):
     """Reads a table; the named member is warned about, and refused when asked for."""
     table = registry.tasks if kind is Task else registry.methods

@@ -115,7 +115,7 @@ class Tune:
             search.run(searching, lambda: report.remake_file(file))
             known = list(searching.trials.values())
             print(report.to_markdown(known))
-            print(self._advice(plan, search.best(known)))
+            print(self._advice(searching, search.best(known)))
             print(f"trials and table: {file.parent}")
 
     def _check(self) -> None:
@@ -180,8 +180,9 @@ class Tune:
             cell, conditions, space, self.minutes, self._episodes, self.jobs
         )
 
-    def _advice(self, plan: SearchPlan, trial: Trial) -> str:
+    def _advice(self, searching: Search, trial: Trial) -> str:
         """Says what to type to train with the best settings."""
+        plan = searching.plan
         given, names = self.training, plan.cell.names
         options = {
             "preset": given.preset if given.preset != "laptop" else None,
@@ -195,9 +196,8 @@ class Tune:
         for option, value in options.items():
             words += [f"--{option}", str(value)] if value is not None else []
         changes = [*plan.conditions.changes, *trial.changes]
-        warmup = plan.cell.settings.training.warmup
-        sized = {"updates": trial.updates, "warmup": min(warmup, trial.updates // 10)}
-        changes += [f"training.{name}={number}" for name, number in sized.items()]
+        sized = {"training.updates": str(trial.updates), **searching.warmup(trial)}
+        changes += [f"{name}={number}" for name, number in sized.items()]
         words += ["--set", *changes]
         done = "" if trial.state == "finished" else ", which was not trained to its end"
         return (

@@ -17,7 +17,7 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ LOG_EVERY = 50  # updates; a pause is at a multiple
 TRIES = 200  # at proposing settings that work and were not tried
 MOST_FAILURES = 5  # in a row; of trial 0, the preset, one is enough
 DIVERGED = "diverged"  # a failure that would happen again
+RULES = 2  # of proposing, pruning and measuring; searches under others are apart
 CHANGE = ("preset", "other")  # the two choices of every setting
 FEWEST = 1 / 4  # of the preset's updates; a trial with fewer is pruned at once
 
@@ -75,6 +76,7 @@ class SearchPlan:
     def digest(self) -> str:
         """Tells searches apart whose scores cannot be compared."""
         facts = {
+            "rules": RULES,
             "conditions": dataclasses.asdict(self.conditions),
             "space": {name: repr(dim) for name, dim in self.space.items()},
             "train_seed": self.cell.names.train_seed,
@@ -120,6 +122,7 @@ class Search:
             sampler=optuna.samplers.TPESampler(seed=seed + len(self.trials)),
         )
         self.over = False  # the time is used, or nothing is left to try
+        self._lost = 0.0  # time of probes that failed, in this process [s]
         self._running: dict[int, float] = {}  # time that a part will take, by trial [s]
         self._lock = threading.Condition()
         for trial in self.trials.values():  # unless the same would happen again
@@ -142,7 +145,7 @@ class Search:
     def used(self) -> float:
         """Time used so far [s]; trainings that ran at a time share it."""
         total = sum(trial.seconds for trial in self.trials.values())
-        return total / self.plan.jobs
+        return (total + self._lost) / self.plan.jobs
 
     def next(self) -> Trial | None:
         """Chooses the trial that trains on; None when the search is over.
@@ -163,6 +166,13 @@ class Search:
                 self._lock.wait()
             self._lock.notify_all()
             return None
+
+    def abort(self) -> None:
+        """Ends the search, so that no thread waits for a trial that will never end."""
+        with self._lock:
+            self.over = True
+            self._running.clear()
+            self._lock.notify_all()
 
     def cell_of(self, trial: Trial) -> Cell:
         """Names the training of a trial up to its next pause."""
@@ -257,9 +267,10 @@ class Search:
         """Proposes settings that work and were not tried; None if it finds none."""
         from optuna.trial import TrialState
 
-        tried = {trial.changes for trial in self.trials.values()}
         for _ in range(TRIES):
-            number = len(self.trials)
+            if self.trials and self.used > 60 * self.plan.minutes:
+                break
+            number = max(self.trials) + 1 if 0 in self.trials else 0
             if not number:
                 preset = {_flag(name): CHANGE[0] for name in self.plan.space}
                 self.study.enqueue_trial(preset)
@@ -276,9 +287,12 @@ class Search:
                 else:
                     values[name] = asked.suggest_categorical(name, dim.values)
                     changes |= dim.changes(name, values[name])
+            if number and not self._is_new(changes):
+                self.study.tell(asked, state=TrialState.FAIL)
+                continue
             words = tuple(f"{name}={text}" for name, text in changes.items())
             texts = {name: str(value) for name, value in values.items()}
-            trial = None if words in tried else self._begun(number, words, texts)
+            trial = self._begun(number, words, texts)
             if trial is None:
                 self.study.tell(asked, state=TrialState.FAIL)
                 continue
@@ -287,9 +301,17 @@ class Search:
             if trial.state == "unfinished":
                 return trial
             self.study.tell(asked, state=TrialState.PRUNED)
-            if self.used > 60 * self.plan.minutes:
-                break
         return None
+
+    def _is_new(self, changes: Mapping[str, str]) -> bool:
+        """Tells whether no trial has had these settings, however they are written."""
+        usual = self.plan.cell.settings
+        wanted = settings.override_all(usual, changes)
+        return all(
+            settings.override_all(usual, dict(c.split("=", 1) for c in trial.changes))
+            != wanted
+            for trial in self.trials.values()
+        )
 
     def _begun(
         self, number: int, changes: tuple[str, ...], values: dict[str, str]
@@ -312,6 +334,7 @@ class Search:
         except BadInput:
             if not number:  # the preset
                 raise
+            self._lost += time.monotonic() - begun
             return None
         assert plan.conditions.minutes is not None
         updates = whole_updates(int(60 * plan.conditions.minutes / seconds))
@@ -469,6 +492,7 @@ def run(searching: Search, changed: Callable[[], object]) -> None:
                     changed()
         except BaseException as error:
             errors.append(error)
+            searching.abort()
             children.end()
 
     writing = threading.Lock()

@@ -31,8 +31,8 @@ class Choice:
         return {name: value}
 
     def __post_init__(self) -> None:
-        if len(set(self.values)) < 2:
-            raise BadInput(f"a choice needs two values or more, got {self.values}")
+        if not self.values:
+            raise BadInput("a choice needs a value")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ def one_of(*values: object) -> Choice:
 
 
 def fitting(space: Space, usual: Preset) -> Space:
-    """Leaves out the values that settings cannot have, and dimensions without a choice.
+    """Leaves out values that settings cannot have or have anyway.
+
+    A dimension without any other value is left out, too.
 
     Args:
         space: A search space.
@@ -88,7 +90,7 @@ def fitting(space: Space, usual: Preset) -> Space:
             kept[name] = dim
             continue
         good = [v for v in dim.values if _fits(usual, dim.changes(name, v))]
-        if len(good) > 1:
+        if good:
             kept[name] = (
                 Choice(tuple(good))
                 if isinstance(dim, Choice)
@@ -99,10 +101,9 @@ def fitting(space: Space, usual: Preset) -> Space:
 
 def _fits(usual: Preset, changes: Mapping[str, str]) -> bool:
     try:
-        settings.override_all(usual, changes)
+        return settings.override_all(usual, changes) != usual
     except BadInput:
         return False
-    return True
 
 
 def settings_of(name: str, dim: Choice | LogUniform | JointChoice) -> set[str]:

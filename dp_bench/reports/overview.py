@@ -10,7 +10,14 @@ import numpy as np
 from dp_bench import registry
 from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
-from dp_bench.reports.table import LEVEL, Row, Table, grouped
+from dp_bench.reports.table import (
+    LEVEL,
+    Row,
+    Table,
+    grouped,
+    of_method,
+    telling_apart,
+)
 from dp_bench.reports.trained import marks
 from dp_bench.reports.wording import (
     DAGGER,
@@ -32,7 +39,7 @@ INTRODUCTION = (
     f"the table gives the reason. It also explains {DAGGER} and {DOUBLE_DAGGER}. "
     "Published values are means of ten checkpoints, measured in the authors' "
     "environments with their demonstrations. The orders include rows that were not "
-    "compared."
+    "compared; of several rows of a method, they have the first one of the table."
 )
 
 
@@ -60,7 +67,7 @@ def to_markdown(results: Path, tables: Mapping[Path, Table]) -> str:
         link = f"[{for_markdown(name, names=True)}]({name}/table.md)"
         first = [row for row in table.rows if row.variant == table.rows[0].variant]
         for rows in grouped(first, SETTING):
-            about = [rows[0].obs_kind, rows[0].preset, seeds_by_starts(sizes_of(rows))]
+            about = [rows[0].obs_kind, rows[0].preset, _sizes(rows)]
             cells = [*about, *(_cell(rows, method) for method in methods)]
             lines.append([link, *map(for_markdown, cells)])
     text = [
@@ -82,6 +89,12 @@ def to_markdown(results: Path, tables: Mapping[Path, Table]) -> str:
     return "\n".join(text)
 
 
+def _sizes(rows: Sequence[Row]) -> str:
+    """Says how many trainings and starts there are, and whether they are a test."""
+    sizes, starts = seeds_by_starts(sizes_of(rows)), rows[0].starts
+    return sizes if starts == "test" else f"{sizes}, {starts} starts"
+
+
 def _short_title(method: str) -> str:
     known = registry.methods_and_variants().get(method)
     return known.short_title if known else method
@@ -89,12 +102,12 @@ def _short_title(method: str) -> str:
 
 def _cell(rows: Sequence[Row], method: str) -> str:
     """Writes the scores of a method; several if it has rows with several controls."""
-    own = [row for row in rows if row.method == method]
     scores = []
-    for row in own:
+    for row in of_method(rows, method):
         score = with_interval(row.score, marks(row))
-        control = f"{row.control}: " if len(own) > 1 else ""
-        scores.append(f"{control}{score} {row.letters}".rstrip())
+        apart = [str(getattr(row, name)) for name in telling_apart(row, rows)]
+        about = f"{', '.join(apart)}: " if apart else ""
+        scores.append(f"{about}{score} {row.letters}".rstrip())
     return "; ".join(scores) or NOTHING
 
 
@@ -125,6 +138,8 @@ def _orders(results: Path, tables: Mapping[Path, Table]) -> list[str]:
             known = [row for row in rows if _value(row, metric) is not None]
             known = [group[0] for group in grouped(known, ["method"])]
             where = f"{name}, {rows[0].obs_kind}, {rows[0].preset} settings, {metric}"
+            if rows[0].starts != "test":
+                where += f" on {rows[0].starts} starts"
             order = _ranked({_label(r, rows): _value(r, metric) or 0 for r in known})
             here = _ranked({_label(r, rows): r.estimates[metric].value for r in known})
             text = for_markdown(f"{where}: published {order}; here {here}.", names=True)
@@ -133,10 +148,10 @@ def _orders(results: Path, tables: Mapping[Path, Table]) -> list[str]:
 
 
 def _label(row: Row, rows: Sequence[Row]) -> str:
-    """Names the method of a row, and its control mode if the method has several."""
-    several = len({r.control for r in rows if r.method == row.method}) > 1
+    """Names the method of a row, and what sets it apart from the method's others."""
+    apart = [str(getattr(row, name)) for name in telling_apart(row, rows)]
     title = _short_title(row.method)
-    return f"{title} ({row.control})" if several else title
+    return f"{title} ({', '.join(apart)})" if apart else title
 
 
 def _ranked(values: Mapping[str, float]) -> str:
@@ -155,6 +170,7 @@ def _published_metric(rows: Sequence[Row], table: Table) -> str | None:
 
 
 def _value(row: Row, metric: str) -> float | None:
-    """Returns the published mean of ten checkpoints; None if there is none."""
+    """Returns the published mean of ten checkpoints; None if it or ours is unknown."""
     value = row.published.get((metric, "last10"), np.nan)
-    return None if np.isnan(value) or metric not in row.estimates else value
+    ours = row.estimates[metric].value if metric in row.estimates else np.nan
+    return None if np.isnan(value) or np.isnan(ours) else value

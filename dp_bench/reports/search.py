@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dp_bench import registry
+from dp_bench.errors import BadInput
 from dp_bench.evaluation import search
 from dp_bench.evaluation.search import Trial
 from dp_bench.reports.csv_file import csv_text, estimate_columns
@@ -89,6 +90,13 @@ def budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
         rows: Of its table.
     """
     rows = [row for row in rows if row.preset != CUSTOM]
+    try:
+        return _budgets(folder, rows)
+    except BadInput as error:
+        return [f"Searches with dp-bench tune cannot be read: {error}."]
+
+
+def _budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
     kinds = dict.fromkeys(row.obs_kind for row in rows)
     lines = []
     for kind in kinds:
@@ -113,7 +121,7 @@ def budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
 
 
 def _search_for(folder: Path, row: Row) -> list[Trial]:
-    """Finds the last search for the settings of a row."""
+    """Finds the last search that began with the settings of a row."""
     file = search.path_of(folder, row.method)
     for trials in last_searches(search.read(file)):
         subject = row.obs_kind, row.control, row.preset

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.stats import trim_mean
 from torch import Tensor
 
 from dp_bench.policies.base import Policy
@@ -56,6 +55,8 @@ def measure_copying(
         that sees one observation or has just reset its memory, or where the robot does
         not move.
     """
+    from scipy.stats import trim_mean
+
     steps = policy.rows_seen
     if steps == 1:
         return None

@@ -19,7 +19,7 @@ from dp_bench.grid.update_time import UpdateTime
 from dp_bench.presets import preset
 from dp_bench.presets.space import Choice, JointChoice, LogUniform, space_of
 from dp_bench.task import IMAGE
-from dp_bench.util import settings
+from dp_bench.util import jsonl, settings
 
 pytest.importorskip("optuna")
 TINY = (
@@ -127,7 +127,9 @@ def test_a_trial_changes_some_of_the_settings_and_keeps_the_others(tune, made_up
     assert 0.2 * dims < sum(sizes) / len(sizes) < 0.8 * dims
     rates = {trial.values.get("training.lr") for trial in others}
     assert len(rates) > 5
-    assert "| preset |" in tune.file.with_suffix(".md").read_text().replace("  ", "")
+    table = tune.file.with_suffix(".md").read_text().replace(" ", "").splitlines()
+    rows = [line for line in table if "of18|" in line and not line.startswith("|0|")]
+    assert any("|preset|" in row for row in rows)
 
 
 def test_the_preset_is_trained_to_its_end(tune, made_up):
@@ -201,6 +203,70 @@ def test_settings_that_fail_are_kept_and_not_tried_again(tune, made_up, monkeypa
     assert [trial.state for trial in known] == ["finished", "failed", "failed"]
     assert known[1].failure == "training diverged"
     assert "failed" in tune.file.with_suffix(".md").read_text()
+
+
+def test_lines_of_the_file_may_be_deleted(tune, made_up):
+    """The message about a damaged file says so; no other trial is lost by it."""
+    made_up(near)
+    tune("--minutes", "20")
+    known = trials.read(tune.file)
+    jsonl.write(tune.file, [trial for trial in known if trial.number != 2])
+    tune("--minutes", "25")
+    longer = {trial.number: trial for trial in trials.read(tune.file)}
+    assert 2 not in longer
+    ended = [t for t in known if t.state != "unfinished" and t.number != 2]
+    assert all(longer[trial.number] == trial for trial in ended)
+    jsonl.write(tune.file, [trial for trial in longer.values() if trial.number])
+    tune("--minutes", "35")
+    assert {t.number: t for t in trials.read(tune.file)}[0].changes == ()
+
+
+def test_no_trial_repeats_the_settings_of_another(tune, made_up):
+    """Neither by writing the preset's value, nor by writing a value otherwise."""
+    made_up(near)
+    words = ["training.lr=0.001", "policy.predicts=noise", "policy.kernel_size=3"]
+    tune("--minutes", "60", more=words)
+    usual = preset(registry.method("dp_c"), "pusht", "smoke")
+    seen = [
+        settings.override_all(usual, dict(c.split("=", 1) for c in trial.changes))
+        for trial in trials.read(tune.file)
+    ]
+    assert len(seen) > 5
+    assert all(a != b for k, a in enumerate(seen) for b in seen[:k])
+
+
+def test_probes_that_fail_use_up_the_time(tune, made_up, monkeypatch):
+    made_up(near)
+    clock = iter(range(0, 10**9, 100))
+    monkeypatch.setattr(search.time, "monotonic", lambda: next(clock))
+    probes = []
+
+    def time_in_child(cell, jobs):
+        probes.append(cell)
+        if len(probes) > 1:
+            raise BadInput("no memory")
+        return UpdateTime(10, 0, 0)
+
+    monkeypatch.setattr(search, "time_in_child", time_in_child)
+    tune("--minutes", "20")
+    assert 1 < len(probes) < 15  # of 100 s by this clock
+
+
+@pytest.mark.parametrize("part", ["cell_of", "record_end"])
+def test_an_error_in_one_thread_ends_the_others(tune, made_up, monkeypatch, part):
+    """A thread may wait for a trial that will never end."""
+    made_up(near)
+    original, calls = getattr(Search, part), []
+
+    def fails(self, *given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise OSError("no more processes")
+        return original(self, *given)
+
+    monkeypatch.setattr(Search, part, fails)
+    with pytest.raises((OSError, SystemExit)):
+        tune("--minutes", "60", "--jobs", "2")
 
 
 def test_another_question_is_another_search(tune, made_up):

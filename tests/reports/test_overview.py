@@ -62,6 +62,33 @@ def test_a_method_with_two_controls_has_both_in_its_cell(tmp_path):
     assert "; velocity: 0.91" in text
 
 
+def test_validation_scores_are_marked(tmp_path):
+    text = overview.to_markdown(tmp_path, tables_in(tmp_path, starts="validation"))
+    assert text.count("starts, validation starts |") == 2
+    assert "score on validation starts: published" in text
+
+
+def test_an_unknown_number_is_not_ranked(tmp_path):
+    tables = tables_in(tmp_path)
+    (folder, table), *others = tables.items()
+    worst = table.rows[-1].score._replace(value=float("nan"))
+    estimates = {**table.rows[-1].estimates, "score": worst}
+    last = dataclasses.replace(table.rows[-1], estimates=estimates)
+    table = dataclasses.replace(table, rows=(*table.rows[:-1], last))
+    text = overview.to_markdown(tmp_path, {folder: table, **dict(others)})
+    assert "No table has published values." in text
+
+
+def test_rows_with_other_settings_are_told_apart(tmp_path):
+    more = episodes("dp_c", APART["dp_c"], settings="cafe1234")
+    append(tmp_path / "reach" / "records" / "more.jsonl", with_digests(more))
+    text = overview.to_markdown(tmp_path, tables_in(tmp_path))
+    (line,) = [line for line in text.splitlines() if line.startswith("| [reach")]
+    (cell,) = [c for c in line.split("|") if "; " in c and "0.91" in c]
+    first, second = cell.split("; ")
+    assert first.split(":")[0] != second.split(":")[0]
+
+
 def test_without_several_trainings_there_is_no_verdict(tmp_path):
     once = {name: values[:1] for name, values in APART.items()}
     text = overview.to_markdown(tmp_path, tables_in(tmp_path, once))

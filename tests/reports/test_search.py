@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from dp_bench.errors import BadInput
 from dp_bench.evaluation import search
 from dp_bench.evaluation.conditions import Conditions
 from dp_bench.evaluation.records import append
@@ -85,3 +86,12 @@ def test_a_table_says_how_long_each_method_was_searched(tmp_path):
 def test_a_search_for_something_else_is_not_counted(tmp_path, change):
     written(tmp_path, trial(0, **change))
     assert "dp-bench tune" not in footer_of(tmp_path, "dp_c")
+
+
+def test_damaged_trials_do_not_cost_the_table(tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "dp_c.jsonl").write_text("{}\n")
+    with pytest.raises(BadInput, match=r"dp_c\.jsonl, line 1"):  # the table comes first
+        footer_of(tmp_path, "dp_c")
+    text = (tmp_path / "table.md").read_text()
+    assert "Searches with dp-bench tune cannot be read: " in text

@@ -100,7 +100,8 @@ class DiffusionConfig(ObsConfig):
                 f"{self.sampler!r}, got {self.eta}"
             )
         suited = registry.samplers_for(self.objective)
-        if registry.sampler(self.sampler).name not in suited and suited:
+        draws_noise = self.objective not in DETERMINISTIC
+        if registry.sampler(self.sampler).name not in suited and draws_noise:
             raise BadInput(
                 f"the objective {self.objective} needs the sampler "
                 f"{' or '.join(suited)}, got {self.sampler!r}"

@@ -14,6 +14,7 @@ horizons, the network and the training are the same for all of them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dp_bench import references, registry
+from dp_bench.errors import BadInput
 from dp_bench.policies.diffusion.config import DiffusionConfig
 from dp_bench.policies.diffusion.denoiser import (
     ConditionedNetwork,
@@ -138,9 +140,27 @@ class Flow:
 def _sampled(
     config: DiffusionConfig, path: ProbabilityPath, noise: Iterator[Tensor]
 ) -> Tensor:
-    """Goes from noise to actions with the sampler of the settings."""
-    sampler = references.load(registry.sampler(config.sampler).function)
-    actions: Tensor = sampler(path, noise, config.sample_steps)
+    """Goes from noise to actions with the sampler of the settings.
+
+    Raises:
+        BadInput: When a sampler of another package breaks its contract.
+    """
+    known = registry.sampler(config.sampler)
+    sampler = references.load(known.function)
+    first = next(noise)
+    try:
+        actions = sampler(path, itertools.chain([first], noise), config.sample_steps)
+    except StopIteration:
+        raise BadInput(
+            f"the sampler {known.name!r} asks for more noise than it declares; set "
+            f"draws_each_call=True if it needs some for every network call"
+        ) from None
+    if not isinstance(actions, Tensor) or actions.shape != first.shape:
+        shape = getattr(actions, "shape", None)
+        raise BadInput(
+            f"the sampler {known.name!r} must return actions of shape "
+            f"{tuple(first.shape)}, got {tuple(shape) if shape else type(actions)}"
+        )
     return actions
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dp_bench import references, registry
 from dp_bench.policies.base import Policy
 from dp_bench.policies.diffusion.adaln import AdaptiveTransformer
 from dp_bench.policies.diffusion.config import (
@@ -49,6 +50,7 @@ class Diffusion(Policy):
         self, config: DiffusionConfig, *, obs_dim: int, action_dim: int
     ) -> None:
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
+        references.load(registry.sampler(config.sampler).function)  # now, if it cannot
         unknown = torch.full((config.train_steps,), torch.nan)
         self.register_buffer("alphas_bar", unknown)
         self.alphas_bar: Tensor
