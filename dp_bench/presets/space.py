@@ -119,7 +119,7 @@ IGNORED = ("policy.predicts",)
 # What every method can search.
 SHARED: Space = {
     "training.lr": LogUniform(2e-4, 4e-3),
-    "training.batch_size": one_of(64, 128, 256),
+    "training.batch_size": one_of(32, 64, 128, 256),
     "policy.obs_noise": one_of(0.0, 0.003, 0.01, 0.02, 0.05),
     "policy.obs_dropout": one_of(0.0, 0.1, 0.3),
     "training.keyframe_weight": one_of(0.0, 1.0, 3.0),
