@@ -85,7 +85,8 @@ class Policy(nn.Module):
         self._memory: list[object] = []
         # The settings of another package's method need not extend ObsConfig.
         self._obs_config = config if isinstance(config, ObsConfig) else ObsConfig()
-        self._obs_config.refuse_without_older(self.rows_seen)
+        if self._obs_config.disturbs_older:
+            self._obs_config.refuse_without_older(self.rows_seen)
         self._obs_config.refuse_to_hide_from(obs_dim)
 
     def see_with(self, encoder: Encoder) -> None:

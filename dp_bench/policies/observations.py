@@ -71,6 +71,11 @@ class ObsConfig:
                 f"hidden_obs must hold indices of 0 or more, got {self.hidden_obs}"
             )
 
+    @property
+    def disturbs_older(self) -> bool:
+        """Whether training disturbs older observations more than the latest one."""
+        return self.older_obs_noise > 0 or self.obs_dropout > 0
+
     def refuse_without_older(self, seen: int) -> None:
         """Refuses settings for older observations where a loss sees only the latest.
 
