@@ -17,7 +17,7 @@ from dp_bench.data.demos import Demos
 from dp_bench.errors import BadInput
 from dp_bench.task import Task
 from dp_bench.util import settings
-from dp_bench.util.files import read_without_links, write_text
+from dp_bench.util.files import atomic_write_text, read_without_links
 from dp_bench.util.json_text import parsed
 
 SUFFIX = ".digests.json"
@@ -97,7 +97,7 @@ def remember(demos: Demos, task: Task, path: Path, record: Path) -> None:
     if task.sources[demos.source].digest is None and _recall(record) is None:
         digests = Digests(file_digest(path), demos.digest)
         text = json.dumps(dataclasses.asdict(digests), indent=2)
-        write_text(record, f"{text}\n")
+        atomic_write_text(record, f"{text}\n")
 
 
 def file_digest(path: Path) -> str:

@@ -18,7 +18,7 @@ from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell
 from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.run import PROCESSES, STOPPED, stopped
-from dp_bench.util.files import remove_stale_parts, write_text
+from dp_bench.util.files import atomic_write_text, remove_stale_parts
 from dp_bench.util.processes import JOBS, LAST_WORDS, start_child
 from dp_bench.util.types import JsonObject
 
@@ -247,7 +247,7 @@ def _kept_in_log(cell: Cell, output: Sequence[str]) -> str:
     """Keeps the output of a failed cell; names the file, or "" if it has none."""
     log = _failed_log(cell)
     try:
-        write_text(log, "".join(output))
+        atomic_write_text(log, "".join(output))
     except BadInput:
         return ""
     return f" [whole output: {log}]"

@@ -20,7 +20,7 @@ from dp_bench.grid.encoders import order
 from dp_bench.grid.local import child_environment
 from dp_bench.grid.update_time import time_in_child
 from dp_bench.util import progress, settings
-from dp_bench.util.files import read_without_links, write_text
+from dp_bench.util.files import atomic_write_text, read_without_links
 from dp_bench.util.json_text import parsed
 
 
@@ -181,7 +181,7 @@ def _write(path: Path, earlier: Sequence[Plan], plan: Plan) -> None:
     if plans.plans == tuple(earlier):
         return
     text = json.dumps(dataclasses.asdict(plans), indent=2)
-    write_text(path, text + "\n")
+    atomic_write_text(path, text + "\n")
 
 
 def _of_conditions(plans: Sequence[Plan], conditions: Conditions, path: Path) -> Plan:

@@ -9,7 +9,7 @@ from dp_bench.reports.escaping import for_markdown
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.plots.demos import demos_comparison
 from dp_bench.reports.plots.style import save
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 
 NOTES = """
 Numbers: 5 % quantile, median, 95 % quantile; the distance is the largest
@@ -27,7 +27,7 @@ def write(comparison: DemosComparison, folder: Path) -> None:
         folder: `results/<task>`; gets `demos.md` and `demos.png`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "demos.md", to_markdown(comparison))
+    atomic_write_text(folder / "demos.md", to_markdown(comparison))
     save(demos_comparison(comparison), folder / "demos.png")
 
 

@@ -21,7 +21,7 @@ from dp_bench.reports.wording import (
     ranges,
     with_interval,
 )
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 from dp_bench.util.progress import duration
 
 HEADINGS = {
@@ -54,7 +54,7 @@ def remake(folder: Path) -> str:
     table = table_of(last_study(read(folder / FILE)))
     text = to_markdown(table)
     for name, content in (("encoders.md", text), ("encoders.csv", to_csv(table))):
-        write_text(folder / name, content)
+        atomic_write_text(folder / name, content)
     save(figure_of(encoder_scores(table)), folder / "encoders.png")
     return text
 

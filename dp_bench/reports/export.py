@@ -20,10 +20,10 @@ from dp_bench.reports.summary import at_last_step
 from dp_bench.runs.info import run_name
 from dp_bench.util.files import (
     PART,
+    atomic_write_text,
     refuse_link,
     refuse_unwritable,
     remove_stale_parts,
-    write_text,
 )
 from dp_bench.util.types import JsonObject
 
@@ -52,7 +52,7 @@ def export(folder: Path, form: str, out: Path) -> list[Path]:
     remove_stale_parts(out)
     _refuse_other_content(out, list(texts))
     for name, text in texts.items():
-        write_text(out / name, text)
+        atomic_write_text(out / name, text)
     return [out / name for name in texts]
 
 

@@ -23,7 +23,7 @@ from dp_bench.reports.table import CIRCUMSTANCES, LEVEL, Row, Table, differing
 from dp_bench.reports.trained import marks
 from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER, with_interval
 from dp_bench.statistics.estimates import Estimate, mean_of
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 from dp_bench.util.text import one_line
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
         [f"**{for_markdown(folder.name, names=True)}**", "", *lines, "", *foot, ""]
     )
     for name, content in (("table.md", text), ("table.csv", csv_text(to_frame(rows)))):
-        write_text(folder / name, content)
+        atomic_write_text(folder / name, content)
     style.save(scores.side_by_side(tables), folder / "success.png")
     return shown(folder, tables)
 

@@ -20,7 +20,7 @@ from dp_bench.reports.plots.multimodality import rollouts_from_fork
 from dp_bench.reports.plots.style import figure_of, save
 from dp_bench.reports.wording import with_interval
 from dp_bench.task import Task
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 
 HEADINGS = (
     "method",
@@ -67,7 +67,7 @@ def remake(folder: Path) -> str:
     by_run = choices(rollouts, found)
     text = to_markdown(by_run) + _note_on_demos(task, rollouts, found)
     for name, content in (("modes.md", text), ("modes.csv", to_csv(by_run))):
-        write_text(folder / name, content)
+        atomic_write_text(folder / name, content)
     scene = references.load(fork.scene)(rollouts[0].start)
     axes = rollouts_from_fork(by_run, fork, scene)
     save(figure_of(axes[0]), folder / "modes.png")

@@ -28,7 +28,7 @@ from dp_bench.reports.wording import (
     sizes_of,
     with_interval,
 )
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 
 FILE = "overview.md"
 SETTING = ("obs_kind", "preset", "starts")  # a row of the overview for each
@@ -50,7 +50,7 @@ def remake(results: Path, tables: Mapping[Path, Table]) -> None:
         results: Receives the page.
         tables: By their folder, which lies in `results`.
     """
-    write_text(results / FILE, to_markdown(results, tables))
+    atomic_write_text(results / FILE, to_markdown(results, tables))
 
 
 def to_markdown(results: Path, tables: Mapping[Path, Table]) -> str:

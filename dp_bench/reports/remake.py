@@ -36,7 +36,7 @@ from dp_bench.reports.published import published_demos_of, published_values
 from dp_bench.reports.summary import summary
 from dp_bench.reports.table import Table
 from dp_bench.task import Column
-from dp_bench.util.files import ReadOnly, write_text
+from dp_bench.util.files import ReadOnly, atomic_write_text
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -95,7 +95,7 @@ def remake_task(folder: Path) -> Table:
         "table.csv": to_csv(table),
     }
     for name, text in texts.items():
-        write_text(folder / name, text)
+        atomic_write_text(folder / name, text)
     _draw_scores(folder, table)
     _draw_training(folder, everything)
     if (folder / "modes.jsonl").is_file():

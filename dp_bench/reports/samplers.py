@@ -16,7 +16,7 @@ from dp_bench.reports.plots.style import save
 from dp_bench.reports.sampler_table import SamplerRow, constant_of, rows_of, title_of
 from dp_bench.reports.table import LEVEL
 from dp_bench.reports.wording import milliseconds, ranges, with_interval
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 
 HEADINGS = {
     "sampler": "l",
@@ -42,7 +42,7 @@ def remake(folder: Path) -> str:
     rows = rows_of(last_run(read(folder / FILE)))
     text = to_markdown(rows)
     for name, content in (("samplers.md", text), ("samplers.csv", to_csv(rows))):
-        write_text(folder / name, content)
+        atomic_write_text(folder / name, content)
     save(sampler_curves(rows), folder / "samplers.png")
     return text
 

@@ -25,7 +25,7 @@ from dp_bench.reports.wording import (
     with_interval,
 )
 from dp_bench.statistics.estimates import Estimate, estimate_mean
-from dp_bench.util.files import whole_files, write_text
+from dp_bench.util.files import atomic_write_text, whole_files
 from dp_bench.util.progress import duration
 
 CUSTOM = "custom"  # preset of a row whose settings are of no tier
@@ -60,7 +60,7 @@ def remake_file(file: Path) -> str:
         return ""
     csv = to_csv([t for trials in last_searches(search.read(file)) for t in trials])
     for ending, content in ((".md", text), (".csv", csv)):
-        write_text(file.with_suffix(ending), content)
+        atomic_write_text(file.with_suffix(ending), content)
     return text
 
 

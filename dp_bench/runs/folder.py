@@ -27,7 +27,7 @@ from dp_bench.runs.sizes import built
 from dp_bench.runs.trained import Trained, check_weights, stage_here, trained_of
 from dp_bench.util import settings
 from dp_bench.util.devices import available_device
-from dp_bench.util.files import read_without_links, refuse_links_in, write_text
+from dp_bench.util.files import atomic_write_text, read_without_links, refuse_links_in
 from dp_bench.util.json_text import parsed
 from dp_bench.util.tensors import digest_of, load_tensors
 from dp_bench.util.text import shown
@@ -139,7 +139,7 @@ class RunFolder:
 
     def _write_json(self, data: JsonObject) -> None:
         text = json.dumps({"format": FORMAT, **data}, indent=2)
-        write_text(self._json, text + "\n")
+        atomic_write_text(self._json, text + "\n")
 
     def trained(self) -> Trained:
         """Reads how the weights were trained; nothing where `run.json` is missing."""

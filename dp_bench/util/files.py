@@ -138,7 +138,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
+def atomic_write_text(path: Path, text: str) -> None:
     """Writes a text file whole or not at all; raises as `atomic_write` does."""
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ import torch
 
 from dp_bench import references
 from dp_bench.runs.provenance import commit, machine, versions
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {
@@ -58,7 +58,7 @@ def main():
         numbers = measure()
         print(json.dumps(numbers, indent=2, default=float))
         text = json.dumps({**facts, part: numbers}, indent=2, default=float)
-        write_text(ROOT / "results" / "perf" / f"{part}.json", text + "\n")
+        atomic_write_text(ROOT / "results" / "perf" / f"{part}.json", text + "\n")
 
 
 if __name__ == "__main__":

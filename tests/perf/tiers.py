@@ -12,7 +12,7 @@ from dp_bench.grid.forecast import forecast
 from dp_bench.grid.prepare import prepare
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.task import IMAGE
-from dp_bench.util.files import write_text
+from dp_bench.util.files import atomic_write_text
 
 TABLE = Path(__file__).resolve().parents[2] / "results" / "perf" / "tiers.md"
 GOAL = {False: 15.0, True: 25.0}  # of a training with its evaluation, from images [min]
@@ -29,7 +29,7 @@ def tiers():
         for kind in dict.fromkeys([task.obs_kinds[0], *task.obs_kinds]):
             if kind == task.obs_kinds[0] or kind == IMAGE:
                 rows += _rows(task.name, kind)
-    write_text(TABLE, to_markdown(rows))
+    atomic_write_text(TABLE, to_markdown(rows))
     return {"rows": rows, "goal": {"largest deviation": 0.1}}
 
 
