@@ -109,9 +109,5 @@ def read(path: Path) -> list[Passage]:
     Raises:
         BadInput: When a line is not a passage; the message names the file and the line.
     """
-    if not path.exists():
-        return []
-    try:
-        return jsonl.read(path, Passage)
-    except BadInput as error:
-        raise BadInput(f"{error}; make the file again with `dp-bench modes`") from None
+    remedy = "make the file again with `dp-bench modes`"
+    return jsonl.read_or_advise(path, Passage, remedy)

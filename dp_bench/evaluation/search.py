@@ -122,15 +122,8 @@ def read(path: Path) -> list[Trial]:
     Raises:
         BadInput: When a line is not a trial; the message names the file and the line.
     """
-    if not path.is_file():
-        return []
-    try:
-        return jsonl.read(path, Trial)
-    except BadInput as error:
-        raise BadInput(
-            f"{error}; delete this line to keep the other trials, or the file to begin "
-            f"again"
-        ) from None
+    remedy = "delete this line to keep the other trials, or the file to begin again"
+    return jsonl.read_or_advise(path, Trial, remedy)
 
 
 def put(path: Path, trial: Trial) -> None:

@@ -43,6 +43,22 @@ def read(path: Path | str, cls: type[T]) -> list[T]:
     return list(_parsed(content, cls, str(path)))
 
 
+def read_or_advise(path: Path, cls: type[T], remedy: str) -> list[T]:
+    """Reads a file as `read` does; an error ends with what to do.
+
+    Args:
+        path: The file; one that does not exist has no lines.
+        cls: Class of its lines.
+        remedy: What to do about a damaged file.
+    """
+    if not path.exists():
+        return []
+    try:
+        return read(path, cls)
+    except BadInput as error:
+        raise BadInput(f"{error}; {remedy}") from None
+
+
 def _parsed(content: bytes, cls: type[T], path: str) -> Iterator[T]:
     *lines, rest = content.split(b"\n")
     if _is_json(rest):
