@@ -67,6 +67,15 @@ METHODS = {
             variants=OBJECTIVE_VARIANTS,
         ),
         Method(
+            name="dp_mlp",
+            title="Diffusion Policy, MLP (DP-MLP)",
+            policy="dp_bench.policies.diffusion.policy:MlpDiffusion",
+            about="denoises a sequence of actions with a residual MLP",
+            presets="dp_bench.presets.dp_mlp:PRESETS",
+            space="dp_bench.presets.dp_mlp:SPACE",
+            variants=OBJECTIVES,
+        ),
+        Method(
             name="lstm_gmm",
             title="LSTM-GMM",
             policy="dp_bench.baselines.lstm_gmm:LstmGmm",

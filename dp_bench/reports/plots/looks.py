@@ -37,10 +37,12 @@ class LineStyle(TypedDict):
     linewidth: float
 
 
-# Okabe & Ito's palette, which all kinds of colour vision tell apart, for our methods.
+# Okabe & Ito's palette, and a brown, which all kinds of colour vision tell apart, for
+# our methods.
 OURS = (
     Look("#0072B2", "o"),
     Look("#D55E00", "s"),
+    Look("#7B3F00", "d"),
     Look("#009E73", "^"),
     Look("#CC79A7", "D"),
     Look("#E69F00", "v"),
