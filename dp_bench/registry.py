@@ -73,7 +73,7 @@ METHODS = {
             about="denoises a sequence of actions with a residual MLP",
             presets="dp_bench.presets.dp_mlp:PRESETS",
             space="dp_bench.presets.dp_mlp:SPACE",
-            variants=OBJECTIVES,
+            variants=OBJECTIVE_VARIANTS,
         ),
         Method(
             name="lstm_gmm",
