@@ -26,6 +26,7 @@ class Method:
             "dp_c" is "dp_c-flow", and has these values in every preset.
         changes: Settings that differ from `presets`; only a variant has some.
         base: Name of the method that this is a variant of; "" for none.
+        on_request: Whether `dp-bench compare` leaves it out unless it is named.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Method:
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     changes: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
+    on_request: bool = False
 
     @property
     def short_title(self) -> str:

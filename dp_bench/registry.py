@@ -74,6 +74,7 @@ METHODS = {
             presets="dp_bench.presets.dp_mlp:PRESETS",
             space="dp_bench.presets.dp_mlp:SPACE",
             variants=OBJECTIVE_VARIANTS,
+            on_request=True,
         ),
         Method(
             name="lstm_gmm",
@@ -170,6 +171,11 @@ def _with_small_sources(task: Task) -> Task:
 def methods() -> Mapping[str, Method]:
     """Returns all methods by name, our own first, without their variants."""
     return _with_installed(METHODS, "dp_bench.policies", Method)
+
+
+def usual_methods() -> tuple[str, ...]:
+    """Names the methods that are compared if none are named."""
+    return tuple(name for name, method in methods().items() if not method.on_request)
 
 
 def methods_and_variants() -> Mapping[str, Method]:

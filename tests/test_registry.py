@@ -295,6 +295,12 @@ def test_a_variant_is_a_method_that_follows_its_own():
         registry.method("bet-flow")
 
 
+def test_methods_on_request_are_compared_only_if_named():
+    usual = registry.usual_methods()
+    assert set(registry.methods()) - set(usual) == {"dp_mlp"}
+    assert usual[:5] == ("dp_c", "dp_t", "lstm_gmm", "ibc", "bet")
+
+
 def test_an_unknown_method_is_its_own_title_and_comes_last():
     assert registry.title_of("nobody_knows") == "nobody_knows"
     last = max(map(registry.position_of, registry.methods()))

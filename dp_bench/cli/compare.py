@@ -20,6 +20,7 @@ from dp_bench.cli.options import (
     method_names,
     one_of,
     task_or_first,
+    usual_methods,
 )
 from dp_bench.cli.until_decided import MOST_SEEDS
 from dp_bench.errors import BadInput
@@ -58,7 +59,9 @@ class Compare:
     """Task, or group of tasks."""
     methods: Annotated[
         tuple[str, ...],
-        arg(metavar="METHOD ...", help_behavior_hint=one_of(method_names, "all")),
+        arg(
+            metavar="METHOD ...", help_behavior_hint=one_of(method_names, usual_methods)
+        ),
     ] = ()
     """Methods to compare."""
     seeds: Annotated[tuple[int, ...], arg(metavar="SEED ...")] = (0,)
@@ -94,7 +97,7 @@ class Compare:
             return
         if self.pair or self.most_seeds is not None:
             raise BadInput("--pair and --most-seeds need --until-decided")
-        methods = self.methods or tuple(registry.methods())
+        methods = self.methods or registry.usual_methods()
         grids = [  # refuses whatever cannot work before anything runs
             self.training.cells(task, methods, self.seeds) for task in self._tasks()
         ]
@@ -118,7 +121,7 @@ class Compare:
         if len(tasks) != 1:
             raise BadInput(f"--until-decided takes one task, got {self.task}")
         most = MOST_SEEDS if self.most_seeds is None else self.most_seeds
-        methods = self.methods or self.pair or tuple(registry.methods())
+        methods = self.methods or self.pair or registry.usual_methods()
         cells = self.training.cells(tasks[0], methods, range(max(most, 1)))
         asked = question(cells, self.pair, most)
         self._refuse_unwritable(cells)

@@ -32,18 +32,20 @@ def hint(text: str) -> Callable[[str], str]:
 
 
 def one_of(
-    names: Callable[[], Iterable[str]], default: str | None = None
+    names: Callable[[], Iterable[str]],
+    default: str | Callable[[], str] | None = None,
 ) -> Callable[[str], str]:
     """Lists the choices of an option behind it; looks them up when help is printed.
 
     Args:
         names: Gives the choices.
-        default: Names the default; None for the first choice.
+        default: Names the default, or a function that does; None for the first choice.
     """
 
     def listed(_: str) -> str:
         choices = list(names())
-        return f"(one of {', '.join(choices)}; default: {default or choices[0]})"
+        chosen = default() if callable(default) else default
+        return f"(one of {', '.join(choices)}; default: {chosen or choices[0]})"
 
     return listed
 
@@ -53,6 +55,13 @@ def method_names() -> list[str]:
     names = list(registry.methods())
     variants = [name for name in registry.methods_and_variants() if name not in names]
     return [*names, f"or a variant such as {variants[0]}"] if variants else names
+
+
+def usual_methods() -> str:
+    """Says which methods are compared if none are named."""
+    usual = registry.usual_methods()
+    others = [name for name in registry.methods() if name not in usual]
+    return f"all but {', '.join(others)}" if others else "all"
 
 
 def obs_kinds() -> list[str]:
