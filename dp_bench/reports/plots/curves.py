@@ -10,20 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dp_bench.errors import BadInput
+from dp_bench.reports.learning import (
+    LONG,
+    estimates_by_step,
+    score_curves,
+    series_of,
+    smoothed,
+)
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.looks import LineStyle, line_styles
 from dp_bench.reports.plots.style import FAINT, INK, LETTERS
-from dp_bench.reports.summary import ROW, scores_by_seed_and_start
-from dp_bench.reports.table import CIRCUMSTANCES, LEVEL
-from dp_bench.reports.trainings import Curve, place_of_curve
+from dp_bench.reports.table import LEVEL
+from dp_bench.reports.trainings import Curve
 from dp_bench.reports.wording import seeds_by_starts
-from dp_bench.statistics.estimates import estimate_mean
+from dp_bench.statistics.estimates import Estimate
 from dp_bench.training.log import LogLine
 
 Log = Sequence[LogLine]  # of one training
-LONG = 200  # points; longer lines are smoothed
 FEW = 0.12  # distance of the markers of a line of losses [diagonals of the axes]
-CURVE = [name for name in ROW if name != "step"]  # a curve for each combination
 
 
 def learning_curves(
@@ -44,17 +48,13 @@ def learning_curves(
     Raises:
         BadInput: When it gets no records, or records of several tasks.
     """
-    if records.empty or records["task"].nunique() > 1:
-        names = ", ".join(sorted(set(records["task"]))) or "none"
-        raise BadInput(f"a learning curve is of one task, these records are of {names}")
+    curves = score_curves(records, column)
     ax = ax or style.new_axes(6.0, 3.9)
-    sizes: list[tuple[int, int]] = []
-    curves = [curve for _, curve in records.groupby(CURVE, sort=False)]
-    keys = ["task", "method", "obs_kind"]
-    curves.sort(key=lambda curve: place_of_curve(*curve[keys].iloc[0]))
-    looks = line_styles([curve["method"].iloc[0] for curve in curves])
+    sizes = [size for curve in curves for size in curve.sizes]
+    looks = line_styles([curve.method for curve in curves])
     for look, curve in zip(looks, curves, strict=True):
-        sizes += _draw_scores(ax, curve, _curve_label(curve, records), look, column)
+        label = style.method_label(curve.method, curve.apart)
+        _draw_estimates(ax, curve.steps, curve.estimates, label, look)
     ax.set_ylim(0, 1)
     ax.set_xlim(left=0)
     style.finish(ax, records["task"].iloc[0])
@@ -86,7 +86,7 @@ def loss_curves(logs: Mapping[Curve, Sequence[Log]], ax: Axes | None = None) -> 
         alone = len(runs) == 1
         look |= {"linewidth": 1.8 if alone else 1.2, "linestyle": "-"}
         for k, log in enumerate(runs):
-            training, validation = _series(log, "loss"), _series(log, "val_loss")
+            training, validation = series_of(log, "loss"), series_of(log, "val_loss")
             if not training.size:
                 raise BadInput(f"log {curve.label!r} has no line with a finite 'loss'")
             losses += [training[1], validation[1]]
@@ -94,7 +94,7 @@ def loss_curves(logs: Mapping[Curve, Sequence[Log]], ax: Axes | None = None) -> 
             if alone and len(training[0]) > LONG:
                 ax.plot(*training, color=look["color"], alpha=0.18, linewidth=0.7)
             label = None if k else curve.label
-            ax.plot(*_smooth(training), label=label, markevery=FEW, **look)
+            ax.plot(*smoothed(training), label=label, markevery=FEW, **look)
             dashes = (0, (4, 1.5))
             ax.plot(*validation, color=look["color"], linewidth=1.0, linestyle=dashes)
     _set_loss_scale(ax, losses)
@@ -142,11 +142,13 @@ def stability(
     looks = line_styles([curve.method for curve in records])
     for look, (curve, frame) in zip(looks, records.items(), strict=True):
         for log in logs.get(curve, ()):
-            losses.append(_smooth(_series(log, "loss")))
+            losses.append(smoothed(series_of(log, "loss")))
             top.plot(*losses[-1], markevery=FEW, **look)
-            errors.append(_series(log, "val_action_error"))
+            errors.append(series_of(log, "val_action_error"))
             middle.plot(*errors[-1], **look)
-        sizes += _draw_scores(bottom, frame, curve.label, look)
+        steps, estimates = estimates_by_step(frame)
+        _draw_estimates(bottom, steps, estimates, curve.label, look)
+        sizes += [(e.num_seeds, e.num_starts) for e in estimates]
     _set_loss_scale(top, [loss[1] for loss in losses])
     _set_error_scale(middle, measured=any(error.size for error in errors))
     bottom.set_ylim(0, 1)
@@ -164,44 +166,17 @@ def stability(
     return axes
 
 
-def _curve_label(curve: pd.DataFrame, records: pd.DataFrame) -> str:
-    """Writes the method, with what sets its curve apart from its other curves."""
-    first = curve.iloc[0]
-    rivals = records[records["method"] == first["method"]]
-    # A hash says no more than the kind of observation, where that tells curves apart.
-    kinds = rivals[rivals["obs_kind"] == first["obs_kind"]]
-    hashes = ("settings", "demos_digest", "frames_digest")
-    apart = [
-        str(first[name])[:12]
-        for name in dict.fromkeys((*CIRCUMSTANCES, *hashes))
-        if name in CURVE and (kinds if name in hashes else rivals)[name].nunique() > 1
-    ]
-    return style.method_label(first["method"], apart)
-
-
-def _draw_scores(
+def _draw_estimates(
     ax: Axes,
-    records: pd.DataFrame,
+    steps: Sequence[int],
+    estimates: Sequence[Estimate],
     label: str,
     look: LineStyle,
-    column: str = "score",
-) -> list[tuple[int, int]]:
-    """Draws the mean score by step with its interval.
-
-    Returns:
-        The number of train seeds and of starts at each step.
-    """
-    steps, estimates = [], []
-    for step in sorted(records["step"].unique()):
-        part = records[records["step"] == step]
-        cells = scores_by_seed_and_start(part, column).to_numpy(dtype=np.float64)
-        if cells.size:
-            steps.append(step)
-            estimates.append(estimate_mean(cells, level=LEVEL))
+) -> None:
+    """Draws estimates by step as a line, with a band for their intervals."""
     values, lows, highs = np.array([estimate[:3] for estimate in estimates]).T
     ax.plot(steps, values, label=label, **look)
     ax.fill_between(steps, lows, highs, color=look["color"], alpha=0.15, linewidth=0)
-    return [(estimate.num_seeds, estimate.num_starts) for estimate in estimates]
 
 
 def _refuse_several(records: Mapping[Curve, pd.DataFrame]) -> None:
@@ -262,24 +237,3 @@ def _set_error_scale(ax: Axes, *, measured: bool) -> None:
         fontsize=LETTERS - 1,
         color=FAINT,
     )
-
-
-def _series(log: Log, key: str) -> np.ndarray:
-    """Lists updates and numbers, `(2, N)`, from lines that hold a finite number."""
-    points = [(line.update, getattr(line, key)) for line in log]
-    series = np.array(points, dtype=np.float64).reshape(-1, 2).T  # None becomes NaN
-    return series[:, np.isfinite(series).all(axis=0)]
-
-
-def _smooth(series: np.ndarray) -> np.ndarray:
-    """Replaces each point of a long series by the mean of its neighbours, `(2, N)`.
-
-    A sixtieth of the series counts on either side, less at the ends.
-    """
-    number = series.shape[1]
-    if number <= LONG:
-        return series
-    kernel = np.ones(2 * (number // 60) + 1)
-    there = np.convolve(np.ones(number), kernel, mode="same")
-    means = np.convolve(series[1], kernel, mode="same") / there
-    return np.stack([series[0], means])
