@@ -90,6 +90,15 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         self._show()
         return None
 
+    def tip_in_image(self) -> np.ndarray | None:
+        """Tells where the robot's tip is in the latest image of `render`.
+
+        Returns:
+            Distance from the left and from the upper edge, in widths and heights of
+            the image, `(2,)`; None if the environment does not tell.
+        """
+        return None
+
     def close(self) -> None:
         """Closes the viewer. The next image opens it again."""
         self._viewer.close()

@@ -109,6 +109,34 @@ class Camera:
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         return np.array(renderer.render())
 
+    def in_image(self, point: np.ndarray) -> np.ndarray:
+        """Projects a point of the scene into the latest image.
+
+        MuJoCo draws one image from the middle of two eyes.
+
+        Args:
+            point: `(3,)` [m].
+
+        Returns:
+            Distance from the left and from the upper edge, in widths and heights of
+            the image, `(2,)`.
+        """
+        eyes = self._opened().scene.camera
+        place, forward, up = (
+            np.mean([getattr(eye, name) for eye in eyes], axis=0)
+            for name in ("pos", "forward", "up")
+        )
+        near, low, high = (
+            float(np.mean([getattr(eye, f"frustum_{name}") for eye in eyes]))
+            for name in ("near", "bottom", "top")
+        )
+        to_point = point - place
+        at_near = to_point * near / (to_point @ forward)
+        height = high - low
+        width = height * self._width / self._height
+        right = np.cross(forward, up)
+        return np.array([0.5 + at_near @ right / width, (high - at_near @ up) / height])
+
     def _opened(self) -> mujoco.Renderer:
         import mujoco
 

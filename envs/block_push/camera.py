@@ -12,6 +12,7 @@ from ..base import ASSETS
 from .geometry import PLACES, POSE, PUSHER
 
 WIDTH, HEIGHT = 640, 448  # of images [px]
+PUSHER_BODY = 4  # of the bodies that are placed
 
 
 class BlockPushCamera:
@@ -33,12 +34,17 @@ class BlockPushCamera:
         poses = np.zeros((5, 3))  # x, y, yaw of blocks, targets and pusher
         poses[:2] = observation[POSE].reshape(2, 3)
         poses[2:4] = observation[PLACES].reshape(2, 3)
-        poses[4, :2] = observation[PUSHER]
+        poses[PUSHER_BODY, :2] = observation[PUSHER]
         self._data.mocap_pos[:, :2] = poses[:, :2]
         self._data.mocap_quat[:, 0] = np.cos(poses[:, 2] / 2)
         self._data.mocap_quat[:, 3] = np.sin(poses[:, 2] / 2)
         mujoco.mj_forward(model, self._data)
         return self._camera.image(self._data, "above")
+
+    def tip(self) -> np.ndarray:
+        """Tells where the pusher is in the latest image, `(2,)`."""
+        assert self._data is not None
+        return self._camera.in_image(self._data.mocap_pos[PUSHER_BODY])
 
     def close(self) -> None:
         """Gives the OpenGL context back. The next image takes another one."""

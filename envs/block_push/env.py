@@ -290,6 +290,10 @@ class BlockPush(TaskEnv[np.ndarray]):
     def _render_scene(self) -> np.ndarray:
         return self._camera.image(np.array(self._observation()))
 
+    def tip_in_image(self) -> np.ndarray:
+        """Tells where the pusher is; see `TaskEnv`."""
+        return self._camera.tip()
+
 
 @functools.cache
 def physics() -> tuple[mujoco.MjModel, float]:

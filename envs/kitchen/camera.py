@@ -32,6 +32,10 @@ class KitchenCamera:
         mujoco.mj_forward(self._model, self._data)
         return self._camera.image(self._data, self._view)
 
+    def tip(self) -> np.ndarray:
+        """Tells where the hand is in the latest image, `(2,)`."""
+        return self._camera.in_image(self._data.site("end_effector").xpos)
+
     def close(self) -> None:
         """Releases the OpenGL context. The next image takes another one."""
         self._camera.close()

@@ -256,6 +256,11 @@ class Kitchen(TaskEnv[np.ndarray]):
             self._camera = KitchenCamera()
         return self._camera.image(self._data.qpos)
 
+    def tip_in_image(self) -> np.ndarray:
+        """Tells where the hand is; see `TaskEnv`."""
+        assert self._camera is not None
+        return self._camera.tip()
+
     def close(self) -> None:
         """Closes the viewer and the camera. The next image opens them again."""
         if self._camera is not None:

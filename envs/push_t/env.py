@@ -304,6 +304,10 @@ class PushT(ReplayedCopies[Observation]):
     def _render_scene(self) -> np.ndarray:
         return view_of(self._state())
 
+    def tip_in_image(self) -> np.ndarray:
+        """Tells where the finger is; see `TaskEnv`."""
+        return np.array(self._state()[:2]) / TABLE
+
 
 def reference_start(seed: int) -> tuple[float, float, float, float, float]:
     """Draws the start of the reference for a seed.

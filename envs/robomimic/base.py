@@ -18,6 +18,7 @@ from .controllers import (
     ACTION_SIZES,
     CONTROLS,
     controller_action,
+    controllers_of,
     hand_poses,
     position_actions,
     set_up_controllers,
@@ -317,6 +318,13 @@ class Robomimic(ReplayedCopies[Any]):  # observes an array, or a dictionary of t
 
     def _render_scene(self) -> np.ndarray:
         return self._cameras.image(self.suite.sim, self.view, HEIGHT, WIDTH)
+
+    def tip_in_image(self) -> np.ndarray:
+        """Tells where the first arm's gripper is; see `TaskEnv`."""
+        site = controllers_of(self.suite)[0].ref_name
+        return self._cameras.in_image(
+            self.suite.sim.data._data.site(site).xpos, HEIGHT, WIDTH
+        )
 
     def close(self) -> None:
         """Closes the viewer, the cameras and robosuite."""

@@ -59,6 +59,10 @@ class Cameras:
         with scene.seen_from(int(model.camera(view).id), width / height):
             return camera.image(scene.data, view, self._options)
 
+    def in_image(self, point: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Projects a point `(3,)` [m] into the latest image of this size, `(2,)`."""
+        return self._cameras[height, width].in_image(point)
+
     def close(self) -> None:
         """Releases the OpenGL contexts, which belong to the model drawn so far."""
         for camera in self._cameras.values():
