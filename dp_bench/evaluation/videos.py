@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 
-from dp_bench import references, registry
+from dp_bench import registry
 from dp_bench.errors import BadInput
-from dp_bench.evaluation.evaluate import changed
-from dp_bench.evaluation.rollout import draw_images
-from dp_bench.policies.agent import Agent
+from dp_bench.evaluation.playing import FrameWriter, Player
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import progress
 from dp_bench.util.files import atomic_write
-from dp_bench.util.types import Info
 
 COLUMNS = 3  # largest number of panels in a row
 CAPTION = 44  # height of the caption above each panel [px]
@@ -25,72 +22,40 @@ INK, GREY, PAPER = (30, 30, 30), (110, 110, 110), (255, 255, 255)
 HOLD = 1.5  # how long the last frame stays [s]
 
 
-class _Writer(Protocol):
-    """The part of imageio's video writer that is used; imageio does not declare it."""
-
-    def append_data(self, frame: np.ndarray) -> None: ...
-
-
 class _EpisodePanel:
     """One run playing one episode, and the captioned image of its latest state.
 
     Args:
-        folder: The run.
-        variant: Variant of the environment; None for the task's first.
-        changes: Settings of the sampler to change.
+        player: The run.
     """
 
-    def __init__(
-        self, folder: RunFolder, variant: str | None, changes: Mapping[str, str]
-    ) -> None:
-        info = changed(folder.info(), changes)
-        self.task = registry.task(info.task)
-        self.title = registry.title_of(info.method)
-        self.note = f"seed {info.train_seed}"
-        self.agent = Agent(folder.load_policy(None, "cpu", info))
-        self.env = self.task.make_env(
-            obs_kind=info.obs_kind,
-            control=info.control,
-            variant=variant,
-            source=info.demos_source,
-            render_mode="rgb_array",
-        )
-        self.max_steps = self.task.max_steps_of(info.demos_source)
-        self.score = references.load(self.task.score)
+    def __init__(self, player: Player) -> None:
+        self.player = player
+        self.title = registry.title_of(player.info.method)
+        self.note = f"{player.info.preset}, train seed {player.info.train_seed}"
 
     def reset(self, env_seed: int) -> None:
-        draw_images(self.env, True)
-        self.obs, _ = self.env.reset(seed=env_seed)
-        self.agent.reset(env_seed)
-        self.rewards: list[float] = []
-        self.infos: list[Info] = []
-        self.over = False
+        self.start = f"{self.player.task.name}, start {env_seed}"
+        self.player.reset(env_seed)
         self._draw()
 
     def step(self) -> None:
         """Plays one step, unless the episode is over."""
-        if self.over:
-            return
-        action = self.agent.act(self.obs)
-        draw_images(self.env, bool(self.agent.looks_next()[0]))
-        self.obs, reward, terminated, truncated, info = self.env.step(action)
-        self.rewards.append(float(reward))
-        self.infos.append(info)
-        self.over = terminated or truncated
-        self._draw()
+        if not self.player.over:
+            self.player.step()
+            self._draw()
 
     def _draw(self) -> None:
         """Draws the environment under its captions, `(H, W, 3)`."""
         from PIL import Image, ImageDraw, ImageFont
 
-        image = Image.fromarray(np.asarray(self.env.render()))
+        image = Image.fromarray(self.player.image())
         panel = Image.new("RGB", (image.width, image.height + CAPTION), PAPER)
         panel.paste(image, (0, CAPTION))
         draw = ImageDraw.Draw(panel)
         draw.text((4, 3), self.title, INK, ImageFont.load_default(16))
-        notes = [self.note, f"step {len(self.rewards)}"]
-        if self.rewards:
-            outcome = self.score(np.asarray(self.rewards), self.infos)
+        notes = [self.start, self.note, f"step {self.player.length}"]
+        if outcome := self.player.outcome():
             notes.append(f"score {outcome.score:.2f}")
             notes += ["solved"] * outcome.success
         draw.text((4, 24), ", ".join(notes), GREY, ImageFont.load_default(13))
@@ -129,10 +94,11 @@ def film(
         raise BadInput(
             f"a video shows runs of one task, got runs of {', '.join(names)}"
         )
-    panels = [_EpisodePanel(folder, variant, changes or {}) for folder in folders]
-    task, max_steps = panels[0].task, max(panel.max_steps for panel in panels)
+    players = [Player(folder, variant, changes) for folder in folders]
+    panels = [_EpisodePanel(player) for player in players]
+    task, max_steps = players[0].task, max(player.max_steps for player in players)
     variant = variant or next(iter(task.variants))
-    rate = int(panels[0].env.metadata["render_fps"])
+    rate = players[0].rate
     videos = []
     try:
         with progress.bar("Filming [steps]", max_steps * len(env_seeds)) as bar:
@@ -144,18 +110,18 @@ def film(
                         aside, fps=rate, codec="libx264", macro_block_size=2
                     ) as writer,
                 ):
-                    frames = cast(_Writer, writer)
+                    frames = cast(FrameWriter, writer)
                     steps = _film_episode(frames, panels, env_seed, rate, bar)
                 bar.advance(max_steps - steps)
                 videos.append(path)
     finally:
-        for panel in panels:
-            panel.env.close()
+        for player in players:
+            player.close()
     return videos
 
 
 def _film_episode(
-    writer: _Writer,
+    writer: FrameWriter,
     panels: Sequence[_EpisodePanel],
     env_seed: int,
     rate: int,
@@ -174,7 +140,7 @@ def _film_episode(
         panel.reset(env_seed)
     writer.append_data(_tiled(panels))
     steps = 0
-    while not all(panel.over for panel in panels):
+    while not all(panel.player.over for panel in panels):
         for panel in panels:
             panel.step()
         writer.append_data(_tiled(panels))

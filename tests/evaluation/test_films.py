@@ -1,0 +1,69 @@
+"""Films for pages: each episode is filmed once, and whole or not at all."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dp_bench.errors import BadInput
+from dp_bench.evaluation import films
+from dp_bench.evaluation.films import Scene
+from made_up import written_run
+
+imageio = pytest.importorskip("imageio.v2")
+
+
+@pytest.fixture
+def scenes(tmp_path, monkeypatch):
+    import gymnasium as gym
+
+    monkeypatch.setattr(gym.spec("dp_bench/PushT-v0"), "max_episode_steps", 6)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)  # others would not see the above
+    written_run(tmp_path / "runs" / "a", training={"updates": 5})
+    first = Scene(
+        run="a", weights="", step=5, variant="default", env_seed=100_003, train_seed=0
+    )
+    return [first, dataclasses.replace(first, env_seed=100_004)]
+
+
+def _make(tmp_path, scenes):
+    return films.make(tmp_path, scenes, {"a": tmp_path / "runs" / "a"})
+
+
+def test_a_film_shows_the_episode_and_where_the_finger_was(tmp_path, scenes):
+    first, second = _make(tmp_path, scenes)
+    assert (first.env_seed, second.env_seed) == (100_003, 100_004)
+    place = tmp_path / films.FOLDER
+    with imageio.get_reader(place / first.film) as reader:
+        frames = [frame.astype(int) for frame in reader]
+        assert reader.get_meta_data()["fps"] == 10
+    assert len(frames) == 1 + 6 + 10  # start, steps, and a second of the last frame
+    assert frames[0].shape == (films.WIDTH, films.WIDTH, 3)
+    assert len(first.path) == 7
+    x, y = (round(films.WIDTH * place) for place in first.path[0])
+    r, _, b = frames[0][y, x]
+    assert b > 200 > r  # the finger is blue
+    still = imageio.imread(place / first.poster).astype(int)
+    assert np.abs(still - frames[0]).mean() < 6
+
+
+def test_a_second_call_films_nothing_and_a_lost_film_again(tmp_path, scenes):
+    made = _make(tmp_path, scenes)
+    place = tmp_path / films.FOLDER
+    times = {file.name: file.stat().st_mtime_ns for file in place.glob("*.mp4")}
+    assert _make(tmp_path, scenes[:1]) == made
+    (place / made[0].film).unlink()
+    assert films.read(tmp_path) == made[1:]
+    again = _make(tmp_path, scenes)
+    assert sorted(film.env_seed for film in again) == [100_003, 100_004]
+    after = {file.name: file.stat().st_mtime_ns for file in place.glob("*.mp4")}
+    assert after[made[1].film] == times[made[1].film]
+    assert set(after) == set(times)
+
+
+def test_a_damaged_index_is_named_with_a_remedy(tmp_path):
+    index = tmp_path / films.FOLDER / films.INDEX
+    index.parent.mkdir()
+    index.write_text('{"run": 3}\n', encoding="utf-8")
+    with pytest.raises(BadInput, match=r"films\.jsonl, line 1.*make the films again"):
+        films.read(tmp_path)
