@@ -1,4 +1,4 @@
-"""Lets the manual show figures that lie in `results/`."""
+"""Lets the manual show figures and pages of `results/`."""
 
 from pathlib import Path
 
@@ -16,10 +16,25 @@ FIGURES = (
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the figures of every task, under the path they have in `results/`."""
+    """Adds figures of all tasks as `results/...`, and their pages as `pages/...`."""
     root = Path(config.config_file_path).parent
-    for figure in sorted((root / "results").rglob("*.png")):
-        if figure.name in FIGURES:
-            path = figure.relative_to(root).as_posix()
-            files.append(File.generated(config, path, abs_src_path=str(figure)))
+    added = {
+        figure.relative_to(root).as_posix(): figure
+        for figure in sorted((root / "results").rglob("*.png"))
+        if figure.name in FIGURES
+    }
+    for file in _pages(root):
+        added[file.relative_to(root / "build").as_posix()] = file
+    for path, file in added.items():
+        files.append(File.generated(config, path, abs_src_path=str(file)))
     return files
+
+
+def _pages(root: Path) -> list[Path]:
+    """Writes the pages of all results into `build/pages`, and lists their files."""
+    from dp_bench.reports import results_folder
+    from dp_bench.reports.page import write
+
+    results, out = root / "results", root / "build" / "pages"
+    write.write(results, out, results_folder.folders_with_records(results))
+    return sorted(file for file in out.rglob("*") if file.is_file())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -163,6 +164,7 @@ class Compare:
         from dp_bench.grid import forecast
         from dp_bench.grid.local import refuse_failures
         from dp_bench.reports import planning, remake, results_folder
+        from dp_bench.reports.page import write
 
         out = self._results(cells)
         demos, names = cells[0].demos, [cell.names for cell in cells]
@@ -181,6 +183,9 @@ class Compare:
             if advice := planning.one_more_seed(table):
                 print(advice)
             print(f"records, tables and figures: {folder}")
+            home = Path(out, write.FILE)
+            up = os.path.relpath(home, folder) if home.is_file() else None
+            print(f"page: {write.write_task(folder, folder, folder.name, up)}")
         refuse_failures(ends)
         return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from tyro.conf import Positional, arg
 
 from dp_bench.cli import tables
 from dp_bench.cli.options import hint
+from dp_bench.errors import BadInput
 from dp_bench.util.files import ReadOnly
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ class Report:
     Example:
       dp-bench report results
 
+    A page for a browser, with films of six starts:
+      dp-bench report results --html --films disagreement
+
     For a learning curve, train with checkpoints and evaluate them:
       dp-bench train --set training.keep_every=1000
       dp-bench eval RUN --steps all --starts validation
@@ -36,6 +41,22 @@ class Report:
         tuple[Path, ...], arg(metavar="RUN ...", help_behavior_hint=hint("optional"))
     ] = ()
     """Run folders whose records are copied to the results first."""
+    html: Annotated[
+        tuple[Path, ...] | None,
+        arg(metavar="[FOLDER]", help_behavior_hint=hint("default: no pages")),
+    ] = None
+    """Also write pages for a browser: beside the records, or into FOLDER."""
+    films: Annotated[
+        tuple[str, ...],
+        arg(
+            metavar="WHICH ...",
+            help_behavior_hint=hint(
+                "all, disagreement (six starts), a number of starts, or env seeds; "
+                "default: none"
+            ),
+        ),
+    ] = ()
+    """With --html, film these starts; run folders are found in --runs and runs/."""
 
     def run(self) -> None:
         """Writes and prints the tables."""
@@ -43,6 +64,10 @@ class Report:
 
         from dp_bench.reports import overview, remake, results_folder
 
+        if self.html is not None and len(self.html) > 1:
+            raise BadInput(f"--html takes one folder, got {len(self.html)}")
+        if self.films and self.html is None:
+            raise BadInput("--films needs --html, whose pages show the films")
         results_folder.collect(self.runs, self.results)
         folders = results_folder.folders_with_records(self.results)
         made: dict[Path, Table] = {}
@@ -67,3 +92,14 @@ class Report:
             with contextlib.suppress(ReadOnly):
                 overview.remake(self.results, made)
                 print(f"all tables on one page: {self.results / overview.FILE}")
+        if self.html is not None:
+            self._write_pages(folders)
+
+    def _write_pages(self, folders: Sequence[Path]) -> None:
+        from dp_bench.reports.page import scenes, write
+
+        if self.films:
+            for folder in folders:
+                scenes.film(folder, self.films, self.runs)
+        out = self.html[0] if self.html else self.results
+        print(f"page: {write.write(self.results, out, folders)}")

@@ -44,10 +44,12 @@ class Cell(NamedTuple):
     Attributes:
         value: The number or word.
         interval: The interval of the number; "" where it has none.
+        number: By which a reader may sort rows; None for words and for no value.
     """
 
     value: str
     interval: str = ""
+    number: float | None = None
 
 
 class ShownColumn(NamedTuple):
@@ -132,8 +134,12 @@ def _methods(rows: Iterable[Row]) -> ShownColumn:
 
 
 def _circumstance(rows: Iterable[Row], name: str) -> ShownColumn:
-    cells = [Cell(_circumstance_text(row, name)) for row in rows]
-    return ShownColumn(CIRCUMSTANCES[name], cells, text=name != "step")
+    updates = name == "step"
+    cells = [
+        Cell(_circumstance_text(row, name), number=row.step if updates else None)
+        for row in rows
+    ]
+    return ShownColumn(CIRCUMSTANCES[name], cells, text=not updates)
 
 
 def _circumstance_text(row: Row, name: str) -> str:
@@ -145,10 +151,15 @@ def _metric(rows: Iterable[Row], key: str, title: str, rank: int) -> ShownColumn
         Cell(
             decimals(row.estimates[key].value) + marks(row),
             interval(row.estimates[key]),
+            _known(row.estimates[key].value),
         )
         for row in rows
     ]
     return ShownColumn(title, cells, rank)
+
+
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
 
 
 def _published(rows: Sequence[Row], key: str, ours: str) -> list[ShownColumn]:
@@ -158,8 +169,9 @@ def _published(rows: Sequence[Row], key: str, ours: str) -> list[ShownColumn]:
     cells = []
     for row in rows:
         values = [row.published[key, kind] for kind in kinds]
-        known = not np.isnan(values).all()
-        cells.append(Cell(" / ".join(map(decimals, values)) if known else NOTHING))
+        known = [value for value in map(_known, values) if value is not None]
+        text = " / ".join(map(decimals, values)) if known else NOTHING
+        cells.append(Cell(text, number=known[0] if known else None))
     return [ShownColumn(f"{ours}published\n{' / '.join(kinds)}", cells, PUBLISHED)]
 
 
@@ -167,9 +179,12 @@ def _difference(rows: Iterable[Row]) -> ShownColumn:
     def cell(difference: Estimate | None) -> Cell:
         if difference is None:
             return Cell(NOTHING)
-        return Cell(decimals(difference.value, "+"), interval(difference))
+        value = difference.value
+        return Cell(decimals(value, "+"), interval(difference), _known(value))
 
-    cells = [Cell("best") if row.best else cell(row.difference) for row in rows]
+    cells = [
+        Cell("best", number=0) if row.best else cell(row.difference) for row in rows
+    ]
     return ShownColumn("difference", cells, DIFFERENCE)
 
 
@@ -183,6 +198,7 @@ def _sizes(rows: Iterable[Row]) -> ShownColumn:
         Cell(
             f"{row.num_seeds} {TIMES} {row.num_starts}",
             "of this training" if row.num_seeds == 1 else "",
+            row.num_seeds * row.num_starts,
         )
         for row in rows
     ]
@@ -190,9 +206,12 @@ def _sizes(rows: Iterable[Row]) -> ShownColumn:
 
 
 def _costs(rows: Sequence[Row]) -> list[ShownColumn]:
-    parameters = [Cell(count(row.parameters)) for row in rows]
-    times = [Cell(duration(row.train_seconds)) for row in rows]
-    latencies = [Cell(f"{1000 * row.decision_latency:.3g} ms") for row in rows]
+    parameters = [Cell(count(r.parameters), number=r.parameters) for r in rows]
+    times = [Cell(duration(r.train_seconds), number=r.train_seconds) for r in rows]
+    latencies = [
+        Cell(f"{1000 * r.decision_latency:.3g} ms", number=r.decision_latency)
+        for r in rows
+    ]
     return [
         ShownColumn("parameters", parameters, PARAMETERS),
         ShownColumn("training", times, TIME),

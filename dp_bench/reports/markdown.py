@@ -60,4 +60,4 @@ def to_markdown(table: Table) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return for_markdown(" ".join(part for part in cell if part))
+    return for_markdown(f"{cell.value} {cell.interval}".rstrip())

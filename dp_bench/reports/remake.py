@@ -179,7 +179,7 @@ def _draw_training(folder: Path, everything: Sequence[Record]) -> None:
     if several:
         frame = records.to_frame(several)
         save(figure_of(curves.learning_curves(frame)), folder / "learning.png")
-        for column in _columns_with_curves(frame):
+        for column in columns_with_curves(frame):
             ax = curves.learning_curves(frame, column=column.key, title=column.title)
             save(figure_of(ax), folder / f"learning_{column.key}.png")
     runs = trainings.read(folder)
@@ -195,7 +195,7 @@ def _draw_training(folder: Path, everything: Sequence[Record]) -> None:
         save(figure_of(axes[0]), folder / "stability.png")
 
 
-def _columns_with_curves(frame: pd.DataFrame) -> list[Column]:
+def columns_with_curves(frame: pd.DataFrame) -> list[Column]:
     """Lists the task's columns that have a learning curve and occur in the records."""
     task = registry.tasks().get(frame["task"].iloc[0])
     columns = task.columns if task else ()

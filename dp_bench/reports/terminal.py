@@ -46,8 +46,11 @@ def to_terminal(table: Table, width: int = WIDTH) -> RichTable:
     for row in zip(*(column.cells for column in columns), strict=True):
         result.add_row(
             *(
-                Text.assemble(one_line(v), (f"\n{i}" if i else "", "dim"))
-                for v, i in row
+                Text.assemble(
+                    one_line(cell.value),
+                    (f"\n{cell.interval}" if cell.interval else "", "dim"),
+                )
+                for cell in row
             )
         )
     return result
@@ -86,5 +89,5 @@ def _fitted(
 def _width(column: ShownColumn) -> int:
     """Counts the characters that a column takes, with the gap beside it."""
     heading = max(map(len, column.heading.split("\n")))
-    widest = max(len(part) for cell in column.cells for part in cell)
+    widest = max(len(part) for cell in column.cells for part in cell[:2])
     return max(heading, min(widest, TEXT_WIDTH) if column.text else widest) + GAP

@@ -14,6 +14,7 @@ from dp_bench.reports.wording import (
     listed,
     short_label,
     size,
+    with_interval,
 )
 from dp_bench.statistics.comparisons import POWER
 
@@ -60,6 +61,34 @@ def _decisions(family: Family, noun: str) -> str:
     are = "is" if open_pairs == 1 else "are"
     rest = f" {open_pairs} of {number} pairs {are} undecided." if open_pairs else ""
     return f"{'; '.join(sentences)} ({sure}).{rest}"
+
+
+def about_the_best(family: Family) -> str:
+    """Says how far the best row is ahead of each other one, with intervals."""
+    best, *others = [short_label(row, family.rows) for row in family.rows]
+    to_best = {pair.second: pair for pair in family.pairs if not pair.first}
+    ahead, level = [], []
+    for place, name in enumerate(others, start=1):
+        pair = to_best[place]
+        if pair.decided:
+            ahead.append(f"than {name} by {with_interval(pair.difference)}")
+        else:
+            level.append(name)
+    parts = [f"{best} is better {listed(ahead)}"] if ahead else []
+    if level:
+        parts.append(
+            f"{'it' if ahead else best} cannot be told from {listed(level, 'or')}"
+        )
+    least = [to_best[k].detectable for k in to_best if not to_best[k].decided]
+    known = [value for value in least if np.isfinite(value)]
+    if known and min(known) <= 1:
+        parts.append(
+            "this run would have shown differences from "
+            f"{size(min(known))} on (with a chance of {POWER:.0%})"
+        )
+    elif known:
+        parts.append("this run was too small to show even the largest difference")
+    return f"{'; '.join(parts)}."
 
 
 def _limit(family: Family, where: str) -> list[str]:

@@ -100,10 +100,10 @@ def size(difference: float) -> str:
     return decimals(difference) if not difference > 1 else "more than 1"
 
 
-def listed(parts: Sequence[str]) -> str:
-    """Writes `a, b and c`."""
+def listed(parts: Sequence[str], word: str = "and") -> str:
+    """Writes `a, b and c`, or with another word."""
     *others, last = parts
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{', '.join(others)} {word} {last}" if others else last
 
 
 def label(row: Row, rows: Sequence[Row]) -> str:

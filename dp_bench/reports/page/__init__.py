@@ -1,0 +1,7 @@
+"""A page of results for a browser, without a network and without a server.
+
+content.py    what a page says, as plain data
+charts.py     its charts, drawn by Plotly
+write.py      content -> index.html
+templates/    the page as HTML, CSS and JavaScript
+"""
