@@ -90,6 +90,11 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         self._show()
         return None
 
+    @property
+    def window_closed(self) -> bool:
+        """Whether somebody has asked the window of render mode "human" to close."""
+        return self._viewer.closed_by_user
+
     def tip_in_image(self) -> np.ndarray | None:
         """Tells where the robot's tip is in the latest image of `render`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,26 @@ if TYPE_CHECKING:
     import pygame
 
 
+# Drivers that SDL takes by itself where there is no display.
+INVISIBLE = ("dummy", "offscreen")
+
+
 class Viewer:
     """Shows images at a steady rate. The first image opens the window.
 
     Args:
         title: The title of the window.
         rate: Images a second [Hz]; each one waits for its turn.
+
+    Attributes:
+        closed_by_user: Whether somebody has asked the window to close. It stays open
+            until `close`.
     """
 
     def __init__(self, title: str, rate: int) -> None:
         self._title, self._rate = title, rate
         self._surface: pygame.Surface | None = None
+        self.closed_by_user = False
 
     def show(self, image: np.ndarray) -> None:
         """Shows an image, uint8 `(height, width, 3)`.
@@ -38,15 +48,17 @@ class Viewer:
                 pygame.display.init()
                 self._surface = pygame.display.set_mode(size)
             except pygame.error as error:
-                raise BadInput(
-                    f'render_mode="human" needs a display ({error}); '
-                    'without one, use "rgb_array"'
-                ) from error
+                raise _no_display(str(error)) from error
+            driver = pygame.display.get_driver()
+            if driver in INVISIBLE and driver != os.environ.get("SDL_VIDEODRIVER"):
+                self.close()
+                raise _no_display("there is none")
             pygame.display.set_caption(self._title)
             self._clock = pygame.time.Clock()
         frame = pygame.image.frombuffer(image.tobytes(), size, "RGB")
         self._surface.blit(frame, (0, 0))
-        pygame.event.pump()
+        if pygame.event.get(pygame.QUIT):
+            self.closed_by_user = True
         pygame.display.flip()
         self._clock.tick(self._rate)
 
@@ -55,6 +67,12 @@ class Viewer:
         if self._surface is not None:
             load_pygame().display.quit()
             self._surface = None
+
+
+def _no_display(reason: str) -> BadInput:
+    return BadInput(
+        f'render_mode="human" needs a display ({reason}); without one, use "rgb_array"'
+    )
 
 
 def load_pygame() -> ModuleType:

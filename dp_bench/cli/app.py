@@ -32,6 +32,7 @@ from dp_bench.cli.study_encoders import StudyEncoders
 from dp_bench.cli.study_samplers import StudySamplers
 from dp_bench.cli.train import Train
 from dp_bench.cli.tune import Tune
+from dp_bench.cli.watch import Watch
 from dp_bench.errors import BadInput
 from dp_bench.registry import LeftOut
 from dp_bench.util.memory import keep_freed_memory
@@ -70,6 +71,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "study encoders": StudyEncoders,
     "study samplers": StudySamplers,
     "tune": Tune,
+    "watch": Watch,
     "modes": Modes,
     "power": Power,
     "report": Report,

@@ -176,6 +176,14 @@ class GridOptions:
     """Folder where runs are stored; finished runs are reused."""
     device: TrainingDevice = "auto"
     """Device to train on."""
+    log: Annotated[
+        Literal["tensorboard", "wandb"] | None,
+        arg(
+            metavar="WHERE",
+            help_behavior_hint=hint("one of tensorboard, wandb; default: nowhere"),
+        ),
+    ] = None
+    """Where to follow losses and scores while trainings run."""
 
     def cells(
         self, task: Task, methods: Sequence[str], seeds: Sequence[int]
@@ -188,6 +196,10 @@ class GridOptions:
         from dp_bench.grid.cell import Cell, resolve
 
         _check_grid(methods, seeds, self.episodes)
+        if self.log:
+            from dp_bench.training import live
+
+            live.check(self.log)
         changes = self._changes(methods)
         cells = [
             Cell(
@@ -203,6 +215,7 @@ class GridOptions:
                 episodes=self.episodes,
                 runs=str(self.runs),
                 device=self.device,
+                log=self.log or "",
             )
             for method in methods
             for seed in seeds

@@ -31,6 +31,7 @@ class Player:
         variant: Variant of the environment; None for the task's first.
         changes: Settings of the sampler to change.
         step: Updates after which the weights were kept; None for the last weights.
+        render_mode: "rgb_array" for images, or "human" for a window.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Player:
         variant: str | None,
         changes: Mapping[str, str] | None = None,
         step: int | None = None,
+        render_mode: str = "rgb_array",
     ) -> None:
         self.info = changed(folder.info(), changes or {})
         self.task = registry.task(self.info.task)
@@ -48,7 +50,7 @@ class Player:
             control=self.info.control,
             variant=variant,
             source=self.info.demos_source,
-            render_mode="rgb_array",
+            render_mode=render_mode,
         )
         self.max_steps = self.task.max_steps_of(self.info.demos_source)
         self.rate = int(self.env.metadata["render_fps"])

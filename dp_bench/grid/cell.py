@@ -47,6 +47,7 @@ class Cell:
         starts: Kind of starts: "test", in all variants of the task, or "validation", in
             its first variant only, where settings are chosen.
         until: Update at which the training pauses and is evaluated; 0 for its end.
+        log: Where to follow it while it runs, "tensorboard" or "wandb"; "" for nowhere.
         label: Names it for a person among cells of one method; "" where the seed does.
     """
 
@@ -64,6 +65,7 @@ class Cell:
     runs: str = "runs"
     device: str = "auto"
     starts: str = "test"
+    log: str = ""
     label: str = ""
     until: int = 0
 

@@ -11,18 +11,20 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.prepare import Prepared, prepare
+from dp_bench.util import progress
 from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent, signals_stop
 from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
+    from dp_bench.evaluation.records import Record
     from dp_bench.runs.folder import RunFolder
     from dp_bench.training.loop import MeasureCopying
 
@@ -54,6 +56,7 @@ def run(cell: ResolvedCell) -> Path:
         from dp_bench.evaluation.evaluate import evaluate
         from dp_bench.evaluation.starts import DECISION
 
+        before = _size(folder.records)
         play = functools.partial(
             evaluate,
             folder,
@@ -63,14 +66,48 @@ def run(cell: ResolvedCell) -> Path:
             step=cell.names.until or None,
         )
         first = next(iter(cell.task.variants))
-        play(
+        evaluated = play(
             starts=cell.names.starts,
             episodes=cell.names.episodes or cell.settings.episodes,
             variants=None if cell.names.starts == "test" else [first],
         )
         if number := cell.names.decision_starts:
             play(starts=DECISION, episodes=number, variants=[first])
+        if cell.names.log and _size(folder.records) != before:
+            _show(cell, folder, evaluated)
     return folder.path
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
+
+
+def _show(cell: ResolvedCell, folder: RunFolder, evaluated: Sequence[Record]) -> None:
+    """Shows new scores, and a film of the first start, where the user follows the run.
+
+    A film that cannot be made is left out with a note.
+    """
+    from dp_bench.evaluation import films
+    from dp_bench.training import live
+
+    first = evaluated[0]
+    scene = films.Scene(
+        run=folder.path.name,
+        weights=first.trained.weights if first.trained else "",
+        step=first.step,
+        variant=first.variant,
+        env_seed=first.env_seed,
+        train_seed=first.train_seed,
+    )
+    with live.opened(cell.names.log, folder) as shown:
+        assert shown is not None
+        shown.scores(evaluated)
+        try:
+            made = films.make(folder.path, [scene], {scene.run: folder.path})
+            film = next(film for film in made if film.scene == scene)
+            shown.film(first.step, folder.path / films.FOLDER / film.film)
+        except BadInput as error:
+            progress.note(f"{cell.title}: no film to show: {error}")
 
 
 @contextlib.contextmanager
@@ -119,14 +156,18 @@ def _train(prepared: Prepared) -> None:
 
     from dp_bench.runs.folder import build_policy
     from dp_bench.seeds import Purpose, derive
-    from dp_bench.training.loop import Diverged, train
+    from dp_bench.training import live
+    from dp_bench.training.loop import train
 
     train_seed = prepared.info.train_seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(Purpose.INITIAL_WEIGHTS, train_seed))
         policy = build_policy(prepared.info)
     prepared.folder.write_info(prepared.info, prepared.cell.device)
-    try:
+    with (
+        _explained(prepared),
+        live.opened(prepared.cell.names.log, prepared.folder) as shown,
+    ):
         train(
             policy,
             prepared.train,
@@ -139,7 +180,17 @@ def _train(prepared: Prepared) -> None:
             copying=_copying(prepared),
             title=f"Training {prepared.cell.title}",
             until=prepared.cell.names.until or None,
+            on_line=shown.line if shown else lambda _: None,
         )
+
+
+@contextlib.contextmanager
+def _explained(prepared: Prepared) -> Iterator[None]:
+    """Adds to the error of a training that diverged what to type."""
+    from dp_bench.training.loop import Diverged
+
+    try:
+        yield
     except Diverged as error:
         raise BadInput(f"{error}: {_way_out(prepared)}") from None
 

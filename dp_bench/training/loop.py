@@ -52,6 +52,7 @@ def train(
     copying: MeasureCopying | None = None,
     title: str = "Training",
     until: int | None = None,
+    on_line: Callable[[LogLine], None] = lambda _: None,
 ) -> Policy:
     """Trains a policy, or resumes an interrupted training.
 
@@ -76,6 +77,7 @@ def train(
         title: Title of the progress bar.
         until: Update at which the training pauses and saves its state; None for the
             end. Pauses change nothing in the weights.
+        on_line: Called with each new line of the log.
 
     Returns:
         The policy with the weights to evaluate, which are also saved at the end.
@@ -116,7 +118,7 @@ def train(
             progress.note(
                 f"{title} resumes after update {state.update:,} of {training.updates:,}"
             )
-        run = _Run(updater, held_back, folder, stop_requested, copying)
+        run = _Run(updater, held_back, folder, stop_requested, copying, on_line)
         if not run.train_until(until or training.updates, title):
             if stop_requested():
                 raise KeyboardInterrupt(f"update {state.update:,}")
@@ -231,6 +233,7 @@ class _Run:
         folder: Receives log, kept weights and states.
         stop_requested: Whether to stop after this update.
         copying: Measures copying; None for no such number.
+        on_line: Called with each new line of the log.
     """
 
     def __init__(
@@ -240,7 +243,9 @@ class _Run:
         folder: RunFolder,
         stop_requested: Callable[[], bool],
         copying: MeasureCopying | None = None,
+        on_line: Callable[[LogLine], None] = lambda _: None,
     ) -> None:
+        self.on_line = on_line
         self.updater, self.held_back, self.folder = updater, held_back, folder
         self.measure_copying, self.until = copying, updater.training.updates
         self.state, self.training = updater.state, updater.training
@@ -286,6 +291,7 @@ class _Run:
         self._refuse_divergence(loss)
         line = self._line(loss)
         self.log.append(line)
+        self.on_line(line)
         if training.keep_every and state.update % training.keep_every == 0:
             state.save_weights(self.folder.kept(state.update))
         if not self._is_last:
