@@ -197,7 +197,7 @@ class GridOptions:
 
         _check_grid(methods, seeds, self.episodes)
         if self.log:
-            from dp_bench.training import live
+            from dp_bench.grid import live
 
             live.check(self.log)
         changes = self._changes(methods)

@@ -88,7 +88,7 @@ def _show(cell: ResolvedCell, folder: RunFolder, evaluated: Sequence[Record]) ->
     A film that cannot be made is left out with a note.
     """
     from dp_bench.evaluation import films
-    from dp_bench.training import live
+    from dp_bench.grid import live
 
     first = evaluated[0]
     scene = films.Scene(
@@ -154,9 +154,9 @@ def _train(prepared: Prepared) -> None:
     """Trains a policy with fresh weights, or resumes an interrupted training."""
     import torch
 
+    from dp_bench.grid import live
     from dp_bench.runs.folder import build_policy
     from dp_bench.seeds import Purpose, derive
-    from dp_bench.training import live
     from dp_bench.training.loop import train
 
     train_seed = prepared.info.train_seed

@@ -11,8 +11,8 @@ import pytest
 from dp_bench.cli import main
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records
+from dp_bench.grid import live
 from dp_bench.runs.folder import RunFolder
-from dp_bench.training import live
 from dp_bench.training.log import read_log
 
 SETTINGS = [
