@@ -1,5 +1,6 @@
 """Lets the manual show figures and pages of `results/`."""
 
+import shutil
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -32,9 +33,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def _pages(root: Path) -> list[Path]:
     """Writes the pages of all results into `build/pages`, and lists their files."""
-    from dp_bench.reports import results_folder
+    from dp_bench.reports import remake, results_folder
     from dp_bench.reports.page import write
 
     results, out = root / "results", root / "build" / "pages"
-    write.write(results, out, results_folder.folders_with_records(results))
+    shutil.rmtree(out, ignore_errors=True)  # of results that are gone
+    folders = results_folder.folders_with_records(results)
+    write.write(results, out, {f: remake.table_of(f) for f in folders})
     return sorted(file for file in out.rglob("*") if file.is_file())

@@ -45,6 +45,7 @@ def results(root: Path) -> Path:
                 step=step,
                 sub_scores={SCRIPT: 0.5},
                 variant=f"plain {SCRIPT}",
+                split_digest=info.split_digest,
                 versions={"numpy": SCRIPT},
             )
     append(folder / "records" / "all.jsonl", with_digests(records))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from dp_bench.util.text import sentence
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
     from dp_bench.grid.local import Finished
+    from dp_bench.reports.table import Table
     from dp_bench.task import Task
 
 
@@ -164,7 +164,6 @@ class Compare:
         from dp_bench.grid import forecast
         from dp_bench.grid.local import refuse_failures
         from dp_bench.reports import planning, remake, results_folder
-        from dp_bench.reports.page import write
 
         out = self._results(cells)
         demos, names = cells[0].demos, [cell.names for cell in cells]
@@ -177,17 +176,29 @@ class Compare:
         ends = self._run_cells(cells, out)
         folders = [end.folder for end in ends if end.folder]
         if folders:
-            remake.remake_task(folder)
+            whole = remake.remake_task(folder)
             remake.remake_groups(out)
             table = tables.print_runs(folders)
             if advice := planning.one_more_seed(table):
                 print(advice)
             print(f"records, tables and figures: {folder}")
-            home = Path(out, write.FILE)
-            up = os.path.relpath(home, folder) if home.is_file() else None
-            print(f"page: {write.write_task(folder, folder, folder.name, up)}")
+            self._write_page(out, folder, whole)
         refuse_failures(ends)
         return out
+
+    def _write_page(self, out: Path, folder: Path, table: Table) -> None:
+        """Writes the page of a table; the results stay good if that fails."""
+        from dp_bench.reports.page import write
+
+        name = folder.relative_to(out)
+        home = out / write.FILE
+        up = "../" * len(name.parts) + write.FILE if home.is_file() else None
+        try:
+            page = write.write_task(folder, table, folder, name.as_posix(), up)
+        except BadInput as error:
+            print(f"dp-bench: no page: {sentence(error)}", file=sys.stderr)
+        else:
+            print(f"page: {page}")
 
     def _run_cells(self, cells: Sequence[ResolvedCell], out: Path) -> list[Finished]:
         """Runs the cells, and collects and prints the results of each that ends."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,8 @@ from tyro.conf import Positional, arg
 from dp_bench.cli import tables
 from dp_bench.cli.options import hint
 from dp_bench.errors import BadInput
-from dp_bench.util.files import ReadOnly
+from dp_bench.util.files import ReadOnly, refuse_unwritable
+from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
     from dp_bench.reports.table import Table
@@ -45,9 +47,10 @@ class Report:
         tuple[Path, ...] | None,
         arg(metavar="[FOLDER]", help_behavior_hint=hint("default: no pages")),
     ] = None
-    """Also write pages for a browser: beside the records, or into FOLDER."""
+    """Also write pages for a browser: beside the records, or into FOLDER. RESULTS
+    stands before it."""
     films: Annotated[
-        tuple[str, ...],
+        tuple[str, ...] | None,
         arg(
             metavar="WHICH ...",
             help_behavior_hint=hint(
@@ -55,7 +58,7 @@ class Report:
                 "default: none"
             ),
         ),
-    ] = ()
+    ] = None
     """With --html, film these starts; run folders are found in --runs and runs/."""
 
     def run(self) -> None:
@@ -66,8 +69,9 @@ class Report:
 
         if self.html is not None and len(self.html) > 1:
             raise BadInput(f"--html takes one folder, got {len(self.html)}")
-        if self.films and self.html is None:
+        if self.films is not None and self.html is None:
             raise BadInput("--films needs --html, whose pages show the films")
+        self._check_pages()
         results_folder.collect(self.runs, self.results)
         folders = results_folder.folders_with_records(self.results)
         made: dict[Path, Table] = {}
@@ -93,13 +97,62 @@ class Report:
                 overview.remake(self.results, made)
                 print(f"all tables on one page: {self.results / overview.FILE}")
         if self.html is not None:
-            self._write_pages(folders)
+            self._write_pages(made)
 
-    def _write_pages(self, folders: Sequence[Path]) -> None:
+    @property
+    def _out(self) -> Path:
+        """The folder of the pages."""
+        return self.html[0] if self.html else self.results
+
+    def _check_pages(self) -> None:
+        """Refuses what would fail after the tables are remade."""
+        if self.html is None:
+            return
         from dp_bench.reports.page import scenes, write
 
-        if self.films:
-            for folder in folders:
-                scenes.film(folder, self.films, self.runs)
-        out = self.html[0] if self.html else self.results
-        print(f"page: {write.write(self.results, out, folders)}")
+        write.refuse_inside(self.results, self._out)
+        refuse_unwritable(self._out, f"--html {self._out}")
+        if self.films is not None:
+            scenes.Wanted.read(self.films)
+
+    def _write_pages(self, made: Mapping[Path, Table]) -> None:
+        """Films, and writes the pages even where a film cannot be made."""
+        from dp_bench.reports.page import write
+
+        faults = []
+        for folder, table in made.items():
+            try:
+                self._film(folder, table)
+            except BadInput as error:  # the other tables still get their films
+                print(f"dp-bench: {folder}: {sentence(error)}", file=sys.stderr)
+                faults.append(str(folder))
+        print(f"page: {write.write(self.results, self._out, made)}")
+        if faults:
+            raise BadInput(
+                f"the films of {', '.join(faults)} could not be made; the pages are "
+                "written without them"
+            )
+
+    def _film(self, folder: Path, table: Table) -> None:
+        """Films the wanted starts of a table."""
+        if self.films is None:
+            return
+        from dp_bench.evaluation import films
+        from dp_bench.reports.page import scenes
+        from dp_bench.reports.page.content import read_runs
+
+        trainings = read_runs(folder)
+        tasks = dict.fromkeys(training.info.task for training in trainings.values())
+        places = [*self.runs, *(Path("runs") / task for task in tasks)]
+        known = scenes.known_runs(trainings, places)
+        wanted = scenes.Wanted.read(self.films)
+        chosen, lost = scenes.scenes_of(table, wanted, trainings, known)
+        if lost:
+            print(
+                f"{folder}: {lost} of {len(table.rows)} rows have no run folder here, "
+                "so their episodes are not filmed; name the folders with --runs"
+            )
+        if chosen:
+            films.make(folder, chosen, known)
+        elif lost < len(table.rows):
+            print(f"{folder}: no row met these starts, so nothing is filmed")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 
 from dp_bench.errors import BadInput
 from dp_bench.util import jsonl, progress, workers
-from dp_bench.util.files import atomic_write, locked
+from dp_bench.util.files import atomic_write, locked_to_write
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.playing import FrameWriter, Player
@@ -95,8 +96,12 @@ def read(folder: Path) -> list[Film]:
     """
     index = folder / FOLDER / INDEX
     remedy = "delete it, and make the films again with --films"
-    films = jsonl.read_or_advise(index, Film, remedy)
-    return [film for film in films if (index.parent / film.film).is_file()]
+    latest = {film.scene: film for film in jsonl.read_or_advise(index, Film, remedy)}
+    return [
+        film
+        for film in latest.values()
+        if all((index.parent / name).is_file() for name in (film.film, film.poster))
+    ]
 
 
 def make(folder: Path, scenes: Sequence[Scene], runs: dict[str, Path]) -> list[Film]:
@@ -113,30 +118,36 @@ def make(folder: Path, scenes: Sequence[Scene], runs: dict[str, Path]) -> list[F
     Raises:
         BadInput: When imageio is missing, or a run cannot be played.
     """
-    _refuse_without_imageio()
+    refuse_without_imageio()
     place = folder / FOLDER
-    place.mkdir(parents=True, exist_ok=True)
-    with locked(place / ".lock"):
-        known = read(folder)
-        done = {film.scene for film in known}
-        missing = [scene for scene in dict.fromkeys(scenes) if scene not in done]
-        jobs = [(scene, runs[scene.run]) for scene in missing]
-        jobs.sort(key=lambda job: job[0].run)  # a process then loads few policies
-        with progress.bar("Filming", len(jobs)) as bar:
-            made = workers.in_order(
-                functools.partial(_Films, place),
-                _film,
-                jobs,
-                on_progress=bar.advance,
-            )
+    missing = _missing(folder, scenes)
+    with locked_to_write(place / ".lock", needed=bool(missing)):
+        missing = _missing(folder, scenes)  # another process may have made some
+        # Sorted, so that a process loads the policy of a run once.
+        jobs = sorted(((s, runs[s.run]) for s in missing), key=lambda job: job[0].run)
+        with (
+            progress.bar("Filming", len(jobs)) as bar,
+            contextlib.closing(
+                workers.in_order(
+                    functools.partial(_Films, place),
+                    _film,
+                    jobs,
+                    on_progress=bar.advance,
+                )
+            ) as made,
+        ):
             for film in made:
                 jsonl.append(place / INDEX, [film])
-                known.append(film)
-    return known
+    return read(folder)
+
+
+def _missing(folder: Path, scenes: Sequence[Scene]) -> list[Scene]:
+    done = {film.scene for film in read(folder)}
+    return [scene for scene in dict.fromkeys(scenes) if scene not in done]
 
 
 class _Films:
-    """The players of one process; few runs are loaded at a time."""
+    """The player of one process; one run is loaded at a time."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -151,8 +162,12 @@ class _Films:
         if self._player is None or key != self._key:
             self.close()
             folder = RunFolder(run)
-            last = folder.info().training["updates"] == scene.step
-            step = None if last else scene.step
+            step = scene.step if folder.kept(scene.step).is_file() else None
+            if step is None and folder.last_step() != scene.step:
+                raise BadInput(
+                    f"{run} has no weights of update {scene.step:,}, which the results "
+                    "are of; leave it out of --runs, or train it again"
+                )
             self._player, self._key = Player(folder, scene.variant, None, step), key
         return self._player
 
@@ -219,8 +234,14 @@ def _small(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((WIDTH, height)))
 
 
-def _refuse_without_imageio() -> None:
+def refuse_without_imageio() -> None:
+    """Refuses to film where imageio or its ffmpeg is missing.
+
+    Raises:
+        BadInput: With what to install.
+    """
     try:
         import imageio.v2  # noqa: F401
+        import imageio_ffmpeg  # noqa: F401
     except ImportError:
         raise BadInput("films need imageio: pip install 'dp-bench[video]'") from None

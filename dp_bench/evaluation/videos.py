@@ -10,6 +10,7 @@ import numpy as np
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
+from dp_bench.evaluation.films import refuse_without_imageio
 from dp_bench.evaluation.playing import FrameWriter, Player
 from dp_bench.runs.folder import RunFolder
 from dp_bench.util import progress
@@ -85,10 +86,9 @@ def film(
     Raises:
         BadInput: When the runs are of several tasks, or imageio is not installed.
     """
-    try:
-        from imageio.v2 import get_writer
-    except ImportError:
-        raise BadInput("videos need imageio: pip install 'dp-bench[video]'") from None
+    refuse_without_imageio()
+    from imageio.v2 import get_writer
+
     names = sorted({folder.info().task for folder in folders})
     if len(names) > 1:
         raise BadInput(

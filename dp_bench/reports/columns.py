@@ -169,9 +169,9 @@ def _published(rows: Sequence[Row], key: str, ours: str) -> list[ShownColumn]:
     cells = []
     for row in rows:
         values = [row.published[key, kind] for kind in kinds]
-        known = [value for value in map(_known, values) if value is not None]
+        known = not np.isnan(values).all()
         text = " / ".join(map(decimals, values)) if known else NOTHING
-        cells.append(Cell(text, number=known[0] if known else None))
+        cells.append(Cell(text, number=_known(values[0])))
     return [ShownColumn(f"{ours}published\n{' / '.join(kinds)}", cells, PUBLISHED)]
 
 

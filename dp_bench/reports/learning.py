@@ -48,7 +48,7 @@ def score_curves(records: pd.DataFrame, column: str = "score") -> list[ScoreCurv
         column: Which number of the records.
 
     Returns:
-        In the order of the methods.
+        In the order of the methods, without those whose trainings share no start.
 
     Raises:
         BadInput: When it gets no records, or records of several tasks.
@@ -59,7 +59,7 @@ def score_curves(records: pd.DataFrame, column: str = "score") -> list[ScoreCurv
     curves = [curve for _, curve in records.groupby(CURVE, sort=False)]
     keys = ["task", "method", "obs_kind"]
     curves.sort(key=lambda curve: place_of_curve(*curve[keys].iloc[0]))
-    return [
+    estimated = [
         ScoreCurve(
             str(curve["method"].iloc[0]),
             _apart(curve, records),
@@ -67,6 +67,7 @@ def score_curves(records: pd.DataFrame, column: str = "score") -> list[ScoreCurv
         )
         for curve in curves
     ]
+    return [curve for curve in estimated if curve.steps]
 
 
 def estimates_by_step(
@@ -120,7 +121,7 @@ def _apart(curve: pd.DataFrame, records: pd.DataFrame) -> tuple[str, ...]:
     kinds = rivals[rivals["obs_kind"] == first["obs_kind"]]
     hashes = ("settings", "demos_digest", "frames_digest")
     return tuple(
-        str(first[name])[:12]
+        str(first[name])[: 12 if name in hashes else None]
         for name in dict.fromkeys((*CIRCUMSTANCES, *hashes))
         if name in CURVE and (kinds if name in hashes else rivals)[name].nunique() > 1
     )

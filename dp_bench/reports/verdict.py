@@ -35,15 +35,13 @@ def verdict(
         where = f" ({name})" if name else ""
         lines += [f"Verdict{where}: {_decisions(family, noun)}", *_limit(family, where)]
     if not families:
-        lines = [_no_comparison(rows, noun)]
+        lines = [f"Verdict: {no_comparison(rows, noun)}"]
     return [*lines, *_noise(rows)]
 
 
 def _decisions(family: Family, noun: str) -> str:
     """Says which rows are better than which."""
-    number = len(family.pairs)
-    pairs = "the one pair" if number == 1 else f"{number} pairs"
-    sure = f"{LEVEL:.0%} confidence, corrected for {pairs}"
+    number, sure = len(family.pairs), _confidence(family)
     if not any(pair.decided for pair in family.pairs):
         return f"no two {noun}s can be told apart ({sure})."
     worse: dict[int, list[int]] = {}
@@ -64,31 +62,39 @@ def _decisions(family: Family, noun: str) -> str:
 
 
 def about_the_best(family: Family) -> str:
-    """Says how far the best row is ahead of each other one, with intervals."""
+    """Says how far the best row is ahead, and which rows it cannot be told apart from.
+
+    A row that cannot be told apart has the smallest difference that would have shown.
+    """
     best, *others = [short_label(row, family.rows) for row in family.rows]
     to_best = {pair.second: pair for pair in family.pairs if not pair.first}
-    ahead, level = [], []
+    ahead, level, could = [], [], []
     for place, name in enumerate(others, start=1):
         pair = to_best[place]
         if pair.decided:
             ahead.append(f"than {name} by {with_interval(pair.difference)}")
-        else:
-            level.append(name)
-    parts = [f"{best} is better {listed(ahead)}"] if ahead else []
+            continue
+        level.append(name)
+        if np.isfinite(pair.detectable):
+            could.append(f"{size(pair.detectable)} from {name}")
+    sentences = []
+    if ahead:
+        sentences.append(f"{best} is better {listed(ahead)} ({_confidence(family)}).")
     if level:
-        parts.append(
-            f"{'it' if ahead else best} cannot be told from {listed(level, 'or')}"
+        who = "It" if ahead else best
+        sentences.append(f"{who} cannot be told apart from {listed(level, 'or')}.")
+    if could:
+        sentences.append(
+            "The smallest difference that would have shown, with a chance of "
+            f"{POWER:.0%}, is {listed(could)}."
         )
-    least = [to_best[k].detectable for k in to_best if not to_best[k].decided]
-    known = [value for value in least if np.isfinite(value)]
-    if known and min(known) <= 1:
-        parts.append(
-            "this run would have shown differences from "
-            f"{size(min(known))} on (with a chance of {POWER:.0%})"
-        )
-    elif known:
-        parts.append("this run was too small to show even the largest difference")
-    return f"{'; '.join(parts)}."
+    return " ".join(sentences)
+
+
+def _confidence(family: Family) -> str:
+    number = len(family.pairs)
+    pairs = "the one pair" if number == 1 else f"{number} pairs"
+    return f"{LEVEL:.0%} confidence, corrected for {pairs}"
 
 
 def _limit(family: Family, where: str) -> list[str]:
@@ -105,18 +111,18 @@ def _limit(family: Family, where: str) -> list[str]:
     ]
 
 
-def _no_comparison(rows: Sequence[Row], noun: str) -> str:
+def no_comparison(rows: Sequence[Row], noun: str = "method") -> str:
     """Says why no rows were compared."""
     if len(distinct(rows, "method")) == 1 and len(rows) == 1:
-        return f"Verdict: none; a comparison needs a second {noun}."
+        return f"none; a comparison needs a second {noun}."
     if all(row.num_seeds == 1 for row in rows):
         return (
-            f"Verdict: none. Each {noun} was trained once, so a difference can come "
+            f"none. Each {noun} was trained once, so a difference can come "
             "from the train seed; `--seeds 0 1 2` trains each three times."
         )
     several = len(distinct(rows, "obs_kind")) > 1
     return (
-        "Verdict: none. A comparison needs two comparable rows of one variant"
+        "none. A comparison needs two comparable rows of one variant"
         f"{' and one kind of observation' if several else ''}, each "
         "with two trainings or more."
     )

@@ -2,6 +2,7 @@
 
 content.py    what a page says, as plain data
 charts.py     its charts, drawn by Plotly
+scenes.py     which episodes are filmed for it
 write.py      content -> index.html
 templates/    the page as HTML, CSS and JavaScript
 """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from dp_bench import registry
-from dp_bench.reports import learning
+from dp_bench.reports import learning, trained
+from dp_bench.reports.learning import ScoreCurve
 from dp_bench.reports.plots import looks
 from dp_bench.reports.table import FAMILY, LEVEL, Row, Table, grouped
 from dp_bench.reports.trainings import Curve
@@ -18,7 +18,6 @@ from dp_bench.reports.wording import family_name, short_label, with_interval
 from dp_bench.statistics.estimates import Estimate
 from dp_bench.statistics.intervals import is_binary
 from dp_bench.statistics.profiles import performance_profiles
-from dp_bench.task import Column
 from dp_bench.training.log import LogLine
 from dp_bench.util.text import one_line
 
@@ -57,25 +56,27 @@ class Chart(NamedTuple):
 
 def charts(
     table: Table,
-    several: pd.DataFrame,
-    columns: Sequence[Column],
+    curves: Mapping[str, Sequence[ScoreCurve]],
+    titles: Mapping[str, str],
+    starts: str,
     logs: Mapping[Curve, Sequence[Sequence[LogLine]]],
 ) -> list[Chart]:
     """Draws all charts for which there are numbers.
 
     Args:
         table: Of one task.
-        several: Records of runs that were evaluated at several updates; may be empty.
-        columns: Columns of these with a curve of their own.
+        curves: Learning curves, by the key of their column.
+        titles: Of these columns.
+        starts: Kinds of starts of the learning curves.
         logs: Of the trainings of each curve.
     """
     families = grouped(table.rows, FAMILY)
     made = [_trainings(rows, table.rows, k) for k, rows in enumerate(families)]
-    if len(several):
-        made.append(_learning(several, "score", "Score", "learning"))
-        for column in columns:
-            name = f"learning_{column.key}"
-            made.append(_learning(several, column.key, column.title, name))
+    made += [
+        _learning(drawn, titles[key], starts, key)
+        for key, drawn in curves.items()
+        if drawn
+    ]
     made += [
         _profile(rows, table.rows, k)
         for k, rows in enumerate(families)
@@ -90,74 +91,68 @@ def charts(
 def _trainings(rows: Sequence[Row], every: Sequence[Row], number: int) -> Chart:
     """Draws the score of each row with its interval, and of each training."""
     figure = _figure()
-    names = [_name(row, rows) for row in rows]
-    for name, row in zip(names, rows, strict=True):
+    for place, row in enumerate(rows):
         look = looks.look_of(row.method)
         marker = {"color": look.colour, "symbol": SYMBOLS[look.marker]}
         figure.add_scatter(
-            x=row.scores.mean(axis=1),
-            y=[name] * row.num_seeds,
+            x=_short(row.scores.mean(axis=1)),
+            y=[place] * row.num_seeds,
             mode="markers",
             marker=marker | {"size": 7, "opacity": 0.6},
             text=[f"train seed {seed}" for seed in row.train_seeds],
             hovertemplate="%{text}: %{x:.3f}<extra></extra>",
             showlegend=False,
+            cliponaxis=False,
         )
         figure.add_scatter(
-            x=[row.score.value],
-            y=[name],
+            x=_short([row.score.value]),
+            y=[place],
             mode="markers",
             marker=marker | {"size": 12},
             error_x=_reach(row.score),
             hovertemplate=f"{with_interval(row.score)}<extra></extra>",
             showlegend=False,
+            cliponaxis=False,
         )
     _axes(figure, "score", "")
     figure.update_xaxes(range=[0, 1])
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_layout(height=110 + 36 * len(names), hovermode="closest")
-    return _chart(
+    _name_lines(figure, rows)
+    figure.update_layout(height=110 + 36 * len(rows), hovermode="closest")
+    return Chart(
         f"trainings_{number}",
         _titled("Scores by training", rows, every),
-        f"Large: the score of a row with its {LEVEL:.0%} interval. Small: the mean "
-        "score of each training.",
-        figure,
+        f"A large marker is the score of a row, with its {LEVEL:.0%} interval. A small "
+        "one is the mean score of one training.",
+        _json(figure),
         "success.png" if not number else "",
     )
 
 
-def _learning(records: pd.DataFrame, column: str, title: str, name: str) -> Chart:
+def _learning(curves: Sequence[ScoreCurve], title: str, starts: str, key: str) -> Chart:
     """Draws a number against the updates made."""
     figure = _figure()
-    curves = learning.score_curves(records, column)
-    before: dict[str, int] = {}
-    for curve in curves:
-        words = ", ".join([registry.title_of(curve.method), *curve.apart])
+    dashes = _dashes(curve.method for curve in curves)
+    for place, (curve, dash) in enumerate(zip(curves, dashes, strict=True)):
         look = looks.look_of(curve.method)
-        dash = DASHES[before.get(curve.method, 0) % len(DASHES)]
-        before[curve.method] = before.get(curve.method, 0) + 1
-        values, lows, highs = np.array([e[:3] for e in curve.estimates]).T
         _line_with_band(
             figure,
-            words,
-            look.colour,
-            dash,
-            curve.steps,
-            values,
-            lows,
-            highs,
+            place,
+            ", ".join([registry.title_of(curve.method), *curve.apart]),
+            {"color": look.colour, "dash": dash, "width": 2},
+            np.array(curve.steps),
+            np.array([estimate[:3] for estimate in curve.estimates]).T,
             symbol=SYMBOLS[look.marker],
         )
-    starts = ", ".join(sorted(set(records["starts"])))
-    _axes(figure, "updates", f"{title.lower()} on {starts} starts")
+    _axes(figure, "updates", f"{title} on {starts} starts")
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(range=[0, 1])
-    return _chart(
+    name = "learning" if key == "score" else f"learning_{key}"
+    return Chart(
         name,
-        f"{title} by updates",
-        f"Trainings that were evaluated several times. Bands are {LEVEL:.0%} "
-        "intervals.",
-        figure,
+        f"{title[:1].upper()}{title[1:]} by updates",
+        f"These runs were evaluated after several numbers of updates. Bands are "
+        f"{LEVEL:.0%} intervals.",
+        _json(figure),
         f"{name}.png",
     )
 
@@ -166,28 +161,28 @@ def _profile(rows: Sequence[Row], every: Sequence[Row], number: int) -> Chart:
     """Draws the share of episodes above each score."""
     figure = _figure()
     profiles = performance_profiles([r.scores for r in rows], THRESHOLDS, level=LEVEL)
-    for k, (row, profile) in enumerate(zip(rows, profiles, strict=True)):
-        look = looks.look_of(row.method)
-        before = [r.method for r in rows[:k]].count(row.method)
+    dashes = _dashes(row.method for row in rows)
+    for place, (row, profile, dash) in enumerate(
+        zip(rows, profiles, dashes, strict=True)
+    ):
+        one = row.num_seeds == 1
         _line_with_band(
             figure,
+            place,
             _name(row, rows),
-            look.colour,
-            DASHES[before % len(DASHES)],
-            [float(threshold) for threshold in THRESHOLDS],
-            profile.shares,
-            profile.lows if row.num_seeds > 1 else profile.shares,
-            profile.highs if row.num_seeds > 1 else profile.shares,
+            {"color": looks.look_of(row.method).colour, "dash": dash, "width": 2},
+            THRESHOLDS,
+            np.array([profile.shares] * 3 if one else profile),
         )
     _axes(figure, "score", "share of episodes with a higher score")
     figure.update_xaxes(range=[0, 1])
     figure.update_yaxes(range=[0, 1.02])
-    return _chart(
+    return Chart(
         f"profile_{number}",
         _titled("Performance profile", rows, every),
-        f"How many episodes score higher than each value. Bands are pointwise "
+        f"The share of episodes that score higher than each value. Bands are pointwise "
         f"{LEVEL:.0%} intervals; a row with one training has none.",
-        figure,
+        _json(figure),
         "profile.png" if not number else "",
     )
 
@@ -196,54 +191,63 @@ def _losses(logs: Mapping[Curve, Sequence[Sequence[LogLine]]]) -> Chart:
     """Draws the losses of each method in a panel of its own: their units differ."""
     from plotly.subplots import make_subplots
 
-    lines = -(-len(logs) // PANELS)
+    columns = min(PANELS, len(logs))
+    lines = -(-len(logs) // columns)
     figure = make_subplots(
         rows=lines,
-        cols=PANELS,
-        subplot_titles=[one_line(curve.label) for curve in logs],
+        cols=columns,
+        subplot_titles=[_text(_brief(curve)) for curve in logs],
         vertical_spacing=0.36 / max(lines, 2),
+        specs=[
+            [{} if line * columns + k < len(logs) else None for k in range(columns)]
+            for line in range(lines)
+        ],
     )
     for place, (curve, runs) in enumerate(logs.items()):
+        panel = {"row": place // columns + 1, "col": place % columns + 1}
         colour = looks.look_of(curve.method).colour
-        values: list[float] = []
+        smallest = np.inf
         for k, log in enumerate(runs):
-            for key, dash in (("loss", "solid"), ("val_loss", "dot")):
-                series = _thinned(learning.smoothed(learning.series_of(log, key)))
-                values += series[1].tolist()
-                word = "training" if key == "loss" else "validation"
+            for key, word, dash in (
+                ("loss", "training", "solid"),
+                ("val_loss", "validation", "dot"),
+            ):
+                x, y = _thinned(learning.smoothed(learning.series_of(log, key)))
+                smallest = min([smallest, *y])
                 figure.add_scatter(
-                    x=series[0],
-                    y=series[1],
+                    x=_short(x),
+                    y=_short(y),
                     mode="lines",
                     line={"color": colour, "dash": dash, "width": 1.5},
                     name=f"{word}, training {k + 1} of {len(runs)}",
                     showlegend=False,
-                    row=place // PANELS + 1,
-                    col=place % PANELS + 1,
+                    **panel,
                 )
-        scale = "log" if values and min(values) > 0 else "linear"
-        figure.update_yaxes(type=scale, row=place // PANELS + 1, col=place % PANELS + 1)
+        scale = "log" if 0 < smallest < np.inf else "linear"
+        figure.update_yaxes(type=scale, nticks=5, **panel)
+        if place >= len(logs) - columns:
+            figure.update_xaxes(title_text="updates", **panel)
     _style(figure)
-    figure.update_xaxes(rangemode="tozero", title_text="updates")
+    figure.update_xaxes(rangemode="tozero")
     figure.update_layout(height=110 + 230 * lines)
-    return _chart(
+    return Chart(
         "losses",
         "Losses",
         "Solid: training. Dotted: validation. Each method has a loss of its own, so "
         "panels cannot be compared.",
-        figure,
+        _json(figure),
         "loss.png",
     )
 
 
 def _latency(table: Table) -> Chart:
-    """Draws the time of a decision and of a training of each row."""
+    """Draws the time of a decision of each row."""
     figure = _figure()
-    for row in table.rows:
+    for place, row in enumerate(table.rows):
         look = looks.look_of(row.method)
         figure.add_scatter(
-            x=[1000 * row.decision_latency],
-            y=[_name(row, table.rows)],
+            x=_short([1000 * row.decision_latency]),
+            y=[place],
             mode="markers",
             marker={"color": look.colour, "size": 12, "symbol": SYMBOLS[look.marker]},
             hovertemplate="%{x:.3g} ms<extra></extra>",
@@ -251,52 +255,61 @@ def _latency(table: Table) -> Chart:
         )
     _axes(figure, "time of a decision [ms]", "")
     figure.update_xaxes(type="log")
-    figure.update_yaxes(autorange="reversed", type="category")
+    _name_lines(figure, table.rows)
     figure.update_layout(height=120 + 32 * len(table.rows), hovermode="closest")
-    return _chart(
+    return Chart(
         "latency",
         "Time of a decision",
-        "Median over the episodes, for one of the lanes that play together. Rows that "
-        "were evaluated on different machines cannot be compared.",
-        figure,
+        "The time of one decision, divided by the number of episodes that are played "
+        "together; the median over the episodes. Do not compare rows that were "
+        "evaluated on different machines.",
+        _json(figure),
     )
 
 
 def _line_with_band(
     figure: Figure,
+    place: int,
     name: str,
-    colour: str,
-    dash: str,
-    x: Sequence[float],
-    values: np.ndarray,
-    lows: np.ndarray,
-    highs: np.ndarray,
+    line: Mapping[str, object],
+    x: np.ndarray,
+    estimates: np.ndarray,
     symbol: str = "",
 ) -> None:
-    """Draws a line with a band for its intervals; a click on its name hides both."""
-    around = [*x, *reversed(x)]
+    """Draws a line with a band for its intervals; a click on its name hides both.
+
+    Args:
+        figure: Where to draw.
+        place: Of the line among all.
+        name: In the legend.
+        line: Colour, dashes and width.
+        x: `(N,)`.
+        estimates: Values, lower and upper ends, `(3, N)`.
+        symbol: Of the markers; "" for none.
+    """
+    values, lows, highs = estimates
     figure.add_scatter(
-        x=around,
-        y=np.concatenate([highs, lows[::-1]]),
+        x=_short(np.concatenate([x, x[::-1]])),
+        y=_short(np.concatenate([highs, lows[::-1]])),
         mode="lines",
         fill="toself",
-        fillcolor=colour,
+        fillcolor=line["color"],
         opacity=0.15,
         line={"width": 0},
         hoverinfo="skip",
-        legendgroup=name,
+        legendgroup=str(place),
         showlegend=False,
     )
     figure.add_scatter(
-        x=x,
-        y=values,
-        customdata=np.stack([lows, highs], axis=1),
+        x=_short(x),
+        y=_short(values),
+        customdata=[_short(pair) for pair in zip(lows, highs, strict=True)],
         mode="lines+markers" if symbol else "lines",
         marker={"symbol": symbol or "circle", "size": 7},
-        line={"color": colour, "dash": dash, "width": 2},
+        line=dict(line),
         hovertemplate="%{y:.2f} [%{customdata[0]:.2f}, %{customdata[1]:.2f}]",
-        name=one_line(name),
-        legendgroup=name,
+        name=_text(name),
+        legendgroup=str(place),
     )
 
 
@@ -308,8 +321,8 @@ def _figure() -> Figure:
 
 def _axes(figure: Figure, x: str, y: str) -> None:
     _style(figure)
-    figure.update_xaxes(title_text=one_line(x))
-    figure.update_yaxes(title_text=one_line(y))
+    figure.update_xaxes(title_text=_text(x))
+    figure.update_yaxes(title_text=_text(y))
 
 
 def _style(figure: Figure) -> None:
@@ -327,33 +340,23 @@ def _style(figure: Figure) -> None:
     figure.update_yaxes(automargin=True)
 
 
-def _chart(name: str, title: str, about: str, figure: Figure, image: str = "") -> Chart:
-    return Chart(name, title, about, _rounded(figure.to_plotly_json()), image)
-
-
-def _rounded(figure: object) -> str:
-    """Writes a figure as JSON, with five significant digits."""
-    return json.dumps(_plain(figure), separators=(",", ":"), allow_nan=False)
-
-
-def _plain(value: object) -> object:
-    """Turns arrays into lists, shortens numbers, and writes NaN as null."""
-    converters: dict[type, Callable[[object], object]] = {
-        dict: lambda v: {str(k): _plain(x) for k, x in v.items()},  # type: ignore[attr-defined]
-        list: lambda v: [_plain(x) for x in v],  # type: ignore[attr-defined]
-        tuple: lambda v: [_plain(x) for x in v],  # type: ignore[attr-defined]
-        np.ndarray: lambda v: _plain(v.tolist()),  # type: ignore[attr-defined]
-    }
-    for kind, convert in converters.items():
-        if isinstance(value, kind):
-            return convert(value)
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.5g}") if np.isfinite(value) else None
-    return value
+def _name_lines(figure: Figure, rows: Sequence[Row]) -> None:
+    """Writes the name of each row beside its line; the first one is on top."""
+    figure.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=[_text(_name(row, rows)) for row in rows],
+        range=[len(rows) - 0.5, -0.5],
+    )
 
 
 def _name(row: Row, rows: Sequence[Row]) -> str:
-    return one_line(short_label(row, rows))
+    return short_label(row, rows) + trained.marks(row)
+
+
+def _brief(curve: Curve) -> str:
+    """Writes the label of a curve with the abbreviation of its method."""
+    known = registry.methods_and_variants().get(curve.method)
+    return curve.label.replace(known.title, known.short_title) if known else curve.label
 
 
 def _titled(title: str, rows: Sequence[Row], every: Sequence[Row]) -> str:
@@ -362,14 +365,24 @@ def _titled(title: str, rows: Sequence[Row], every: Sequence[Row]) -> str:
     return f"{title} ({family})" if family else title
 
 
+def _dashes(methods: Iterable[str]) -> list[str]:
+    """Gives each line the dashes that tell it from others of its method."""
+    before: list[str] = []
+    dashes = []
+    for method in methods:
+        dashes.append(DASHES[before.count(method) % len(DASHES)])
+        before.append(method)
+    return dashes
+
+
 def _reach(estimate: Estimate) -> dict[str, object]:
     """Writes an interval as Plotly's error bar."""
     value, low, high = np.array(estimate[:3])
     return {
         "type": "data",
         "symmetric": False,
-        "array": [float(np.nan_to_num(max(high - value, 0)))],
-        "arrayminus": [float(np.nan_to_num(max(value - low, 0)))],
+        "array": _short([np.nan_to_num(max(high - value, 0))]),
+        "arrayminus": _short([np.nan_to_num(max(value - low, 0))]),
     }
 
 
@@ -377,3 +390,17 @@ def _thinned(series: np.ndarray) -> np.ndarray:
     """Leaves out points of a long line, `(2, N)`; the last one stays."""
     step = -(-series.shape[1] // POINTS) or 1
     return np.concatenate([series[:, :-1:step], series[:, -1:]], axis=1)
+
+
+def _short(numbers: Iterable[float]) -> list[float | None]:
+    """Rounds numbers to five digits; one that is not finite becomes a gap."""
+    return [float(f"{x:.5g}") if np.isfinite(x) else None for x in numbers]
+
+
+def _text(text: str) -> str:
+    """Writes text in which Plotly finds no markup."""
+    return one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _json(figure: Figure) -> str:
+    return json.dumps(figure.to_plotly_json(), separators=(",", ":"), allow_nan=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,15 +18,10 @@ from dp_bench.reports.comparability import Family, compared
 from dp_bench.reports.plots.looks import look_of
 from dp_bench.reports.summary import ROW
 from dp_bench.reports.table import FAMILY, Row, Table, grouped
-from dp_bench.reports.verdict import about_the_best
-from dp_bench.reports.wording import (
-    decimals,
-    family_name,
-    interval,
-    label,
-    short_label,
-    size,
-)
+from dp_bench.reports.verdict import about_the_best, no_comparison
+from dp_bench.reports.wording import decimals, family_name, interval, label
+from dp_bench.reports.wording import short_label as short
+from dp_bench.reports.wording import size as size_of
 from dp_bench.runs.folder import read_run
 from dp_bench.runs.info import RunInfo
 from dp_bench.runs.trained import Trained
@@ -54,30 +49,13 @@ class MapCell(NamedTuple):
 
     Attributes:
         start: Env seed.
-        score: Mean over the trainings.
+        score: Mean over the trainings; None where the row did not meet the start.
         shade: 0 for score 0 to `SHADES` for score 1.
     """
 
     start: int
-    score: float
+    score: float | None
     shade: int
-
-
-@dataclass(frozen=True, eq=False)
-class MapRow:
-    """One row of a table in the map of starts.
-
-    Attributes:
-        place: Of the row in the table.
-        label: Its name.
-        colour: Of its method.
-        cells: One for each start.
-    """
-
-    place: int
-    label: str
-    colour: str
-    cells: list[MapCell]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +65,14 @@ class ScoreMap:
     Attributes:
         name: What sets them apart from the rows of other maps; "" for one map.
         starts: Env seeds.
-        disagreement: Of each start: how far the rows' scores lie apart.
-        rows: As in the table.
+        disagreement: By start: how far the rows' scores lie apart.
+        rows: Places of its rows in the table, each with a cell for each start.
     """
 
     name: str
     starts: list[int]
-    disagreement: list[float]
-    rows: list[MapRow]
+    disagreement: dict[int, float]
+    rows: list[tuple[int, list[MapCell]]]
 
 
 class PairLine(NamedTuple):
@@ -124,8 +102,15 @@ class Comparisons:
     pairs: list[PairLine]
 
 
+class RunFile(NamedTuple):
+    """A file `runs/<name>.json`."""
+
+    info: RunInfo
+    trained: Trained
+
+
 @dataclass(frozen=True, eq=False)
-class RunFiles:
+class RunLine:
     """A training of a row, and the files that tell of it.
 
     Attributes:
@@ -133,27 +118,43 @@ class RunFiles:
         name: Of its files, without the ending.
         trained: How it was trained.
         weights: Digest of its weights; "" if unknown.
+        files: Addresses of its files, by what they are; only those that exist.
     """
 
     train_seed: int
     name: str
     trained: str
     weights: str
+    files: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class Provenance:
-    """Where a row comes from.
+class Line:
+    """A row of the table, with everything that the page shows about it.
 
     Attributes:
-        label: The row's name.
+        label: Its name among all rows.
+        short: Its name among the rows of its variant and observation.
+        colour: Of its method.
+        again: How many rows of its method come before it in its family.
+        cells: Of the table.
+        played: Its episodes, by start and train seed.
+        facts: What was trained, by name.
         settings: Name and value of each setting.
         runs: Its trainings.
+        films: Of its episodes, by start.
     """
 
     label: str
-    settings: list[tuple[str, str]]
-    runs: list[RunFiles]
+    short: str
+    colour: str
+    again: int
+    cells: tuple[Cell, ...]
+    played: dict[int, dict[int, Played]]
+    facts: dict[str, str]
+    settings: dict[str, str]
+    runs: list[RunLine]
+    films: dict[int, Film]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,72 +166,77 @@ class Content:
         folder: `<task>`, `<task>/<source>` or `<group>/<task>`.
         constant: What all rows share.
         columns: Of the table.
-        rows: Lines of cells, one for each row.
+        lines: One for each row.
         comparisons: Families that were compared.
+        not_compared: Why there are none; "" where there are some.
         footer: Notes under the table.
         maps: Scores by start.
-        played: Of each row, by start and train seed.
-        provenance: Of each row.
-        labels: Of each row.
-        colours: Of each row.
-        variants: Of each row.
-        films: Of all rows.
     """
 
     title: str
     folder: str
     constant: str
     columns: list[ShownColumn]
-    rows: list[tuple[Cell, ...]]
+    lines: list[Line]
     comparisons: list[Comparisons]
+    not_compared: str
     footer: tuple[str, ...]
     maps: list[ScoreMap]
-    played: list[dict[int, dict[int, Played]]]
-    provenance: list[Provenance]
-    labels: list[str]
-    colours: list[str]
-    variants: list[str]
-    films: list[Film] = field(default_factory=list)
 
 
 def content_of(
-    folder: str, table: Table, records: Sequence[Record], runs: Mapping[str, RunFile]
+    folder: Path,
+    name: str,
+    table: Table,
+    records: Sequence[Record],
+    runs: Mapping[str, RunFile],
+    films: Sequence[Film] = (),
 ) -> Content:
     """Collects what a page shows.
 
     Args:
-        folder: Where the table lies, below the results.
+        folder: Of the results.
+        name: What the page calls it.
         table: Of one task.
         records: Of the episodes in it; others are left out.
         runs: Settings of the trainings, by the name of their file.
+        films: Of episodes; those of other weights than a row's are left out.
     """
     columns, constant = shown(table)
     rows = table.rows
-    labels = [label(row, rows) + trained.marks(row) for row in rows]
+    families = compared(rows)[1]
+    played = _played(rows, records)
+    members = {id(r): family for family in grouped(rows, FAMILY) for r in family}
+    lines = []
+    for k, row in enumerate(rows):
+        family, marks = members[id(row)], trained.marks(row)
+        names = runs_of(row, runs)
+        before = [r.method for r in family[: family.index(row)]]
+        lines.append(
+            Line(
+                label=label(row, rows) + marks,
+                short=short(row, family) + marks,
+                colour=look_of(row.method).colour,
+                again=before.count(row.method),
+                cells=tuple(column.cells[k] for column in columns),
+                played=played[k],
+                facts=_facts(row, runs[names[0]].info if names else None),
+                settings=_settings(runs[names[0]].info) if names else {},
+                runs=[_run_line(folder, n, *runs[n]) for n in names],
+                films=_films_of(row, names, runs, films),
+            )
+        )
     return Content(
         title=table.title,
-        folder=folder,
+        folder=name,
         constant=constant,
         columns=columns,
-        rows=list(zip(*(column.cells for column in columns), strict=True)),
-        comparisons=[_comparisons(f, rows) for f in compared(rows)[1]],
+        lines=lines,
+        comparisons=[_comparisons(family, rows) for family in families],
+        not_compared="" if families else no_comparison(rows),
         footer=table.footer,
         maps=_maps(rows),
-        played=_played(rows, records),
-        provenance=[
-            _provenance(row, name, runs) for row, name in zip(rows, labels, strict=True)
-        ],
-        labels=labels,
-        colours=[look_of(row.method).colour for row in rows],
-        variants=[row.variant for row in rows],
     )
-
-
-class RunFile(NamedTuple):
-    """A file `runs/<name>.json`."""
-
-    info: RunInfo
-    trained: Trained
 
 
 def read_runs(folder: Path) -> dict[str, RunFile]:
@@ -243,8 +249,69 @@ def read_runs(folder: Path) -> dict[str, RunFile]:
     return {file.stem: RunFile(*read_run(file)) for file in files}
 
 
+def runs_of(row: Row, runs: Mapping[str, RunFile]) -> list[str]:
+    """Names the trainings of a row, in the order of their seeds."""
+    keys = ("method", "preset", "settings", "demos_digest", "frames_digest")
+
+    def belongs(info: RunInfo) -> bool:
+        seed = info.train_seed
+        return (
+            seed in row.train_seeds
+            and all(getattr(info.identity, key) == getattr(row, key) for key in keys)
+            and _agree(info.split_digest, row.splits[seed])
+            and _agree(info.order_digest, row.orders[seed])
+        )
+
+    names = [name for name, (info, _) in runs.items() if belongs(info)]
+    return sorted(names, key=lambda name: runs[name].info.train_seed)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Compares two digests; old files have none."""
+    return one == other or not (one and other)
+
+
+def weights_of(row: Row, train_seed: int, file: RunFile) -> str:
+    """Names the weights with which a row was evaluated; "" if unknown."""
+    known = row.trained.get(train_seed)
+    return known.weights if known and known.weights else file.trained.weights
+
+
+def disagreement(rows: Sequence[Row]) -> dict[int, float]:
+    """Tells by start how far the mean scores of rows lie apart.
+
+    Starts that fewer than two rows met are left out.
+    """
+    means: dict[int, list[float]] = {}
+    for row in rows:
+        for start, score in zip(row.env_seeds, row.scores.mean(axis=0), strict=True):
+            means.setdefault(start, []).append(float(score))
+    several = {start: scores for start, scores in means.items() if len(scores) > 1}
+    return {
+        start: round(max(scores) - min(scores), 4)
+        for start, scores in sorted(several.items())
+    }
+
+
+def _films_of(
+    row: Row,
+    names: Sequence[str],
+    runs: Mapping[str, RunFile],
+    films: Sequence[Film],
+) -> dict[int, Film]:
+    """Picks the films of a row, by start; the first training comes first."""
+    chosen: dict[int, Film] = {}
+    for name in names:
+        weights = weights_of(row, runs[name].info.train_seed, runs[name])
+        for film in films:
+            same = (film.run, film.step, film.variant) == (name, row.step, row.variant)
+            if same and film.weights == weights and film.env_seed in row.env_seeds:
+                chosen.setdefault(film.env_seed, film)
+    return chosen
+
+
 def _comparisons(family: Family, rows: Sequence[Row]) -> Comparisons:
-    names = [short_label(row, family.rows) for row in family.rows]
+    names = [short(row, family.rows) for row in family.rows]
     return Comparisons(
         family_name(family.rows[0], rows),
         about_the_best(family),
@@ -256,7 +323,7 @@ def _comparisons(family: Family, rows: Sequence[Row]) -> Comparisons:
                 interval(pair.difference),
                 f"{pair.holm:.2g}",
                 pair.decided,
-                size(pair.detectable) if np.isfinite(pair.detectable) else "unknown",
+                size_of(pair.detectable) if np.isfinite(pair.detectable) else "unknown",
             )
             for pair in family.pairs
         ],
@@ -266,33 +333,21 @@ def _comparisons(family: Family, rows: Sequence[Row]) -> Comparisons:
 def _maps(rows: Sequence[Row]) -> list[ScoreMap]:
     places = {id(row): place for place, row in enumerate(rows)}
     maps = []
-    for members in grouped(rows, (*FAMILY, "starts")):
+    for members in grouped(rows, FAMILY):
         starts = sorted({start for row in members for start in row.env_seeds})
-        means = np.full((len(members), len(starts)), np.nan)
-        for means_of_row, row in zip(means, members, strict=True):
-            means_of_row[np.searchsorted(starts, row.env_seeds)] = row.scores.mean(0)
-        spread = np.nan_to_num(np.nanmax(means, 0) - np.nanmin(means, 0))
-        maps.append(
-            ScoreMap(
-                family_name(members[0], rows),
-                starts,
-                [round(float(value), 4) for value in spread],
-                [
-                    MapRow(
-                        places[id(row)],
-                        short_label(row, members) + trained.marks(row),
-                        look_of(row.method).colour,
-                        [
-                            MapCell(start, float(score), round(SHADES * score))
-                            for start, score in zip(starts, scores, strict=True)
-                            if np.isfinite(score)
-                        ],
-                    )
-                    for row, scores in zip(members, means, strict=True)
-                ],
-            )
-        )
+        lines = []
+        for row in members:
+            means = dict(zip(row.env_seeds, row.scores.mean(axis=0), strict=True))
+            lines.append((places[id(row)], [_map_cell(s, means) for s in starts]))
+        name = family_name(members[0], rows)
+        maps.append(ScoreMap(name, starts, disagreement(members), lines))
     return maps
+
+
+def _map_cell(start: int, means: Mapping[int, float]) -> MapCell:
+    if start not in means:
+        return MapCell(start, None, 0)
+    return MapCell(start, float(means[start]), round(SHADES * float(means[start])))
 
 
 def _played(
@@ -310,44 +365,45 @@ def _played(
     return played
 
 
-def runs_of(row: Row, runs: Mapping[str, RunFile]) -> list[str]:
-    """Names the trainings of a row, in the order of their seeds."""
-    keys = ("method", "settings", "demos_digest", "frames_digest")
-    names = [
-        name
-        for name, (info, _) in runs.items()
-        if all(getattr(info.identity, key) == getattr(row, key) for key in keys)
-        and info.train_seed in row.train_seeds
-    ]
-    return sorted(names, key=lambda name: runs[name].info.train_seed)
+def _facts(row: Row, info: RunInfo | None) -> dict[str, str]:
+    """Says what was trained, besides the settings."""
+    facts = {
+        "method": row.method,
+        "preset": row.preset,
+        "observation": row.obs_kind,
+        "control": row.control,
+        "updates": f"{row.step:,}",
+        "demonstrations": row.demos_digest,
+    }
+    if info:
+        facts["source of the demonstrations"] = info.demos_source
+        facts["training episodes"] = str(info.train_episodes)
+    return facts
 
 
-def _provenance(row: Row, label: str, runs: Mapping[str, RunFile]) -> Provenance:
-    names = runs_of(row, runs)
-    files = [
-        RunFiles(
-            info.train_seed,
-            name,
-            _conditions(how),
-            how.weights,
-        )
-        for name in names
-        for info, how in [runs[name]]
-    ]
-    values = _settings(runs[names[0]].info) if names else []
-    return Provenance(label, values, files)
+def _run_line(folder: Path, name: str, info: RunInfo, how: Trained) -> RunLine:
+    files = {
+        "records": f"records/{name}.jsonl",
+        "log": f"logs/{name}.jsonl",
+        "settings": f"runs/{name}.json",
+    }
+    there = {what: file for what, file in files.items() if (folder / file).is_file()}
+    return RunLine(info.train_seed, name, _conditions(how), how.weights, there)
 
 
-def _settings(info: RunInfo) -> list[tuple[str, str]]:
-    """Lists settings as `--set` takes them."""
-    parts = {"policy": info.policy, "training": info.training}
+def _settings(info: RunInfo) -> dict[str, str]:
+    """Lists settings by the names that `--set` takes."""
+    parts: dict[str, Mapping[str, object]] = {
+        "policy": info.policy,
+        "training": info.training,
+    }
     if info.vision is not None:
         parts["vision"] = dataclasses.asdict(info.vision)
-    return [
-        (f"{part}.{name}", settings_text(value))
+    return {
+        f"{part}.{name}": _setting(value)
         for part, values in parts.items()
         for name, value in _flat(values)
-    ]
+    }
 
 
 def _flat(values: Mapping[str, object], before: str = "") -> list[tuple[str, object]]:
@@ -360,10 +416,9 @@ def _flat(values: Mapping[str, object], before: str = "") -> list[tuple[str, obj
     return flat
 
 
-def settings_text(value: object) -> str:
-    """Writes the value of a setting; parts of a list are separated by commas."""
+def _setting(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "none"
     return str(value)
 
 

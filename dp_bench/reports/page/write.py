@@ -3,49 +3,98 @@
 <folder>/index.html           all tables
 <folder>/<task>/index.html    one table
 
-A page holds its scripts and styles, so that it works from a folder and in an e-mail.
-Its content security policy allows these scripts by their digests, and nothing from
-elsewhere.
+A page holds its data, scripts and styles. Films, and the files that it links to, lie
+beside it. Its content security policy allows these scripts by their digests, and
+nothing from elsewhere.
 """
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import films, records
-from dp_bench.reports import remake, trained, trainings
+from dp_bench.reports import learning, remake, trained, trainings
 from dp_bench.reports.comparability import compared
 from dp_bench.reports.page.charts import Chart, charts
 from dp_bench.reports.page.content import SHADES, Content, content_of, read_runs
-from dp_bench.reports.table import Table
-from dp_bench.reports.verdict import about_the_best
-from dp_bench.reports.wording import family_name, label, with_interval
-from dp_bench.util.files import atomic_write, atomic_write_text, whole_files
+from dp_bench.reports.table import FAMILY, Table, grouped
+from dp_bench.reports.verdict import about_the_best, no_comparison
+from dp_bench.reports.wording import family_name, short_label, with_interval
+from dp_bench.util.files import atomic_write, read_without_links, whole_files
 from dp_bench.util.text import one_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 FILE = "index.html"
-# What a page links to, beside it.
-LINKED = ("records/*.jsonl", "logs/*.jsonl", "runs/*.json", "films/*", "*.png")
 TABLES = ("table.csv", "table.tex")
+# What a page shows or links to, beside it.
+LINKED = (
+    *("records/*.jsonl", "logs/*.jsonl", "runs/*.json"),
+    *("films/*.mp4", "films/*.jpg", "*.png", *TABLES),
+)
 
 
-def write_task(folder: Path, out: Path, name: str, home: str | None = None) -> Path:
+def write(results: Path, out: Path, tables: Mapping[Path, Table]) -> Path:
+    """Writes the page of each table, and one that leads to them.
+
+    Args:
+        results: Holds the tables, or is the folder of one.
+        out: Receives the pages.
+        tables: By their folder, in `results`.
+
+    Returns:
+        The page of all tables, or of the table that `results` is the folder of.
+
+    Raises:
+        BadInput: When there is no table, a file is damaged, or `out` is a folder in
+            `results`.
+    """
+    if not tables:
+        raise BadInput(f"{results} has no records, so no page can be made")
+    refuse_inside(results, out)
+    for folder, table in tables.items():
+        own = folder.relative_to(results)
+        steps = len(own.parts)
+        home = "../" * steps + FILE if steps else None
+        name = own.as_posix() if steps else results.resolve().name
+        write_task(folder, table, out / own, name, home)
+    if results not in tables:
+        names = {f.relative_to(results).as_posix(): t for f, t in tables.items()}
+        write_index(out, names)
+    return out / FILE
+
+
+def refuse_inside(results: Path, out: Path) -> None:
+    """Refuses to write pages where a report would take their records for others.
+
+    Raises:
+        BadInput: When `out` is a folder in `results`.
+    """
+    inside = out.resolve() != results.resolve()
+    if inside and out.resolve().is_relative_to(results.resolve()):
+        raise BadInput(
+            f"--html {out} lies in {results}, and a later report would take its copies "
+            "for results; name a folder outside, or none to write beside the records"
+        )
+
+
+def write_task(
+    folder: Path, table: Table, out: Path, name: str, home: str | None = None
+) -> Path:
     """Writes the page of one table.
 
     Args:
         folder: `results/<task>` or `results/<task>/<source>`, which has records.
+        table: As of `remake.table_of`.
         out: Receives the page; files that it links to are copied there, unless it is
             `folder` itself.
         name: What the page calls the folder.
@@ -57,7 +106,11 @@ def write_task(folder: Path, out: Path, name: str, home: str | None = None) -> P
     Raises:
         BadInput: When records, logs or settings are damaged.
     """
-    table, content, drawn = _task(folder, name)
+    everything = trained.with_trainings(records.read(folder / "records"), folder)
+    content = content_of(
+        folder, name, table, everything, read_runs(folder), films.read(folder)
+    )
+    drawn = _charts(folder, table, everything)
     text = (
         _environment()
         .get_template("task.html")
@@ -66,42 +119,15 @@ def write_task(folder: Path, out: Path, name: str, home: str | None = None) -> P
             charts=drawn,
             data=_json(_data(content)),
             figures=_json({c.name: json.loads(c.figure) for c in drawn}),
-            shades=list(_shades()),
+            shades=_shades(),
             downloads=[file for file in TABLES if (folder / file).is_file()],
             home=home,
-            heading=table.title,
             **_scripts("plotly", "page.js"),
         )
     )
     if out.resolve() != folder.resolve():
         _copy(folder, out)
-    atomic_write_text(out / FILE, text)
-    return out / FILE
-
-
-def write(results: Path, out: Path, folders: Sequence[Path]) -> Path:
-    """Writes the page of each table, and one that leads to them.
-
-    Args:
-        results: Holds the tables, or is the folder of one.
-        out: Receives the pages.
-        folders: Of the tables, in `results`.
-
-    Returns:
-        The page of all tables, or of the only one.
-
-    Raises:
-        BadInput: When there is no table, or a file of it is damaged.
-    """
-    if not folders:
-        raise BadInput(f"{results} has no records, so there is nothing for a page")
-    if list(folders) == [results]:
-        return write_task(results, out, results.name)
-    names = {folder: folder.relative_to(results).as_posix() for folder in folders}
-    for folder, name in names.items():
-        up = "../" * len(Path(name).parts) + FILE
-        write_task(folder, out / name, name, up)
-    write_index(out, {names[f]: remake.table_of(f) for f in folders})
+    _write_text(out / FILE, text)
     return out / FILE
 
 
@@ -114,80 +140,96 @@ def write_index(out: Path, tables: Mapping[str, Table]) -> None:
     """
     cards = []
     for name, table in tables.items():
-        rows = table.rows
-        families = compared(rows)[1]
+        rows, families = table.rows, compared(table.rows)[1]
         cards.append(
             {
                 "folder": name,
                 "title": table.title,
+                "not_compared": "" if families else no_comparison(rows),
                 "verdicts": [
                     (family_name(f.rows[0], rows), about_the_best(f)) for f in families
                 ],
-                "rows": [
+                "families": [
                     (
-                        label(row, rows) + trained.marks(row),
-                        with_interval(row.score),
-                        with_interval(row.estimates["success"]),
-                        row.letters,
+                        family_name(members[0], rows),
+                        [
+                            (
+                                short_label(row, members) + trained.marks(row),
+                                with_interval(row.score),
+                                with_interval(row.estimates["success"]),
+                                row.letters,
+                            )
+                            for row in members
+                        ],
                     )
-                    for row in rows
+                    for members in grouped(rows, FAMILY)
                 ],
             }
         )
-    text = (
-        _environment()
-        .get_template("all.html")
-        .render(cards=cards, **_scripts("page.js"))
-    )
-    atomic_write_text(out / FILE, text)
+    template = _environment().get_template("all.html")
+    _write_text(out / FILE, template.render(cards=cards, **_scripts("page.js")))
 
 
-def _task(folder: Path, name: str) -> tuple[Table, Content, list[Chart]]:
-    everything = trained.with_trainings(records.read(folder / "records"), folder)
-    table = remake.table_of(folder)
-    content = content_of(name, table, everything, read_runs(folder))
-    content.films.extend(films.read(folder))
+def _charts(
+    folder: Path, table: Table, everything: Sequence[records.Record]
+) -> list[Chart]:
+    """Draws the charts; those with an image of the same in the folder name it."""
     runs = trainings.read(folder)
     several = records.to_frame(trainings.with_several_steps(everything))
     columns = remake.columns_with_curves(several) if len(several) else []
+    curves = {"score": learning.score_curves(several)} if len(several) else {}
+    for column in columns:
+        curves[column.key] = learning.score_curves(several, column.key)
+    starts = ", ".join(sorted(set(several["starts"]))) if len(several) else ""
+    titles = {"score": "score"} | {column.key: column.title for column in columns}
     logs = trainings.logs_by_method(runs) if runs else {}
-    drawn = [
+    return [
         chart._replace(image=chart.image if (folder / chart.image).is_file() else "")
-        for chart in charts(table, several, columns, logs)
+        for chart in charts(table, curves, titles, starts, logs)
     ]
-    return table, content, drawn
 
 
 def _data(content: Content) -> dict[str, object]:
-    """Collects what the script needs to show a start."""
+    """Collects what the script needs to show a start, for each row."""
     return {
-        "labels": content.labels,
-        "colours": content.colours,
-        "variants": content.variants,
         "shades": SHADES,
-        "played": [
+        "rows": [
             {
-                start: {seed: list(episode) for seed, episode in by_seed.items()}
-                for start, by_seed in by_start.items()
+                "name": line.short,
+                "colour": line.colour,
+                "again": line.again,
+                "played": {
+                    start: {seed: list(episode) for seed, episode in by_seed.items()}
+                    for start, by_seed in line.played.items()
+                },
+                "films": {
+                    start: {
+                        "seed": film.train_seed,
+                        "film": film.film,
+                        "poster": film.poster,
+                        "path": [[round(x, 3) for x in place] for place in film.path],
+                        "score": film.score,
+                    }
+                    for start, film in line.films.items()
+                },
             }
-            for by_start in content.played
-        ],
-        "films": [dataclasses.asdict(film) for film in content.films],
-        "weights": [
-            {run.train_seed: run.name for run in source.runs}
-            for source in content.provenance
+            for line in content.lines
         ],
     }
 
 
 def _copy(folder: Path, out: Path) -> None:
-    """Copies the files that a page links to."""
-    for pattern in (*LINKED, *TABLES):
+    """Copies the files that a page links to; links among them are refused."""
+    for pattern in LINKED:
         for file in whole_files(folder.glob(pattern)):
-            target = out / file.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(target) as aside:
-                shutil.copyfile(file, aside)
+            with atomic_write(out / file.relative_to(folder)) as aside:
+                aside.write_bytes(read_without_links(file))
+
+
+def _write_text(file: Path, text: str) -> None:
+    """Writes a page whole or not at all, with the line ends that its digests have."""
+    with atomic_write(file) as aside:
+        aside.write_bytes(text.encode())
 
 
 def _scripts(*names: str) -> dict[str, object]:
@@ -212,19 +254,21 @@ def _scripts(*names: str) -> dict[str, object]:
 def _plotly() -> str:
     from plotly.offline import get_plotlyjs
 
-    return get_plotlyjs()
+    text: str = get_plotlyjs()
+    return text.replace("\r\n", "\n")
 
 
 def _template(name: str) -> str:
-    source, _, _ = _environment().loader.get_source(_environment(), name)  # type: ignore[union-attr]
-    return source
+    environment = _environment()
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0].replace("\r\n", "\n")
 
 
 def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _json(value: object) -> str:
+def _json(value: object) -> Markup:
     """Writes JSON that cannot end the element in which it stands."""
     from markupsafe import Markup
 
@@ -237,9 +281,8 @@ def _shades() -> list[str]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return [
-        to_hex(c) for c in colormaps["cividis"]([k / SHADES for k in range(SHADES + 1)])
-    ]
+    shares = [k / SHADES for k in range(SHADES + 1)]
+    return [to_hex(colour) for colour in colormaps["cividis"](shares)]
 
 
 @functools.cache

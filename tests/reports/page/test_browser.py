@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from dp_bench.reports import remake
 from dp_bench.reports.page import write
 from made_up_results import SCORES, add_films, results
 
@@ -25,7 +27,7 @@ START = 100_002
 def address(tmp_path_factory):
     folder = results(tmp_path_factory.mktemp("results"))
     add_films(folder, START)
-    write.write(folder.parent, folder.parent, [folder])
+    write.write(folder.parent, folder.parent, {folder: remake.table_of(folder)})
     return folder.as_uri() + "/index.html"
 
 
@@ -67,7 +69,7 @@ def test_the_page_opens_and_its_scripts_are_text(opened):
 
 def test_a_click_on_a_cell_plays_its_start_for_all_methods(opened):
     page = opened()
-    page.locator(f'tr:nth-child(2) [data-start="{START}"]').click()
+    page.locator(f'tr:nth-child(2) [data-start="{START}"] button').click()
     panel = page.locator("#start")
     assert panel.locator("h3").inner_text() == f"Start {START}"
     films = panel.locator("video").evaluate_all("all => all.map(v => v.src)")
@@ -79,7 +81,10 @@ def test_a_click_on_a_cell_plays_its_start_for_all_methods(opened):
         "[...document.querySelectorAll('video')].every(v => v.currentTime > 0)"
     )
     assert f"start={START}" in page.evaluate("location.hash")
-    assert "0.93" not in panel.locator("figcaption").all_inner_texts()[0]
+    captions = panel.locator("figcaption").all_inner_texts()
+    assert [("0.95" in text, "scored 0.50" in text) for text in captions] == [
+        *[(True, True), (False, True), (False, True)]
+    ]
 
 
 def test_the_address_of_a_start_shows_it(opened):
@@ -87,8 +92,28 @@ def test_the_address_of_a_start_shows_it(opened):
     rows = page.locator("#start tbody tr")
     assert rows.count() == len(SCORES)  # of one training
     assert page.locator("#order").input_value() == "disagreement"
-    first = page.locator("table.map tbody tr:first-child button").first
+    first = page.locator("table.map tbody tr:first-child td").first
     assert first.get_attribute("data-start") == str(START)  # they disagree most there
+
+
+def test_a_link_within_the_page_keeps_what_was_chosen(opened):
+    page = opened(f"#start={START}&map=0&order=score")
+    page.get_by_role("link", name="Charts").click()
+    assert page.evaluate("location.hash") == "#charts"
+    assert page.locator("#start h3").inner_text() == f"Start {START}"
+    assert page.locator("#order").input_value() == "score"
+    page.locator("#training").select_option("0")
+    assert f"start={START}&map=0&order=score&training=0" in page.url
+
+
+def test_a_film_that_is_lost_is_called_missing(opened, browser, address):
+    film = next(Path(address.removeprefix("file://")).parent.glob("films/beta.mp4"))
+    aside = film.rename(film.with_suffix(".aside"))
+    page = browser.new_context().new_page()
+    page.goto(f"{address}#start={START}")
+    page.get_by_text("This film is missing").wait_for()
+    aside.rename(film)
+    assert page.locator("#start video").count() == len(SCORES) - 1
 
 
 def test_a_start_without_films_says_how_to_make_them(opened):
@@ -110,7 +135,7 @@ def test_a_table_sorts_by_number_and_by_word(opened):
     heading.click()
     assert methods() == ["beta", "gamma", "alpha"]
     scores.get_by_role("button", name="method").click()
-    assert methods() == ["gamma", "beta", "alpha"]
+    assert methods() == ["alpha", "beta", "gamma"]
 
 
 def test_arrow_keys_move_over_the_map(opened):

@@ -9,6 +9,8 @@ import re
 import pytest
 
 from dp_bench.cli import main
+from dp_bench.errors import BadInput
+from dp_bench.reports import remake
 from dp_bench.reports.page import write
 from made_up_results import SCRIPT, results
 
@@ -25,7 +27,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def text(folder):
-    return write.write_task(folder, folder, "reach").read_text(encoding="utf-8")
+    return page_of(folder, folder).read_text(encoding="utf-8")
+
+
+def page_of(folder, out):
+    return write.write_task(folder, remake.table_of(folder), out, "reach")
 
 
 def test_the_policy_allows_exactly_the_scripts_of_the_page(text):
@@ -55,18 +61,51 @@ def test_markup_of_records_is_text(text):
 
 
 def test_equal_records_give_equal_pages(folder, text):
-    again = write.write_task(folder, folder, "reach")
+    again = page_of(folder, folder)
     assert again.read_text(encoding="utf-8") == text
 
 
 def test_a_page_elsewhere_takes_along_what_it_links_to(folder, tmp_path):
-    page = write.write_task(folder, tmp_path / "page", "reach")
+    page = page_of(folder, tmp_path / "page")
     own = SCRIPTS.sub("", page.read_text(encoding="utf-8"))
     links = [link for link in re.findall(r'href="([^"#]+)"', own)]
     assert any(link.startswith("runs/") for link in links)
     for link in links:
-        assert (page.parent / link).is_file() == (folder / link).is_file()
+        assert (page.parent / link).is_file()
     assert not list(page.parent.glob("**/.part.*"))
+
+
+def test_a_link_among_the_files_is_refused(tmp_path):
+    folder = results(tmp_path)
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    (folder / "picture.png").symlink_to(tmp_path / "secret")
+    with pytest.raises(BadInput, match=r"picture\.png is a symbolic link"):
+        page_of(folder, tmp_path / "site")
+
+
+def test_markup_in_the_name_of_a_line_is_text_for_the_charts(tmp_path):
+    folder = results(tmp_path)
+    text = page_of(folder, folder).read_text(encoding="utf-8")
+    figures = json.loads(dict(DATA.findall(text))["figures"])
+    names = [t["name"] for t in figures["learning"]["data"] if "name" in t]
+    assert names
+    assert not any("<" in name for name in names)
+
+
+def test_a_folder_with_tables_in_it_has_a_page_for_each(tmp_path):
+    outer = results(tmp_path)
+    inner = results(outer)
+    tables = {folder: remake.table_of(folder) for folder in (outer, inner)}
+    page = write.write(outer, outer, tables)
+    assert page == outer / "index.html"
+    assert "Settings and files" in page.read_text(encoding="utf-8")
+    assert (inner / "index.html").is_file()
+
+
+def test_pages_inside_the_results_are_refused(folder, capsys):
+    with pytest.raises(SystemExit):
+        main(["report", str(folder.parent), "--html", str(folder.parent / "site")])
+    assert "a later report would take its copies for results" in capsys.readouterr().err
 
 
 def test_the_command_writes_a_page_for_each_task_and_one_for_all(

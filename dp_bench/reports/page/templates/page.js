@@ -1,5 +1,5 @@
 "use strict";
-// Sorting of tables, the map of starts, and charts. Every text of a record is set as
+// Tables that sort, the map of starts, and charts. Every text of a record is set as
 // text, never as HTML.
 
 const readJson = (id) => {
@@ -20,33 +20,28 @@ function make(tag, text, attributes = {}) {
 
 // ---- tables that sort ----
 
-function keyOf(row, column) {
+function keyOf(row, column, isText) {
   const cell = row.cells[column];
   const text = cell.dataset.sort ?? cell.textContent.trim();
+  if (isText) return text;
   const number = Number.parseFloat(text);
-  return Number.isNaN(number) || !/^[-+\d.]/.test(text) ? text : number;
-}
-
-function compareKeys(a, b) {
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  if (typeof a === "number") return -1;
-  if (typeof b === "number") return 1;
-  return a.localeCompare(b);
+  return Number.isNaN(number) ? null : number;
 }
 
 function sortBy(table, column, heading) {
-  const descending = heading.getAttribute("aria-sort") !== "descending";
-  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-  heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
-  const rows = [...table.tBodies[0].rows];
-  const sign = descending ? -1 : 1;
-  rows.sort((a, b) => {
-    const [first, second] = [keyOf(a, column), keyOf(b, column)];
-    // Cells without a number stay at the end in both directions.
-    if (typeof first !== typeof second) return compareKeys(first, second);
-    return sign * compareKeys(first, second);
+  const isText = "text" in heading.dataset;
+  const usual = isText ? "ascending" : "descending";
+  const other = isText ? "descending" : "ascending";
+  const order = heading.getAttribute("aria-sort") === usual ? other : usual;
+  for (const each of table.tHead.rows[0].cells) each.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", order);
+  const sign = order === "ascending" ? 1 : -1;
+  const rows = [...table.tBodies[0].rows].map((row) => [keyOf(row, column, isText), row]);
+  rows.sort(([a], [b]) => {
+    if (a === null || b === null) return (a === null) - (b === null); // these come last
+    return sign * (isText ? a.localeCompare(b) : a - b);
   });
-  table.tBodies[0].append(...rows);
+  table.tBodies[0].append(...rows.map(([, row]) => row));
 }
 
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -57,85 +52,109 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// ---- what the address says ----
-
-function readAddress() {
-  return Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-}
-
-function writeAddress(changes) {
-  const state = { ...readAddress(), ...changes };
-  for (const name of Object.keys(state)) {
-    if (!["start", "map", "order", "training"].includes(name) || state[name] === "") {
-      delete state[name];
-    }
-  }
-  history.replaceState(null, "", `#${new URLSearchParams(state)}`);
-}
-
-// ---- the map of starts ----
+// ---- the state of the page, which its address holds ----
 
 const maps = [...document.querySelectorAll("table.map")];
 const order = document.getElementById("order");
 const training = document.getElementById("training");
 const panel = document.getElementById("start");
+let chosen = null; // { map, start }
 
-const numbersOf = (text) => text.split(" ").map(Number);
+function writeAddress() {
+  const state = new URLSearchParams();
+  if (chosen) {
+    state.set("start", chosen.start);
+    state.set("map", chosen.map.dataset.map);
+  }
+  if (order.value !== "seed") state.set("order", order.value);
+  if (training.value !== "") state.set("training", training.value);
+  history.replaceState(null, "", `#${state}`);
+}
+
+function readAddress() {
+  const text = location.hash.slice(1);
+  if (text && !text.includes("=")) return; // a part of the page, not a state
+  const state = Object.fromEntries(new URLSearchParams(text));
+  const known = (select, value) => [...select.options].some((o) => o.value === value);
+  order.value = known(order, state.order) ? state.order : "seed";
+  training.value = known(training, state.training) ? state.training : "";
+  const map = maps[Number(state.map ?? 0)];
+  const start = Number(state.start);
+  const met = map && map.querySelector(`td[data-start="${start}"]`);
+  chosen = met ? { map, start } : null;
+  render();
+}
+
+function render() {
+  maps.forEach(arrange);
+  showStart();
+}
+
+// ---- the map of starts ----
+
 const mean = (numbers) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
 
-function scoreOf(row, start, seed) {
-  const bySeed = data.played[row][start] ?? {};
+function scoreOf(row, start) {
+  const bySeed = data.rows[row].played[start] ?? {};
   const scores = Object.entries(bySeed)
-    .filter(([key]) => seed === "" || key === seed)
+    .filter(([seed]) => training.value === "" || seed === training.value)
     .map(([, [score]]) => score);
   return scores.length ? mean(scores) : null;
 }
 
+function rankOf(rows, start) {
+  const scores = rows.map((row) => scoreOf(row, start)).filter((score) => score !== null);
+  if (!scores.length) return Infinity;
+  if (order.value === "score") return mean(scores);
+  return Math.min(...scores) - Math.max(...scores);
+}
+
 function arrange(map) {
-  const starts = numbersOf(map.dataset.starts);
-  const spread = new Map(starts.map((start, k) => [
-    start, numbersOf(map.dataset.disagreement)[k],
-  ]));
-  const rows = [...map.tBodies[0].rows];
-  const means = new Map(starts.map((start) => [start, mean(rows.map(
-    (row) => scoreOf(row.dataset.row, start, training.value) ?? 0))]));
-  const sorted = [...starts];
-  if (order.value === "disagreement") sorted.sort((a, b) => spread.get(b) - spread.get(a));
-  if (order.value === "score") sorted.sort((a, b) => means.get(a) - means.get(b));
-  const place = new Map(sorted.map((start, k) => [start, k]));
+  const lines = [...map.tBodies[0].rows];
   const heads = [...map.tHead.rows[0].cells].slice(1);
-  heads.sort((a, b) => place.get(Number(a.textContent)) - place.get(Number(b.textContent)));
-  map.tHead.rows[0].append(...heads);
-  for (const row of rows) {
-    const cells = [...row.cells].slice(1);
+  const starts = heads.map((head) => Number(head.textContent)).sort((a, b) => a - b);
+  if (order.value !== "seed") {
+    const rows = lines.map((line) => line.dataset.row);
+    const ranks = new Map(starts.map((start) => [start, rankOf(rows, start)]));
+    starts.sort((a, b) => ranks.get(a) - ranks.get(b) || a - b);
+  }
+  const place = new Map(starts.map((start, k) => [start, k]));
+  const inOrder = (cells, startOf) =>
     cells.sort((a, b) => place.get(startOf(a)) - place.get(startOf(b)));
-    row.append(...cells);
-    for (const cell of cells) colour(row, cell.firstElementChild);
+  map.tHead.rows[0].append(...inOrder(heads, (head) => Number(head.textContent)));
+  for (const line of lines) {
+    const cells = [...line.cells].slice(1);
+    line.append(...inOrder(cells, (cell) => Number(cell.dataset.start)));
+    for (const cell of cells) if (cell.firstElementChild) colour(line, cell);
   }
 }
 
-const startOf = (cell) => Number(cell.firstElementChild.dataset.start);
-
-function colour(row, button) {
-  const score = scoreOf(row.dataset.row, button.dataset.start, training.value);
-  const known = score !== null;
-  button.className = known ? `s${Math.round(data.shades * score)}` : "unknown";
-  const name = row.cells[0].textContent;
-  const words = known ? score.toFixed(2) : "not evaluated";
-  button.title = `start ${button.dataset.start}, ${name}: ${words}`;
+function colour(line, cell) {
+  const button = cell.firstElementChild;
+  const score = scoreOf(line.dataset.row, cell.dataset.start);
+  button.className = score === null ? "unknown" : `s${Math.round(data.shades * score)}`;
+  const words = score === null ? "not evaluated" : `score ${score.toFixed(2)}`;
+  const name = data.rows[line.dataset.row].name;
+  button.title = `start ${cell.dataset.start}, ${name}: ${words}`;
   button.setAttribute("aria-label", button.title);
 }
 
+const MOVES = {
+  ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0],
+};
+
 function moveFocus(event) {
-  const cell = event.target.closest("td");
-  const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-  if (!cell || !(event.key in moves)) return;
+  let cell = event.target.closest("td");
+  const move = MOVES[event.key];
+  if (!cell || !move) return;
   event.preventDefault();
-  const [down, right] = moves[event.key];
-  const rows = [...cell.closest("tbody").rows];
-  const row = rows[rows.indexOf(cell.parentElement) + down];
-  const next = row?.cells[cell.cellIndex + right]?.querySelector("button");
-  if (next) focusOn(next);
+  const lines = [...cell.closest("tbody").rows];
+  do { // skips starts that a row did not meet
+    const line = lines[lines.indexOf(cell.parentElement) + move[0]];
+    cell = line?.cells[cell.cellIndex + move[1]];
+  } while (cell && cell.tagName === "TD" && !cell.firstElementChild);
+  const button = cell?.querySelector("button");
+  if (button) focusOn(button);
 }
 
 function focusOn(button) {
@@ -147,49 +166,52 @@ function focusOn(button) {
 
 // ---- one start ----
 
-function filmOf(row, start, seed) {
-  const run = data.weights[row][seed];
-  const variant = data.variants[row];
-  return data.films.find((film) => film.run === run && film.env_seed === start
-    && film.variant === variant);
-}
-
-function episodes(map, start) {
-  const lines = [];
-  for (const row of map.tBodies[0].rows) {
-    const place = Number(row.dataset.row);
-    for (const [seed, episode] of Object.entries(data.played[place][start] ?? {})) {
+function episodesOf(map, start) {
+  const episodes = [];
+  for (const line of map.tBodies[0].rows) {
+    const row = data.rows[line.dataset.row];
+    for (const [seed, [score, success, length]] of Object.entries(row.played[start] ?? {})) {
       if (training.value !== "" && training.value !== seed) continue;
-      const [score, success, length] = episode;
-      const film = filmOf(place, start, seed);
-      const label = row.cells[0].textContent;
-      lines.push({ place, label, seed, score, success, length, film });
+      const film = row.films[start];
+      const own = film && String(film.seed) === seed ? film : null;
+      episodes.push({ row, seed, score, success, length, film: own });
     }
   }
-  return lines;
+  return episodes;
 }
 
-function show(map, start) {
-  for (const button of document.querySelectorAll("table.map button")) {
-    const same = button.closest("table") === map && button.dataset.start === String(start);
-    button.classList.toggle("chosen", same);
+function showStart() {
+  for (const button of document.querySelectorAll("table.map .chosen")) {
+    button.classList.remove("chosen");
   }
-  const lines = episodes(map, start);
-  panel.replaceChildren(make("h3", `Start ${start}`));
-  panel.hidden = false;
-  const films = lines.filter((line) => line.film);
-  if (films.length) {
-    panel.append(pathsOf(films), filmsOf(films));
+  panel.replaceChildren();
+  panel.hidden = !chosen;
+  if (!chosen) return;
+  const { map, start } = chosen;
+  for (const button of map.querySelectorAll(`td[data-start="${start}"] button`)) {
+    button.classList.add("chosen");
+  }
+  panel.append(make("h3", `Start ${start}`));
+  const episodes = episodesOf(map, start);
+  const filmed = episodes.filter((episode) => episode.film);
+  if (filmed.length) {
+    if (filmed.some((episode) => episode.film.path.length)) {
+      panel.append(make("div", undefined, {
+        id: "paths", role: "img", class: "chart",
+        "aria-label": "Paths of the robot's tip from this start, over the scene",
+      }));
+    }
+    panel.append(filmsOf(filmed));
   } else {
-    panel.append(make("p", "There are no films of this start. "
-      + `\`dp-bench report RESULTS --html --films ${start} --runs RUN ...\` makes them.`,
-      { class: "note" }));
+    const words = make("p", "Nobody has filmed this start. To film it: ", { class: "note" });
+    words.append(make("code", `dp-bench report RESULTS --html --films ${start} --runs RUN ...`));
+    panel.append(words);
   }
-  panel.append(tableOf(lines));
-  if (films.length) drawPaths(films);
+  panel.append(tableOf(episodes));
+  drawPaths(filmed);
 }
 
-function tableOf(lines) {
+function tableOf(episodes) {
   const box = make("div", undefined, { class: "wide" });
   const table = make("table");
   const head = table.createTHead().insertRow();
@@ -197,46 +219,53 @@ function tableOf(lines) {
     head.append(make("th", heading, { scope: "col" }));
   }
   const body = table.createTBody();
-  for (const { label, seed, score, success, length } of lines) {
-    const row = body.insertRow();
-    row.append(make("th", label, { scope: "row" }));
+  for (const { row, seed, score, success, length } of episodes) {
+    const line = body.insertRow();
+    line.append(make("th", row.name, { scope: "row" }));
     for (const text of [seed, score.toFixed(2), success ? "yes" : "no", length]) {
-      row.append(make("td", text));
+      line.append(make("td", text));
     }
   }
   box.append(table);
   return box;
 }
 
-function captionOf({ place, label, seed, score, success, film }) {
+const addressOf = (name) => `films/${encodeURIComponent(name)}`;
+
+function captionOf({ row, seed, score, success, film }) {
   const caption = make("figcaption");
   const key = make("span", undefined, { class: "key" });
-  key.style.background = data.colours[place];
+  key.style.background = row.colour;
   const solved = success ? ", solved" : "";
-  const other = Math.abs(film.score - score) > 0.01
-    ? ` (${film.score.toFixed(2)} in this film, as rounding differs)` : "";
-  caption.append(key, `${label}, seed ${seed}: ${score.toFixed(2)}${solved}${other}`);
+  caption.append(key, `${row.name}, train seed ${seed}: ${score.toFixed(2)}${solved}`);
+  if (Math.abs(film.score - score) > 0.01) {
+    caption.append(make("p", `This film scored ${film.score.toFixed(2)}: it was played `
+      + "alone, and rounding differs.", { class: "note" }));
+  }
   return caption;
 }
 
-function filmsOf(lines) {
+function filmsOf(episodes) {
   const box = make("div");
   const films = make("div", undefined, { class: "films" });
-  for (const line of lines) {
+  for (const episode of episodes) {
     const figure = make("figure");
     const video = make("video", undefined, {
-      src: `films/${line.film.film}`, poster: `films/${line.film.poster}`,
+      src: addressOf(episode.film.film), poster: addressOf(episode.film.poster),
       controls: "", muted: "", playsinline: "", preload: "metadata",
-      "aria-label": `${line.label}, train seed ${line.seed}`,
+      "aria-label": `${episode.row.name}, train seed ${episode.seed}`,
     });
     video.muted = true;
-    figure.append(video, captionOf(line));
+    video.addEventListener("error", () => video.replaceWith(
+      make("p", "This film is missing, or the browser cannot play it.")));
+    figure.append(video, captionOf(episode));
     films.append(figure);
   }
   const play = make("button", "Play all from the start", { type: "button" });
   play.addEventListener("click", () => playAll(films));
-  box.append(make("p"), films);
-  box.firstElementChild.append(play);
+  const above = make("p");
+  above.append(play);
+  box.append(above, films);
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) playAll(films);
   return box;
 }
@@ -248,32 +277,27 @@ function playAll(films) {
   }
 }
 
-function pathsOf(lines) {
-  const figure = make("figure");
-  if (lines.some((line) => line.film.path.length)) {
-    figure.append(make("div", undefined, {
-      id: "paths", role: "img", class: "chart",
-      "aria-label": "Paths of the robot's tip from this start, over the scene",
-    }));
-  }
-  return figure;
-}
-
-function drawPaths(lines) {
+function drawPaths(episodes) {
   const target = document.getElementById("paths");
   if (!target) return;
   const image = new Image();
   image.addEventListener("load", () => {
     const [width, height] = [image.naturalWidth, image.naturalHeight];
-    const traces = lines.filter((line) => line.film.path.length).map((line) => ({
-      x: line.film.path.map(([x]) => x * width), y: line.film.path.map(([, y]) => y * height),
-      mode: "lines", line: { color: data.colours[line.place], width: 2.5 },
-      name: `${plain(line.label)}, seed ${line.seed}`,
-      text: line.film.path.map((_, k) => `step ${k}`), hovertemplate: "%{text}",
-    }));
+    const traces = episodes.filter(({ film }) => film.path.length).map(
+      ({ row, seed, film }) => ({
+        x: film.path.map(([x]) => x * width),
+        y: film.path.map(([, y]) => y * height),
+        mode: "lines",
+        line: { color: row.colour, width: 2.5, dash: DASHES[row.again % DASHES.length] },
+        name: plain(`${row.name}, train seed ${seed}`),
+        text: film.path.map((_, k) => `step ${k}`),
+        hovertemplate: "%{text}",
+      }));
     const layout = {
-      images: [{ source: image.src, xref: "x", yref: "y", x: 0, y: 0, sizex: width,
-        sizey: height, sizing: "stretch", layer: "below" }],
+      images: [{
+        source: image.src, xref: "x", yref: "y", x: 0, y: 0, sizex: width, sizey: height,
+        sizing: "stretch", layer: "below",
+      }],
       xaxis: { range: [0, width], visible: false, constrain: "domain" },
       yaxis: { range: [height, 0], visible: false, scaleanchor: "x", constrain: "domain" },
       margin: { l: 0, r: 0, t: 0, b: 0 }, height: 380, hovermode: "closest",
@@ -281,13 +305,15 @@ function drawPaths(lines) {
     };
     Plotly.newPlot(target, traces, layout, OPTIONS);
   });
-  image.src = `films/${lines[0].film.poster}`;
+  image.addEventListener("error", () => target.remove());
+  image.src = addressOf(episodes[0].film.poster);
 }
 
 // ---- charts ----
 
 const OPTIONS = { responsive: true, displayModeBar: false };
-const plain = (text) => text.replace(/</g, "‹"); // Plotly reads some tags in names
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdashdot"];
+const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 
 function inks() {
   const style = getComputedStyle(document.documentElement);
@@ -317,48 +343,41 @@ function drawCharts() {
 // ---- beginning ----
 
 function begin() {
-  const seeds = new Set(data.played.flatMap((byStart) => Object.values(byStart)
+  const seeds = new Set(data.rows.flatMap((row) => Object.values(row.played)
     .flatMap((bySeed) => Object.keys(bySeed))));
   for (const seed of [...seeds].sort((a, b) => a - b)) {
     training.append(make("option", `train seed ${seed}`, { value: seed }));
   }
   order.closest(".controls").hidden = false;
   for (const map of maps) {
-    const [first, ...others] = map.querySelectorAll("button");
-    if (first) first.tabIndex = 0;
-    for (const button of others) button.tabIndex = -1;
+    [...map.querySelectorAll("button")].forEach((button, k) => {
+      button.tabIndex = k ? -1 : 0;
+    });
     map.addEventListener("keydown", moveFocus);
     map.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
       focusOn(button);
-      writeAddress({ start: button.dataset.start, map: map.dataset.map });
-      show(map, Number(button.dataset.start));
+      chosen = { map, start: Number(button.parentElement.dataset.start) };
+      writeAddress();
+      showStart();
       panel.scrollIntoView({ block: "nearest" });
     });
   }
   for (const select of [order, training]) {
     select.addEventListener("change", () => {
-      writeAddress({ order: order.value === "seed" ? "" : order.value, training: training.value });
-      restore();
+      writeAddress();
+      render();
     });
   }
-  addEventListener("hashchange", restore);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
+  addEventListener("hashchange", readAddress);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    drawCharts();
+    showStart();
+  });
+  if (location.hash && !location.hash.includes("=")) render();
+  else readAddress();
   drawCharts();
-  restore();
-}
-
-function restore() {
-  const state = readAddress();
-  const known = (select, value) => [...select.options].some((o) => o.value === value);
-  order.value = known(order, state.order) ? state.order : "seed";
-  training.value = known(training, state.training) ? state.training : "";
-  maps.forEach(arrange);
-  const map = maps[Number(state.map ?? 0)];
-  if (map && state.start && numbersOf(map.dataset.starts).includes(Number(state.start))) {
-    show(map, Number(state.start));
-  }
 }
 
 if (data) begin();
