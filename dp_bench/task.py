@@ -62,6 +62,8 @@ class Column(NamedTuple):
             "entropy" [bits] of numbers that stand for a choice, NaN for no choice.
         curve: Whether the number has a learning curve, `learning_<key>.png`.
         options: For an entropy, the number of possible choices; None if unknown.
+        about: What the number of an episode with a 1 says, for figures: "at least n
+            blocks in targets". Columns of one kind share it.
     """
 
     key: str
@@ -69,6 +71,7 @@ class Column(NamedTuple):
     statistic: Literal["mean", "entropy"] = "mean"
     curve: bool = False
     options: int | None = None
+    about: str = ""
 
     @property
     def averaged(self) -> bool:

@@ -44,9 +44,16 @@ class Feature(NamedTuple):
             return ", ".join(f"{share:.2f}" for share in self.shares())
         return ", ".join(f"{q:.4g}" for q in np.quantile(self.values, QUANTILES))
 
+    def counts(self) -> np.ndarray:
+        """Counts how often each choice was made, `(C,)`."""
+        counts: np.ndarray = np.bincount(
+            self.values.astype(np.int64), minlength=len(self.choices)
+        )
+        return counts
+
     def shares(self) -> np.ndarray:
         """Returns the share of each choice, `(C,)`."""
-        counts = np.bincount(self.values.astype(np.int64), minlength=len(self.choices))
+        counts = self.counts()
         shares: np.ndarray = counts / max(1, counts.sum())
         return shares
 
@@ -67,11 +74,13 @@ class DemosComparison:
         task: Name of the task.
         names: Names of the sets, which are their sources.
         pairs: One pair for each feature.
+        episodes: Number of episodes of each set.
     """
 
     task: str
     names: tuple[str, str]
     pairs: tuple[Pair, ...]
+    episodes: tuple[int, int]
 
 
 def compare(task: Task, one: Demos, other: Demos) -> DemosComparison:
@@ -92,7 +101,8 @@ def compare(task: Task, one: Demos, other: Demos) -> DemosComparison:
         Pair(a, b, distance(a, b))
         for a, b in zip(_features(task, one), _features(task, other), strict=True)
     )
-    return DemosComparison(task.name, names, pairs)
+    episodes = one.num_episodes, other.num_episodes
+    return DemosComparison(task.name, names, pairs, episodes)
 
 
 def _features(task: Task, demos: Demos) -> Sequence[Feature]:

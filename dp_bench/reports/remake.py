@@ -35,8 +35,11 @@ from dp_bench.reports.markdown import to_markdown
 from dp_bench.reports.published import published_demos_of, published_values
 from dp_bench.reports.summary import summary
 from dp_bench.reports.table import Table
+from dp_bench.runs.folder import read_run
+from dp_bench.runs.info import RunInfo
+from dp_bench.runs.trained import Trained
 from dp_bench.task import Column
-from dp_bench.util.files import ReadOnly, atomic_write_text
+from dp_bench.util.files import ReadOnly, atomic_write_text, whole_files
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -97,7 +100,7 @@ def remake_task(folder: Path) -> Table:
     for name, text in texts.items():
         atomic_write_text(folder / name, text)
     _draw_scores(folder, table)
-    _draw_training(folder, everything)
+    _draw_training(folder, everything, table.title)
     if (folder / "modes.jsonl").is_file():
         from dp_bench.reports import multimodality
 
@@ -154,8 +157,18 @@ def _table(folder: Path, everything: Sequence[Record]) -> Table:
         published_demos=published_demos_of(folder.name),
         source=folder.name,
     )
+    sources = {info.demos_source for info, _ in _runs(folder)}
+    if len(sources) == 1:
+        [source] = sources
+        title = f"{table.title} ({source} demonstrations)"
+        table = dataclasses.replace(table, title=title)
     notes = search.budgets(folder, table.rows)
     return dataclasses.replace(table, footer=(*table.footer, *notes))
+
+
+def _runs(folder: Path) -> list[tuple[RunInfo, Trained]]:
+    """Reads the settings of all trainings of a folder."""
+    return [read_run(file) for file in whole_files((folder / "runs").glob("*.json"))]
 
 
 def _draw_scores(folder: Path, table: Table) -> None:
@@ -171,26 +184,30 @@ def _draw_scores(folder: Path, table: Table) -> None:
         save(figure_of(profiles.probabilities(table)[0]), folder / "probability.png")
 
 
-def _draw_training(folder: Path, everything: Sequence[Record]) -> None:
+def _draw_training(folder: Path, everything: Sequence[Record], heading: str) -> None:
     from dp_bench.reports.plots import curves
     from dp_bench.reports.plots.style import figure_of, save
 
     several = trainings.with_several_steps(everything)
     if several:
         frame = records.to_frame(several)
-        save(figure_of(curves.learning_curves(frame)), folder / "learning.png")
+        ax = curves.learning_curves(frame, heading=heading)
+        save(figure_of(ax), folder / "learning.png")
         for column in columns_with_curves(frame):
-            ax = curves.learning_curves(frame, column=column.key, title=column.title)
+            ax = curves.learning_curves(
+                frame, column=column.key, title=column.title, heading=heading
+            )
             save(figure_of(ax), folder / f"learning_{column.key}.png")
     runs = trainings.read(folder)
     if runs:
-        ax = curves.loss_curves(trainings.logs_by_method(runs))
-        save(figure_of(ax), folder / "loss.png")
+        axes = curves.loss_curves(trainings.logs_by_method(runs), title=heading)
+        save(figure_of(axes[0]), folder / "loss.png")
     rows = trainings.beside_their_logs(several, runs)
     if rows:
         axes = curves.stability(
             {curve: row.logs for curve, row in rows.items()},
             {curve: records.to_frame(row.records) for curve, row in rows.items()},
+            heading=heading,
         )
         save(figure_of(axes[0]), folder / "stability.png")
 

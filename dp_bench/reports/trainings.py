@@ -39,6 +39,14 @@ class Curve(NamedTuple):
     method: str
     label: str
 
+    @property
+    def short(self) -> str:
+        """The label with the abbreviation of the method."""
+        known = registry.methods_and_variants().get(self.method)
+        return (
+            self.label.replace(known.title, known.short_title) if known else self.label
+        )
+
 
 class LogsAndRecords(NamedTuple):
     """Logs and records of trainings that differ in nothing but their seed.

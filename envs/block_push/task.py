@@ -2,6 +2,8 @@
 
 from dp_bench.task import Column, DemoSource, MotionColumns, Task
 
+SHARES = "at least n blocks in targets"  # p1 and p2
+
 TASK = Task(
     name="blockpush",
     env_id="dp_bench/BlockPush-v0",
@@ -25,8 +27,8 @@ TASK = Task(
         ),
     },
     columns=(
-        Column("p1", "p1", curve=True),
-        Column("p2", "p2", curve=True),
+        Column("p1", "p1", curve=True, about=SHARES),
+        Column("p2", "p2", curve=True, about=SHARES),
         Column("order", "order entropy", statistic="entropy", options=4),
     ),
     motions={"state": MotionColumns(((8, 10), (6, 8)), actions=(0, 2))},

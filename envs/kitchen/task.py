@@ -2,6 +2,8 @@
 
 from dp_bench.task import Column, DemoSource, MotionColumns, Task
 
+SHARES = "at least n elements done"  # p1 to p4
+
 TASK = Task(
     name="kitchen",
     env_id="dp_bench/Kitchen-v0",
@@ -34,7 +36,7 @@ TASK = Task(
         )
     },
     columns=(
-        *(Column(f"p{k}", f"p{k}", curve=True) for k in range(1, 5)),
+        *(Column(f"p{k}", f"p{k}", curve=True, about=SHARES) for k in range(1, 5)),
         Column("elements", "elements done"),
         Column("order", "order entropy", statistic="entropy"),
     ),

@@ -132,7 +132,7 @@ def test_a_figure_groups_encoders_by_network_and_names_what_it_shows():
     assert order == sorted(order)
     assert "validation starts" in notes
     assert "2 train seeds × 2 starts, 95% intervals" in notes  # noqa: RUF001
-    assert ax.get_xlabel() == "score, and share of episodes solved"
+    assert ax.get_xlabel() == "score, and success rate"
 
 
 def test_a_folder_with_a_study_is_remade_with_its_task(tmp_path):

@@ -178,7 +178,12 @@ def test_published_values_of_images_stand_beside_rows_from_images(
         record
         for kind in kinds
         for record in episodes(
-            method, noisy(0.5, 0), task=task.name, obs_kind=kind, sub_scores={}
+            method,
+            noisy(0.5, 0),
+            task=task.name,
+            obs_kind=kind,
+            preset="laptop",
+            sub_scores={},
         )
     ]
     result = summary(records, task, published=published_values(tmp_path))

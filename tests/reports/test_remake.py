@@ -20,7 +20,9 @@ def test_a_report_puts_each_score_beside_the_logs_of_its_trainings(
 ):
     drawn = []
     monkeypatch.setattr(
-        curves, "stability", lambda *given: drawn.append(given) or stability(*given)
+        curves,
+        "stability",
+        lambda *given, **titles: drawn.append(given) or stability(*given, **titles),
     )
     digest = with_digests(episodes())[0].demos_digest
     facts = {"method": "m", "obs_kind": "state", "demos_digest": digest}

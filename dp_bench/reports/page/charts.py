@@ -196,7 +196,7 @@ def _losses(logs: Mapping[Curve, Sequence[Sequence[LogLine]]]) -> Chart:
     figure = make_subplots(
         rows=lines,
         cols=columns,
-        subplot_titles=[_text(_brief(curve)) for curve in logs],
+        subplot_titles=[_text(curve.short) for curve in logs],
         vertical_spacing=0.36 / max(lines, 2),
         specs=[
             [{} if line * columns + k < len(logs) else None for k in range(columns)]
@@ -351,12 +351,6 @@ def _name_lines(figure: Figure, rows: Sequence[Row]) -> None:
 
 def _name(row: Row, rows: Sequence[Row]) -> str:
     return short_label(row, rows) + trained.marks(row)
-
-
-def _brief(curve: Curve) -> str:
-    """Writes the label of a curve with the abbreviation of its method."""
-    known = registry.methods_and_variants().get(curve.method)
-    return curve.label.replace(known.title, known.short_title) if known else curve.label
 
 
 def _titled(title: str, rows: Sequence[Row], every: Sequence[Row]) -> str:

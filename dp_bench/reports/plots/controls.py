@@ -50,9 +50,8 @@ def controls(table: Table, axes: Sequence[Axes] | None = None) -> Sequence[Axes]
     if axes is None:
         figure = Figure(figsize=(1.2 + 2.6 * len(methods), 3.6), layout="constrained")
         axes = list(figure.subplots(1, len(methods), sharey=True, squeeze=False)[0])
-    shares = dict(
-        style.share_columns(table) or [("score", "score"), ("success", "success")]
-    )
+    shares = {column.key: column.title for column in style.share_columns(table)}
+    shares = shares or {"score": "score", "success": "success"}
     kinds_of_control = sorted(distinct(table.rows, "control"))
     faces = dict(zip(kinds_of_control, tints(len(kinds_of_control)), strict=True))
     labels: dict[str, float] = {}

@@ -19,7 +19,7 @@ from dp_bench.reports.learning import (
 )
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.looks import LineStyle, line_styles
-from dp_bench.reports.plots.style import FAINT, INK, LETTERS
+from dp_bench.reports.plots.style import FAINT, INK, LETTERS, SMALL
 from dp_bench.reports.table import LEVEL
 from dp_bench.reports.trainings import Curve
 from dp_bench.reports.wording import seeds_by_starts
@@ -27,6 +27,7 @@ from dp_bench.statistics.estimates import Estimate
 from dp_bench.training.log import LogLine
 
 Log = Sequence[LogLine]  # of one training
+MOST_PANELS = 3  # of losses, side by side
 FEW = 0.12  # distance of the markers of a line of losses [diagonals of the axes]
 
 
@@ -36,6 +37,7 @@ def learning_curves(
     *,
     column: str = "score",
     title: str | None = None,
+    heading: str = "",
 ) -> Axes:
     """Draws a score against the updates made, with bands that are intervals.
 
@@ -44,6 +46,7 @@ def learning_curves(
         ax: Where to draw; None for a figure of its own.
         column: Which number of the records.
         title: The number's title; None for its own name.
+        heading: Of the figure; "" for the name of the task.
 
     Raises:
         BadInput: When it gets no records, or records of several tasks.
@@ -57,7 +60,7 @@ def learning_curves(
         _draw_estimates(ax, curve.steps, curve.estimates, label, look)
     ax.set_ylim(0, 1)
     ax.set_xlim(left=0)
-    style.finish(ax, records["task"].iloc[0])
+    style.finish(ax, heading or records["task"].iloc[0])
     starts = ", ".join(sorted(set(records["starts"])))
     ax.set_ylabel(f"{title or column} on {starts} starts", fontsize=LETTERS)
     note = f"{seeds_by_starts(sizes)}, bands are {LEVEL:.0%} intervals"
@@ -67,53 +70,85 @@ def learning_curves(
     return ax
 
 
-def loss_curves(logs: Mapping[Curve, Sequence[Log]], ax: Axes | None = None) -> Axes:
+def loss_curves(
+    logs: Mapping[Curve, Sequence[Log]],
+    axes: Sequence[Axes] | None = None,
+    *,
+    title: str = "",
+) -> Sequence[Axes]:
     """Draws losses against the updates made: training solid, validation dashed.
+
+    Each curve has a panel of its own, because each method has a loss of its own.
 
     Args:
         logs: The log of each training that belongs to a curve.
-        ax: Where to draw; None for a figure of its own. Its scale is logarithmic, or
-            symmetric about 0 where a loss is not positive.
+        axes: Where to draw, one for each curve; None for a figure of their own.
+        title: Of that figure.
+
+    Returns:
+        A panel for each curve. Its scale is logarithmic, or symmetric about 0 where a
+        loss is not positive.
 
     Raises:
         BadInput: When a log has no line with a loss.
     """
-    ax = ax or style.new_axes(8.0, 3.9)
-    losses: list[np.ndarray] = []
-    validated = False
+    if axes is None:
+        figure, axes = _panels(len(logs))
+        style.figure_title(figure, title)
     looks = line_styles([curve.method for curve in logs])
-    for look, (curve, runs) in zip(looks, logs.items(), strict=True):
-        alone = len(runs) == 1
-        look |= {"linewidth": 1.8 if alone else 1.2, "linestyle": "-"}
-        for k, log in enumerate(runs):
-            training, validation = series_of(log, "loss"), series_of(log, "val_loss")
-            if not training.size:
-                raise BadInput(f"log {curve.label!r} has no line with a finite 'loss'")
-            losses += [training[1], validation[1]]
-            validated |= bool(validation.size)
-            if alone and len(training[0]) > LONG:
-                ax.plot(*training, color=look["color"], alpha=0.18, linewidth=0.7)
-            label = None if k else curve.label
-            ax.plot(*smoothed(training), label=label, markevery=FEW, **look)
-            dashes = (0, (4, 1.5))
-            ax.plot(*validation, color=look["color"], linewidth=1.0, linestyle=dashes)
+    for ax, look, (curve, runs) in zip(axes, looks, logs.items(), strict=True):
+        _draw_losses(ax, look, curve, runs)
+        style.finish(ax, "")
+        ax.set_title(curve.short, loc="left", fontsize=LETTERS - 1, color=INK)
+        style.thousands(ax)
+        ax.tick_params(labelsize=SMALL)
+    several = any(len(runs) > 1 for runs in logs.values())
+    measured = any(
+        series_of(x, "val_loss").size for runs in logs.values() for x in runs
+    )
+    notes = ["solid: training, dashed: validation"] * measured
+    notes += ["one line for each training"] * several
+    style.x_label(axes[-1], "updates", "\n".join(notes))
+    axes[0].set_ylabel("loss", fontsize=LETTERS)
+    return axes
+
+
+def _panels(number: int) -> tuple[Figure, list[Axes]]:
+    """Makes a figure of so many panels, at most three in a row."""
+    columns = min(number, MOST_PANELS)
+    rows = -(-number // columns)
+    figure = Figure(
+        figsize=(max(4.0, 3.0 * columns), 1.0 + 2.3 * rows), layout="constrained"
+    )
+    axes = [figure.add_subplot(rows, columns, k + 1) for k in range(number)]
+    return figure, axes
+
+
+def _draw_losses(ax: Axes, look: LineStyle, curve: Curve, runs: Sequence[Log]) -> None:
+    """Draws the losses of the trainings of one curve."""
+    losses: list[np.ndarray] = []
+    alone = len(runs) == 1
+    look |= {"linewidth": 1.8 if alone else 1.2, "linestyle": "-"}
+    for log in runs:
+        training, validation = series_of(log, "loss"), series_of(log, "val_loss")
+        if not training.size:
+            raise BadInput(f"log {curve.label!r} has no line with a finite 'loss'")
+        losses += [training[1], validation[1]]
+        if alone and len(training[0]) > LONG:
+            ax.plot(*training, color=look["color"], alpha=0.18, linewidth=0.7)
+        ax.plot(*smoothed(training), markevery=FEW, **look)
+        dashes = (0, (4, 1.5))
+        ax.plot(*validation, color=look["color"], linewidth=1.0, linestyle=dashes)
     _set_loss_scale(ax, losses)
     ax.set_xlim(left=0)
-    style.finish(ax, "")
-    ax.set_ylabel("loss (in units of the method)", fontsize=LETTERS)
-    several = any(len(runs) > 1 for runs in logs.values())
-    notes = ["solid: training, dashed: validation"] * validated
-    notes += ["one line for each training"] * several
-    style.x_label(ax, "updates", "\n".join(notes))
-    style.thousands(ax)
-    style.legend_beside(ax)
-    return ax
 
 
 def stability(
     logs: Mapping[Curve, Sequence[Log]],
     records: Mapping[Curve, pd.DataFrame],
     axes: Sequence[Axes] | None = None,
+    *,
+    heading: str = "",
 ) -> Sequence[Axes]:
     """Draws whether a lower loss means better episodes.
 
@@ -125,6 +160,7 @@ def stability(
         records: By curve, in the order of the legend, as of `records.to_frame`: of one
             task, variant and kind of starts, with several steps per run.
         axes: Three, where to draw; None for a figure of their own, with a legend.
+        heading: Of the figure; "" for the name of the task.
 
     Raises:
         BadInput: When it gets no records, or records of several tasks, variants or
@@ -153,7 +189,7 @@ def stability(
     _set_error_scale(middle, measured=any(error.size for error in errors))
     bottom.set_ylim(0, 1)
     bottom.set_xlim(left=0)
-    _label_stability(axes, next(iter(records.values())), sizes)
+    _label_stability(axes, next(iter(records.values())), sizes, heading)
     if figure:
         figure.align_ylabels(list(axes))
         figure.legend(
@@ -191,10 +227,13 @@ def _refuse_several(records: Mapping[Curve, pd.DataFrame]) -> None:
 
 
 def _label_stability(
-    axes: Sequence[Axes], records: pd.DataFrame, sizes: Sequence[tuple[int, int]]
+    axes: Sequence[Axes],
+    records: pd.DataFrame,
+    sizes: Sequence[tuple[int, int]],
+    heading: str,
 ) -> None:
     first = records.iloc[0]
-    titles = (str(first["task"]), "", "")
+    titles = (heading or str(first["task"]), "", "")
     labels = (
         "training loss\n(in units of the method)",
         "error of validation\nactions (normalised)",

@@ -25,12 +25,11 @@ def demos_comparison(comparison: DemosComparison) -> Figure:
     figure = Figure(figsize=(3.1 * COLUMNS, 2.3 * rows + 0.5), layout="constrained")
     for i, pair in enumerate(comparison.pairs):
         ax = figure.add_subplot(rows, COLUMNS, i + 1)
-        _draw_pair(ax, pair)
+        word = _draw_pair(ax, pair, comparison.episodes)
         style.finish(ax, "")
         ax.tick_params(labelsize=SMALL)
         ax.set_xlabel(pair.one.title, fontsize=SMALL, color=INK)
         if i % COLUMNS == 0 or pair.one.choices:
-            word = "share" if pair.one.choices else "share at most this"
             ax.set_ylabel(word, fontsize=SMALL, color=INK)
     handles = [
         style.line_handle(name, colour, dash, 1.8)
@@ -47,13 +46,28 @@ def demos_comparison(comparison: DemosComparison) -> Figure:
     return figure
 
 
-def _draw_pair(ax: Axes, pair: Pair) -> None:
-    """Draws the share of each choice, or the distribution of the middle 99 %."""
-    both = zip((pair.one, pair.other), PAIR, DASHES, (-0.2, 0.2), strict=False)
-    for feature, colour, dash, shift in both:
+def _draw_pair(ax: Axes, pair: Pair, episodes: tuple[int, int]) -> str:
+    """Draws how many episodes made each choice, or the middle 99 % of a distribution.
+
+    Args:
+        ax: Where to draw.
+        pair: One feature of both sets.
+        episodes: Number of episodes of each set.
+
+    Returns:
+        What the vertical axis measures.
+    """
+    sets = zip((pair.one, pair.other), episodes, strict=True)
+    word = "share at most this"
+    for (feature, number), colour, dash, shift in zip(
+        sets, PAIR, DASHES, (-0.2, 0.2), strict=False
+    ):
         if feature.choices:
             places = np.arange(len(feature.choices))
-            ax.bar(places + shift, feature.shares(), width=0.38, color=colour)
+            heights = feature.counts() / max(number, 1)
+            many = max(heights, default=0) > 1
+            word = "times an episode" if many else "share of episodes"
+            ax.bar(places + shift, heights, width=0.38, color=colour)
             ax.set_xticks(places, feature.choices)
             if sum(map(len, feature.choices)) > CROWDED:
                 ax.tick_params(axis="x", labelrotation=40)
@@ -65,3 +79,4 @@ def _draw_pair(ax: Axes, pair: Pair) -> None:
             values = np.quantile(feature.values, shares)
             ax.plot(values, shares, color=colour, linestyle=dash, linewidth=1.8)
         ax.set_ylim(0, 1)
+    return word

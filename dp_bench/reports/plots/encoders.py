@@ -46,8 +46,8 @@ def encoder_scores(table: EncoderTable, ax: Axes | None = None) -> Axes:
     for k in np.flatnonzero(changes):
         _name_network(ax, places[k], networks[k])
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
-    of_scores = draw_series(ax, rows, places, SERIES)
-    several = draw_trainings(ax, rows, of_scores)
+    heights = draw_series(ax, rows, places, SERIES)
+    several = draw_trainings(ax, rows, heights[0])
     labels = [style.marked(_label(each), each.row) for each in members]
     ax.set_yticks(places, labels)
     ax.set_ylim(places.max() + 0.6, places.min() - GAP - 0.4)
@@ -57,7 +57,7 @@ def encoder_scores(table: EncoderTable, ax: Axes | None = None) -> Axes:
     ax.spines["left"].set_visible(False)
     note = f"{table.constant}\n{table.sizes}, {LEVEL:.0%} intervals"
     note += style.mark_notes(rows)
-    style.x_label(ax, "score, and share of episodes solved", note)
+    style.x_label(ax, "score, and success rate", note)
     ax.grid(visible=False, axis="y")
     handles = [
         style.marker_handle(label, white)

@@ -25,7 +25,10 @@ from dp_bench.reports.table import (
     of_method,
 )
 from dp_bench.reports.wording import seeds_by_starts, sizes_of
+from dp_bench.statistics.intervals import is_binary
+from dp_bench.task import Column
 
+SMOKE = "smoke"  # the tier of quick tests
 ROW_HEIGHT = 0.45  # of one row [inch]
 ABOVE = 0.15  # distance of the trainings' scores from the row's [rows]
 LINE = ("method", "obs_kind", "control")  # a line of a figure of several tasks
@@ -36,7 +39,8 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     """Draws score and success of each row with their intervals, and each training.
 
     Where the task has columns with curves of their own, such as p1 and p2, these stand
-    for success. The best score is on top of each block. Published scores are marks
+    for success. Where scores say only whether an episode was solved, success is not
+    drawn again. The best score is on top of each block. Published scores are marks
     beside ours.
 
     Args:
@@ -49,10 +53,14 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     places = _places(ax, rows, [name for name in differ if name in BLOCKS])
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
     shares = style.share_columns(table)
-    series = [("score", "score"), *(shares or [("success", "success rate")])]
-    of_scores = draw_series(ax, rows, places, series)
-    several = draw_trainings(ax, rows, of_scores)
-    _draw_published(ax, rows, of_scores)
+    series = [("score", "score")]
+    if shares:
+        series += [(column.key, column.title) for column in shares]
+    elif not _scores_are_successes(rows):
+        series.append(("success", "success rate"))
+    heights = draw_series(ax, rows, places, series)
+    several = draw_trainings(ax, rows, heights[0])
+    _draw_published(ax, rows, [key for key, _ in series], heights)
     ax.set_yticks(places, _row_names(rows))
     ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
     ax.set_xlim(0, 1)
@@ -61,8 +69,7 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
     ax.spines["left"].set_visible(False)
     note = f"{constant}\n{seeds_by_starts(sizes_of(rows))}, {LEVEL:.0%} intervals"
     note += style.mark_notes(rows)
-    which = f"with {' and '.join(dict(shares).values())}" if shares else "solved"
-    style.x_label(ax, f"score, and share of episodes {which}", note)
+    style.x_label(ax, _x_label(shares, len(series)), note)
     ax.grid(visible=False, axis="y")
     style.legend_above(
         ax,
@@ -75,6 +82,30 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
         ],
     )
     return ax
+
+
+def _scores_are_successes(rows: Sequence[Row]) -> bool:
+    """Whether the score of every episode says only whether it was solved."""
+    return all(
+        is_binary(row.scores) and row.score.value == row.estimates["success"].value
+        for row in rows
+    )
+
+
+def _x_label(shares: Sequence[Column], series: int) -> str:
+    """Says what the axis measures."""
+    if not shares:
+        return "share of solved episodes" if series == 1 else "score, and success rate"
+    titles = [column.title for column in shares]
+    names = f"{titles[0]} to {titles[-1]}" if len(titles) > 2 else " and ".join(titles)
+    [about] = {column.about for column in shares} if _one_meaning(shares) else [""]
+    if not about:
+        return f"score, {names}"
+    return f"score, and share of episodes with {about} ({names})"
+
+
+def _one_meaning(shares: Sequence[Column]) -> bool:
+    return len({column.about for column in shares}) == 1
 
 
 def side_by_side(tables: Mapping[str, Table]) -> Figure:
@@ -141,12 +172,12 @@ def _places(ax: Axes, rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
 def draw_series(
     ax: Axes, rows: Sequence[Row], places: np.ndarray, series: list[tuple[str, str]]
 ) -> np.ndarray:
-    """Draws the score and other shares; returns the heights of the scores, `(N,)`.
+    """Draws K series, the score and other shares; returns their heights, `(K, N)`.
 
     A row has the look of its method; the faces of the markers tell the series apart.
     """
     apart = 0.13 if len(series) == 2 else 0.22
-    shifts = np.linspace(-apart, apart, len(series))
+    shifts = np.linspace(-apart, apart, len(series)) if len(series) > 1 else [0.0]
     for (key, _), shift, white in zip(series, shifts, tints(len(series)), strict=True):
         for row, place in zip(rows, places, strict=True):
             style.draw_estimates(
@@ -157,7 +188,7 @@ def draw_series(
                 look=look_of(row.method),
                 white=white,
             )
-    return places + shifts[0]
+    return places + np.array(shifts)[:, None]
 
 
 def draw_trainings(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> bool:
@@ -182,19 +213,29 @@ def draw_trainings(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> bool:
     return any(several)
 
 
-def _draw_published(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> None:
+def _draw_published(
+    ax: Axes, rows: Sequence[Row], keys: Sequence[str], heights: np.ndarray
+) -> None:
+    """Draws published values beside ours, `(K, N)` places for K series of N rows.
+
+    Scores of a smoke test mean nothing, so no values stand beside them.
+    """
+    meant = np.array([row.preset != SMOKE for row in rows])
     for kind, marker in zip(SELECTIONS, "|x", strict=True):
-        values = np.array([row.published.get(("score", kind), np.nan) for row in rows])
-        if np.isnan(values).all():
+        values = np.array(
+            [[row.published.get((key, kind), np.nan) for row in rows] for key in keys]
+        )
+        known = ~np.isnan(values) & meant
+        if not known.any():
             continue
         ax.scatter(
-            values,
-            places,
+            values[known],
+            heights[known],
             marker=marker,
             s=60 if marker == "|" else 26,
             linewidths=1.4,
             color=INK,
-            label=f"published score, {kind}",
+            label=f"published, {kind}",
             clip_on=False,
             zorder=4,
         )

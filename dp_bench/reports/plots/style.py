@@ -22,6 +22,7 @@ from dp_bench.reports.table import CIRCUMSTANCES, Row, Table, telling_apart
 from dp_bench.reports.trained import marks
 from dp_bench.reports.wording import DAGGER, DOUBLE_DAGGER
 from dp_bench.statistics.estimates import Estimate
+from dp_bench.task import Column
 from dp_bench.util.files import atomic_write
 
 INK, FAINT, PALE = "#222222", "#666666", "#DDDDDD"
@@ -31,6 +32,7 @@ BLOCKS = ("variant", "obs_kind", "starts")  # rows of one value stand together
 MARKER = 5.0  # size of a marker [pt]
 HEADING_WIDTH = 46  # of the lines above the axes [characters]
 NOTE_WIDTH = 84  # of the lines below the axes [characters]
+LABEL_WIDTH = 52  # where the name of an axis breaks [characters]
 
 
 def new_axes(width: float, height: float) -> Axes:
@@ -114,13 +116,9 @@ def draw_estimates(
     )
 
 
-def share_columns(table: Table) -> list[tuple[str, str]]:
-    """Lists key and title of the columns that stand for success, such as p1 and p2."""
-    return [
-        (column.key, column.title)
-        for column in table.columns
-        if column.curve and column.averaged
-    ]
+def share_columns(table: Table) -> list[Column]:
+    """Lists the columns that stand for success, such as p1 and p2."""
+    return [column for column in table.columns if column.curve and column.averaged]
 
 
 def method_label(method: str, apart: Sequence[str]) -> str:
@@ -171,12 +169,13 @@ def finish(ax: Axes, title: str) -> None:
 
 def x_label(ax: Axes, label: str, note: str) -> None:
     """Names the x axis, and says below it in small letters what was measured."""
-    ax.set_xlabel(label, fontsize=LETTERS, color=INK)
+    lines = textwrap.wrap(label, LABEL_WIDTH)
+    ax.set_xlabel("\n".join(lines), fontsize=LETTERS, color=INK)
     if note:
         ax.annotate(
             "\n".join(textwrap.fill(line, NOTE_WIDTH) for line in note.splitlines()),
             (1, 0),
-            (0, -38 if label else -24),
+            (0, -24 - 14 * len(lines)),
             xycoords="axes fraction",
             textcoords="offset points",
             ha="right",

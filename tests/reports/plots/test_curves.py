@@ -65,7 +65,7 @@ def test_losses_are_drawn_where_they_were_measured():
         log_line(i, 1 / i, val_loss=val_loss)
         for i, val_loss in enumerate(val_losses, start=1)
     ]
-    ax = loss_curves({Curve("m", "run"): [log]})
+    [ax] = loss_curves({Curve("m", "run"): [log]})
     train, val = ax.lines
     np.testing.assert_allclose(train.get_ydata(), [1 / i for i in range(1, 6)])
     assert (list(val.get_xdata()), list(val.get_ydata())) == ([3], [0.7])
@@ -75,7 +75,7 @@ def test_losses_are_drawn_where_they_were_measured():
 
 
 def test_negative_losses_stay_visible():
-    ax = loss_curves({Curve("m", "run"): [[log_line(i, 2.0 - i) for i in range(5)]]})
+    [ax] = loss_curves({Curve("m", "run"): [[log_line(i, 2.0 - i) for i in range(5)]]})
     low, high = ax.get_ylim()
     assert low < -2
     assert high > 2
@@ -84,18 +84,19 @@ def test_negative_losses_stay_visible():
 def test_a_long_noisy_loss_is_smoothed_but_not_moved():
     noise = np.random.default_rng(0).normal(size=600) * 0.1
     log = [log_line(i, 1 + noise[i]) for i in range(600)]
-    raw, smooth, _ = loss_curves({Curve("m", "run"): [log]}).lines
+    raw, smooth, _ = loss_curves({Curve("m", "run"): [log]})[0].lines
     assert len(raw.get_xdata()) == len(smooth.get_xdata()) == 600
     assert np.std(smooth.get_ydata()) < 0.5 * np.std(raw.get_ydata())
     assert np.mean(smooth.get_ydata()) == pytest.approx(1, abs=0.02)
 
 
-def test_trainings_of_one_method_share_a_colour_and_a_line_of_the_legend():
-    ax = loss_curves({M: [training(0), training(1)], N: [training(2)]})
-    m, _, m_too, _, n, _ = (line.get_color() for line in ax.lines)
+def test_each_method_has_a_panel_and_its_trainings_share_a_colour():
+    left, right = loss_curves({M: [training(0), training(1)], N: [training(2)]})
+    m, _, m_too, _ = (line.get_color() for line in left.lines)
+    n, _ = (line.get_color() for line in right.lines)
     assert m == m_too != n
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["M", "N"]
-    assert "one line for each training" in ax.texts[-1].get_text()
+    assert [ax.get_title(loc="left") for ax in (left, right)] == ["M", "N"]
+    assert "one line for each training" in right.texts[-1].get_text()
 
 
 def test_stability_puts_loss_error_and_score_over_the_same_updates():

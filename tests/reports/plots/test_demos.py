@@ -11,12 +11,25 @@ def test_choices_are_bars_and_numbers_are_cumulative_distributions():
     names = ("left", "right")
     choices = [Feature("way", np.array(way), names) for way in ([0, 0, 1, 1], [1, 1])]
     pairs = (Pair(*numbers, distance=0.5), Pair(*choices, distance=0.5))
-    figure = demos_comparison(DemosComparison("reach", ("ours", "theirs"), pairs))
+    names = ("ours", "theirs")
+    figure = demos_comparison(DemosComparison("reach", names, pairs, (4, 2)))
     speeds, ways = figure.axes
     for line, feature in zip(speeds.lines, numbers, strict=True):
         middle = np.interp(0.5, line.get_ydata(), line.get_xdata())
         np.testing.assert_allclose(middle, np.median(feature.values), rtol=0.02)
     assert [bar.get_height() for bar in ways.patches] == [0.5, 0.5, 0.0, 1.0]
-    assert [label.get_text() for label in ways.get_xticklabels()] == [*names]
+    assert ways.get_ylabel() == "share of episodes"
+    labels = [label.get_text() for label in ways.get_xticklabels()]
+    assert labels == ["left", "right"]
     [legend] = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["ours", "theirs"]
+
+
+def test_a_choice_made_several_times_is_a_share_of_episodes():
+    """Two of four elements in each of three episodes; the first one in all."""
+    done = Feature("element", np.array([0, 1, 0, 2, 0, 3]), tuple("abcd"))
+    pair = Pair(done, done, distance=0.0)
+    comparison = DemosComparison("reach", ("ours", "theirs"), (pair,), (3, 3))
+    [ax] = demos_comparison(comparison).axes
+    heights = [bar.get_height() for bar in ax.patches[:4]]
+    np.testing.assert_allclose(heights, [1, 1 / 3, 1 / 3, 1 / 3])

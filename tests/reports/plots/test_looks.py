@@ -84,7 +84,7 @@ def draw_learning(methods):
 
 
 def draw_losses(methods):
-    return loss_curves(logs(methods)).figure
+    return loss_curves(logs(methods))[0].figure
 
 
 def draw_stability(methods):

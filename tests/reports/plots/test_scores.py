@@ -1,11 +1,13 @@
 """Figures of final scores."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dp_bench.reports.plots.scores import side_by_side, success_bars
+from dp_bench.reports.published import published_values
 from dp_bench.reports.summary import summary
 from made_up_records import episodes, random_table, texts
 
@@ -61,7 +63,36 @@ def test_columns_with_curves_stand_for_success():
         zip(labels, (bar[0].get_xdata() for bar in ax.containers), strict=True)
     )
     assert shown == {"score": [0.5], "p1": [0.75], "p2": [0.0]}
-    assert ax.get_xlabel() == "score, and share of episodes with p1 and p2"
+    assert " ".join(ax.get_xlabel().split()) == (
+        "score, and share of episodes with at least n blocks in targets (p1 and p2)"
+    )
+
+
+def test_success_is_not_drawn_again_where_it_is_the_score():
+    ax = success_bars(summary(episodes("bet", [[1.0, 0.0]], sub_scores={})))
+    assert ax.get_xlabel() == "share of solved episodes"
+    assert len(ax.containers) == 1
+
+
+def test_published_values_stand_beside_each_share_and_never_beside_a_smoke_test():
+    made = episodes("bet", [[0.9, 0.1]])
+    records = [
+        dataclasses.replace(
+            r, task="blockpush", preset="laptop", sub_scores={"p1": 1.0, "p2": 0.0}
+        )
+        for r in made
+    ]
+    values = published_values(Path("nowhere"))
+    ax = success_bars(summary(records, published=values))
+    assert {0.96, 0.71} <= marks_in(ax)  # of BET, as Chi et al. (2023) give them
+    smoke = [dataclasses.replace(r, preset="smoke") for r in records]
+    assert marks_in(success_bars(summary(smoke, published=values))) == set()
+
+
+def marks_in(ax):
+    """Places of the published values."""
+    marks = [c for c in ax.collections if c.get_label().startswith("published")]
+    return {float(x) for c in marks for x, _ in c.get_offsets()}
 
 
 def test_a_group_has_a_panel_for_each_task_and_the_best_row_of_each_method():
