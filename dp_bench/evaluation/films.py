@@ -30,8 +30,8 @@ HOLD = 1.0  # how long the last frame stays [s]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
-    """One filmed episode.
+class Scene:
+    """An episode to film.
 
     Attributes:
         run: Name of the run.
@@ -40,39 +40,7 @@ class Film:
         variant: Variant of the environment.
         env_seed: Seed of the start.
         train_seed: Seed of the training.
-        film: Name of the film, in the folder of the index.
-        poster: Name of an image of the start.
-        path: Where the robot's tip was in each image, in widths and heights from the
-            upper left corner; `(L, 2)`, empty where the environment does not tell.
-        score: Of the filmed episode. It is played alone, so rounding can make it
-            differ from the recorded one.
-        success: Whether it was solved.
-        length: Number of steps.
     """
-
-    run: str
-    weights: str
-    step: int
-    variant: str
-    env_seed: int
-    train_seed: int
-    film: str
-    poster: str
-    path: tuple[tuple[float, ...], ...]
-    score: float
-    success: bool
-    length: int
-
-    @property
-    def scene(self) -> Scene:
-        """What was filmed."""
-        names = [field.name for field in dataclasses.fields(Scene)]
-        return Scene(**{name: getattr(self, name) for name in names})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What a film shows; see `Film`."""
 
     run: str
     weights: str
@@ -86,6 +54,35 @@ class Scene:
         """Name of its files, without an ending."""
         weights = f"-{self.weights}" if self.weights else ""
         return f"{self.run}-{self.step}{weights}-{self.variant}-{self.env_seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film(Scene):
+    """A filmed episode.
+
+    Attributes:
+        film: Name of the film, in the folder of the index.
+        poster: Name of an image of the start.
+        path: Where the robot's tip was in each image, in widths and heights from the
+            upper left corner; `(L, 2)`, empty where the environment does not tell.
+        score: Of the filmed episode. It is played alone, so rounding can make it
+            differ from the recorded one.
+        success: Whether it was solved.
+        length: Number of steps.
+    """
+
+    film: str
+    poster: str
+    path: tuple[tuple[float, ...], ...]
+    score: float
+    success: bool
+    length: int
+
+    @property
+    def scene(self) -> Scene:
+        """What was filmed."""
+        names = [field.name for field in dataclasses.fields(Scene)]
+        return Scene(**{name: getattr(self, name) for name in names})
 
 
 def read(folder: Path) -> list[Film]:
