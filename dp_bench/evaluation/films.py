@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 FOLDER, INDEX = "films", "films.jsonl"
 WIDTH = 256  # of a film [px]
-CRF = 32  # quality of H.264: 23 is its usual value, larger is smaller
+CRF = 34  # quality of H.264: 23 is its usual value, larger is smaller
+RATE = 10  # frames of a film in a second of the episode [Hz]
 HOLD = 1.0  # how long the last frame stays [s]
 
 
@@ -183,12 +184,13 @@ def _film(films: _Films, job: tuple[Scene, Path], tick: Callable[[], None]) -> F
     player.reset(scene.env_seed)
     film, poster = f"{scene.name}.mp4", f"{scene.name}.jpg"
     path = []
+    stride = max(1, round(player.rate / RATE))
     quality = ["-crf", str(CRF), "-movflags", "+faststart"]
     with (
         atomic_write(films.place / film) as aside,
         get_writer(
             aside,
-            fps=player.rate,
+            fps=player.rate / stride,
             codec="libx264",
             quality=None,
             macro_block_size=2,
@@ -198,16 +200,17 @@ def _film(films: _Films, job: tuple[Scene, Path], tick: Callable[[], None]) -> F
     ):
         frames = cast("FrameWriter", writer)
         while True:
-            image = _small(player.image())
-            frames.append_data(image)
-            path.append(player.tip())
+            if player.length % stride == 0 or player.over:
+                image = _small(player.image())
+                frames.append_data(image)
+                path.append(player.tip())
             if player.length == 0:
                 with atomic_write(films.place / poster) as still:
                     imwrite(still, image, quality=85)
             if player.over:
                 break
             player.step()
-        for _ in range(int(HOLD * player.rate)):
+        for _ in range(int(HOLD * player.rate / stride)):
             frames.append_data(image)
     outcome = player.outcome()
     assert outcome is not None

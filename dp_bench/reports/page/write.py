@@ -209,6 +209,7 @@ def _data(content: Content) -> dict[str, object]:
                         "poster": film.poster,
                         "path": [[round(x, 3) for x in place] for place in film.path],
                         "score": film.score,
+                        "length": film.length,
                     }
                     for start, film in line.films.items()
                 },

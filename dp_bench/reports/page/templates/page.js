@@ -290,7 +290,8 @@ function drawPaths(episodes) {
         mode: "lines",
         line: { color: row.colour, width: 2.5, dash: DASHES[row.again % DASHES.length] },
         name: plain(`${row.name}, train seed ${seed}`),
-        text: film.path.map((_, k) => `step ${k}`),
+        text: film.path.map((_, k) => `step ${Math.round(
+          (k * film.length) / Math.max(film.path.length - 1, 1))}`),
         hovertemplate: "%{text}",
       }));
     const layout = {
