@@ -62,8 +62,8 @@ class Column(NamedTuple):
             "entropy" [bits] of numbers that stand for a choice, NaN for no choice.
         curve: Whether the number has a learning curve, `learning_<key>.png`.
         options: For an entropy, the number of possible choices; None if unknown.
-        about: What the number of an episode with a 1 says, for figures: "at least n
-            blocks in targets". Columns of one kind share it.
+        about: What an episode with the value 1 achieved: "at least n blocks in
+            targets". Figures say it. Columns that differ only in n share one text.
     """
 
     key: str

@@ -26,8 +26,8 @@ class Viewer:
         rate: Images a second [Hz]; each one waits for its turn.
 
     Attributes:
-        closed_by_user: Whether somebody has asked the window to close. It stays open
-            until `close`.
+        closed_by_user: Whether somebody has asked the window to close. The window
+            stays open until `close`.
     """
 
     def __init__(self, title: str, rate: int) -> None:
@@ -57,13 +57,15 @@ class Viewer:
             self._clock = pygame.time.Clock()
         frame = pygame.image.frombuffer(image.tobytes(), size, "RGB")
         self._surface.blit(frame, (0, 0))
-        if pygame.event.get(pygame.QUIT):
+        # All events are taken: a full queue would lose the one that closes.
+        if any(event.type == pygame.QUIT for event in pygame.event.get()):
             self.closed_by_user = True
         pygame.display.flip()
         self._clock.tick(self._rate)
 
     def close(self) -> None:
         """Closes the window. The next image opens it again."""
+        self.closed_by_user = False
         if self._surface is not None:
             load_pygame().display.quit()
             self._surface = None

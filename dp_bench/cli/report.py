@@ -47,8 +47,8 @@ class Report:
         tuple[Path, ...] | None,
         arg(metavar="[FOLDER]", help_behavior_hint=hint("default: no pages")),
     ] = None
-    """Also write pages for a browser: beside the records, or into FOLDER. RESULTS
-    stands before it."""
+    """Also write pages for a browser: beside the records, or into FOLDER. Type
+    RESULTS before --html."""
     films: Annotated[
         tuple[str, ...] | None,
         arg(
@@ -59,7 +59,7 @@ class Report:
             ),
         ),
     ] = None
-    """With --html, film these starts; run folders are found in --runs and runs/."""
+    """Film these starts for the pages. Run folders come from --runs and runs/TASK/."""
 
     def run(self) -> None:
         """Writes and prints the tables."""
@@ -108,11 +108,13 @@ class Report:
         """Refuses what would fail after the tables are remade."""
         if self.html is None:
             return
+        from dp_bench.evaluation import films
         from dp_bench.reports.page import scenes, write
 
         write.refuse_inside(self.results, self._out)
         refuse_unwritable(self._out, f"--html {self._out}")
         if self.films is not None:
+            films.refuse_without_imageio()
             scenes.Wanted.read(self.films)
 
     def _write_pages(self, made: Mapping[Path, Table]) -> None:
@@ -129,7 +131,7 @@ class Report:
         print(f"page: {write.write(self.results, self._out, made)}")
         if faults:
             raise BadInput(
-                f"the films of {', '.join(faults)} could not be made; the pages are "
+                f"some films of {', '.join(faults)} could not be made; the pages are "
                 "written without them"
             )
 
@@ -139,7 +141,7 @@ class Report:
             return
         from dp_bench.evaluation import films
         from dp_bench.reports.page import scenes
-        from dp_bench.reports.page.content import read_runs
+        from dp_bench.reports.page.origin import read_runs
 
         trainings = read_runs(folder)
         tasks = dict.fromkeys(training.info.task for training in trainings.values())
@@ -155,4 +157,9 @@ class Report:
         if chosen:
             films.make(folder, chosen, known)
         elif lost < len(table.rows):
-            print(f"{folder}: no row met these starts, so nothing is filmed")
+            reason = (
+                "no two rows of one variant and observation met the same starts"
+                if wanted.word == scenes.DISAGREEMENT
+                else "no row met these starts"
+            )
+            print(f"{folder}: {reason}, so nothing is filmed")

@@ -129,6 +129,11 @@ class Tune:
         if self.jobs < 1:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
         env_seeds_of("validation", self._episodes, option="--episodes")
+        if self.training.log:
+            raise BadInput(
+                "a search takes no --log, whose films would take the time of trials; "
+                "its table is written after every trial"
+            )
         for text in self.training.set:
             name = name_and_value(text)[0].rpartition(":")[2]
             if name in DECIDED:

@@ -10,16 +10,17 @@ from tyro.conf import Positional, arg
 
 from dp_bench.cli.options import Settings, hint, name_and_value
 from dp_bench.errors import BadInput
+from dp_bench.evaluation.starts import TEST_STARTS
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.playing import Player
-
-FIRST = 100_000  # the first test start
 
 
 @dataclass(frozen=True)
 class Watch:
     """Show a trained policy in a window, one episode after the other.
+
+    It needs a display, and pygame (the extra human).
 
     Close the window, or press Ctrl-C, to end. The episodes are not recorded.
 
@@ -32,7 +33,7 @@ class Watch:
         Annotated[Path | None, arg(metavar="RUN", help_behavior_hint=hint("required"))]
     ] = None
     """Run folder that `dp-bench train` or `dp-bench compare` wrote."""
-    start: int = FIRST
+    start: int = TEST_STARTS.start
     """Env seed of the first episode; the next ones count up from it."""
     episodes: Annotated[
         int | None, arg(metavar="N", help_behavior_hint=hint("default: until you end"))
@@ -60,7 +61,8 @@ class Watch:
         changes = dict(map(name_and_value, self.set))
         folder = RunFolder(self.run_folder)
         player = Player(folder, self.variant, changes, render_mode="human")
-        print(f"{player.agent}: close the window or press Ctrl-C to end", flush=True)
+        name = folder.path.name
+        print(f"{name}: close the window or press Ctrl-C to end", flush=True)
         try:
             played = 0
             while played != self.episodes and _episode(player, self.start + played):
@@ -74,9 +76,8 @@ class Watch:
 def _episode(player: Player, env_seed: int) -> bool:
     """Plays an episode; tells whether the window is still open."""
     player.reset(env_seed)
-    window = player.env.unwrapped
     while not player.over:
-        if getattr(window, "window_closed", False):
+        if player.window_closed:
             return False
         player.step()
     outcome = player.outcome()

@@ -22,6 +22,7 @@ from dp_bench.util.files import atomic_write, locked_to_write
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.playing import FrameWriter, Player
+    from dp_bench.runs.folder import RunFolder
 
 FOLDER, INDEX = "films", "films.jsonl"
 WIDTH = 256  # of a film [px]
@@ -163,9 +164,10 @@ class _Films:
             step = scene.step if folder.kept(scene.step).is_file() else None
             if step is None and folder.last_step() != scene.step:
                 raise BadInput(
-                    f"{run} has no weights of update {scene.step:,}, which the results "
-                    "are of; leave it out of --runs, or train it again"
+                    f"{run} has no weights of update {scene.step:,}, which were "
+                    "evaluated; train the run again, or move its folder away"
                 )
+            _refuse_others(folder, step, scene)
             self._player, self._key = Player(folder, scene.variant, None, step), key
         return self._player
 
@@ -173,6 +175,19 @@ class _Films:
         if self._player is not None:
             self._player.close()
             self._player = None
+
+
+def _refuse_others(folder: RunFolder, step: int | None, scene: Scene) -> None:
+    """Refuses weights that are not those of the scene."""
+    from dp_bench.util.tensors import digest_of, load_tensors
+
+    file = folder.weights if step is None else folder.kept(step)
+    weights = digest_of(load_tensors(file)[0])
+    if scene.weights and weights != scene.weights:
+        raise BadInput(
+            f"{file} has weights {weights}, and the results are of {scene.weights}; "
+            "evaluate the run again, or move its folder away"
+        )
 
 
 def _film(films: _Films, job: tuple[Scene, Path], tick: Callable[[], None]) -> Film:

@@ -101,6 +101,11 @@ class Player:
         place = tip_in_image()
         return () if place is None else tuple(round(float(x), 4) for x in place)
 
+    @property
+    def window_closed(self) -> bool:
+        """Whether somebody has asked the window to close; False if unknown."""
+        return bool(getattr(self.env.unwrapped, "window_closed", False))
+
     def close(self) -> None:
         """Closes the environment."""
         self.env.close()

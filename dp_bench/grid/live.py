@@ -7,13 +7,15 @@ else imports these packages.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dp_bench.errors import BadInput
 from dp_bench.training.log import LogLine
+from dp_bench.util import progress
 from dp_bench.util.files import atomic_write_text
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from dp_bench.runs.folder import RunFolder
 
 TENSORBOARD, WANDB = "tensorboard", "wandb"
-KINDS = (TENSORBOARD, WANDB)
 FOLDER = "tensorboard"  # in the run folder
 ID_FILE = "wandb_id.txt"  # in the run folder
 PROJECT = "dp-bench"
@@ -39,16 +40,16 @@ class Live(Protocol):
     def film(self, update: int, path: Path) -> None:
         """Shows a film of an episode, played with the weights of an update."""
 
-    def close(self) -> None:
-        """Writes out what is left."""
+    def close(self, *, failed: bool) -> None:
+        """Sends what is left; says whether the run failed or was stopped."""
 
 
 @contextlib.contextmanager
 def opened(kind: str, folder: RunFolder) -> Iterator[Live | None]:
-    """Shows a run for the block.
+    """Sends a run's numbers to TensorBoard or W&B while the block runs.
 
     Args:
-        kind: "tensorboard", "wandb", or "" for nothing.
+        kind: "tensorboard", "wandb", or "" for nowhere.
         folder: The run, whose `run.json` is written.
 
     Raises:
@@ -57,11 +58,41 @@ def opened(kind: str, folder: RunFolder) -> Iterator[Live | None]:
     if not kind:
         yield None
         return
-    live: Live = _TensorBoard(folder) if kind == TENSORBOARD else _Wandb(folder)
+    live = _Patient(_TensorBoard(folder) if kind == TENSORBOARD else _Wandb(folder))
     try:
         yield live
-    finally:
-        live.close()
+    except BaseException:
+        live.close(failed=True)
+        raise
+    live.close(failed=False)
+
+
+class _Patient:
+    """Shows numbers until that fails once; a training must not end for it."""
+
+    def __init__(self, live: Live) -> None:
+        self._live: Live | None = live
+
+    def line(self, line: LogLine) -> None:
+        self._try(lambda live: live.line(line))
+
+    def scores(self, records: Sequence[Record]) -> None:
+        self._try(lambda live: live.scores(records))
+
+    def film(self, update: int, path: Path) -> None:
+        self._try(lambda live: live.film(update, path))
+
+    def close(self, *, failed: bool) -> None:
+        self._try(lambda live: live.close(failed=failed))
+
+    def _try(self, show: Callable[[Live], None]) -> None:
+        if self._live is None:
+            return
+        try:
+            show(self._live)
+        except Exception as error:  # of any kind: the packages raise their own
+            self._live = None
+            progress.note(f"--log fails ({error}); the run goes on without it")
 
 
 def check(kind: str | None) -> None:
@@ -70,9 +101,8 @@ def check(kind: str | None) -> None:
     Raises:
         BadInput: With what to install.
     """
-    packages = {TENSORBOARD: "tensorboard", WANDB: "wandb"}
-    if kind in packages:
-        _import(packages[kind])
+    if kind:
+        _import(kind)
 
 
 def means_of(records: Sequence[Record]) -> dict[tuple[int, str], dict[str, float]]:
@@ -95,7 +125,7 @@ def means_of(records: Sequence[Record]) -> dict[tuple[int, str], dict[str, float
 
 
 def numbers_of(line: LogLine) -> dict[str, float]:
-    """Names the numbers of a line of the log that are known."""
+    """Returns the known numbers of a line of the log, by name."""
     named = {
         "loss/training": line.loss,
         "loss/validation": line.val_loss,
@@ -117,7 +147,7 @@ class _TensorBoard:
 
     def line(self, line: LogLine) -> None:
         # A training that was killed goes on from its saved state, which can lie before
-        # its last events. Those from here on are then shown no more.
+        # its last events. TensorBoard then hides its older events from here on.
         self._show(line.update, numbers_of(line), purge=line.update)
 
     def scores(self, records: Sequence[Record]) -> None:
@@ -135,7 +165,7 @@ class _TensorBoard:
         writer.add_image("episode", image, update, dataformats="HWC")
         writer.flush()
 
-    def close(self) -> None:
+    def close(self, *, failed: bool) -> None:
         if self._writer is not None:
             self._writer.close()
 
@@ -179,6 +209,7 @@ class _Wandb:
                     "demos": info.demos_source,
                     "policy": info.policy,
                     "training": info.training,
+                    "vision": info.vision and dataclasses.asdict(info.vision),
                 },
             )
         except Exception as error:  # of any kind: the network, the account, the disk
@@ -188,21 +219,26 @@ class _Wandb:
                 "sync`"
             ) from error
 
+        # Steps of W&B only ever grow, and go on where a run was left. So updates are a
+        # number of their own, against which everything is drawn.
+        self._run.define_metric("update")
+        self._run.define_metric("*", step_metric="update")
+
     def line(self, line: LogLine) -> None:
-        self._run.log(numbers_of(line), step=line.update)
+        self._run.log({"update": line.update, **numbers_of(line)})
 
     def scores(self, records: Sequence[Record]) -> None:
         for (update, place), means in means_of(records).items():
             named = {f"{name}/{place}": value for name, value in means.items()}
-            self._run.log(named, step=update)
+            self._run.log({"update": update, **named})
             self._run.summary.update(named)
 
     def film(self, update: int, path: Path) -> None:
-        wandb = _import("wandb")
-        self._run.log({"episode": wandb.Video(str(path), format="mp4")}, step=update)
+        video = _import("wandb").Video(str(path), format="mp4")
+        self._run.log({"update": update, "episode": video})
 
-    def close(self) -> None:
-        self._run.finish()
+    def close(self, *, failed: bool) -> None:
+        self._run.finish(exit_code=int(failed))
 
 
 def _id_of(folder: Path) -> str:

@@ -71,9 +71,10 @@ def run(cell: ResolvedCell) -> Path:
             episodes=cell.names.episodes or cell.settings.episodes,
             variants=None if cell.names.starts == "test" else [first],
         )
+        is_new = _size(folder.records) != before
         if number := cell.names.decision_starts:
             play(starts=DECISION, episodes=number, variants=[first])
-        if cell.names.log and _size(folder.records) != before:
+        if cell.names.log and is_new:
             _show(cell, folder, evaluated)
     return folder.path
 
@@ -106,7 +107,7 @@ def _show(cell: ResolvedCell, folder: RunFolder, evaluated: Sequence[Record]) ->
             made = films.make(folder.path, [scene], {scene.run: folder.path})
             film = next(film for film in made if film.scene == scene)
             shown.film(first.step, folder.path / films.FOLDER / film.film)
-        except BadInput as error:
+        except Exception as error:  # of any kind: the run itself is complete
             progress.note(f"{cell.title}: no film to show: {error}")
 
 

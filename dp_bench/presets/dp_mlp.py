@@ -52,8 +52,8 @@ ROBOMIMIC = MlpDiffusionConfig(
 )
 
 # The network, the batch and the learning rate with which Ren et al. (2024, DPPO) learn
-# from demonstrations. They publish no such result on these tasks. Horizons, schedule
-# and number of updates are those of DP-C.
+# from demonstrations. They publish no such result on these tasks. Horizons and schedule
+# are those of DP-C; the number of updates is ours.
 PAPER = Training(
     updates=200_000,
     batch_size=128,

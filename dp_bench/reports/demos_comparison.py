@@ -14,8 +14,10 @@ from dp_bench.util.files import atomic_write_text
 NOTES = """
 Numbers: 5 % quantile, median, 95 % quantile; the distance is the largest
 difference of the cumulative distributions (Kolmogorov-Smirnov). Choices:
-the share of each; the distance is half the sum of the differences. Equal
-sets have distance 0, sets with nothing in common have distance 1.
+the share of each among all choices; the distance is half the sum of the
+differences. The bars of the figure are shares of episodes, in which several
+choices can be made. Equal sets have distance 0, sets with nothing in common
+have distance 1.
 """
 
 

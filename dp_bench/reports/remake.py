@@ -28,7 +28,7 @@ from dp_bench.evaluation import records
 from dp_bench.evaluation import samplers as sampler_study
 from dp_bench.evaluation import search as search_trials
 from dp_bench.evaluation.records import Record
-from dp_bench.reports import trained, trainings
+from dp_bench.reports import learning, trained, trainings
 from dp_bench.reports.csv_file import to_csv
 from dp_bench.reports.latex import to_latex
 from dp_bench.reports.markdown import to_markdown
@@ -189,8 +189,8 @@ def _draw_training(folder: Path, everything: Sequence[Record], heading: str) -> 
     from dp_bench.reports.plots.style import figure_of, save
 
     several = trainings.with_several_steps(everything)
-    if several:
-        frame = records.to_frame(several)
+    frame = records.to_frame(several)
+    if several and learning.score_curves(frame):
         ax = curves.learning_curves(frame, heading=heading)
         save(figure_of(ax), folder / "learning.png")
         for column in columns_with_curves(frame):

@@ -3,6 +3,7 @@
 results/<task>/records/*.jsonl    evaluated episodes
 results/<task>/logs/*.jsonl       losses during training
 results/<task>/runs/*.json        settings and machine of each training
+results/<task>/films/             films of episodes, for the page index.html
 
 Demonstrations of another source than the task's default have a folder of their own,
 results/<task>/<source>/: all rows of a table were trained on the same demonstrations.
@@ -26,6 +27,7 @@ OWN = (
     "logs",
     "runs",
     "search",
+    "films",
 )  # folders that a folder of results has itself
 
 

@@ -85,8 +85,8 @@ def about_the_best(family: Family) -> str:
         sentences.append(f"{who} cannot be told apart from {listed(level, 'or')}.")
     if could:
         sentences.append(
-            "The smallest difference that would have shown, with a chance of "
-            f"{POWER:.0%}, is {listed(could)}."
+            f"With a chance of {POWER:.0%}, this run would have shown a difference of "
+            f"{listed(could, 'or')}."
         )
     return " ".join(sentences)
 

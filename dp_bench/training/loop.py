@@ -291,7 +291,9 @@ class _Run:
         self._refuse_divergence(loss)
         line = self._line(loss)
         self.log.append(line)
+        before = time.monotonic()
         self.on_line(line)
+        self._start += time.monotonic() - before  # not a time of the training
         if training.keep_every and state.update % training.keep_every == 0:
             state.save_weights(self.folder.kept(state.update))
         if not self._is_last:

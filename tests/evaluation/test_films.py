@@ -67,3 +67,18 @@ def test_a_damaged_index_is_named_with_a_remedy(tmp_path):
     index.write_text('{"run": 3}\n', encoding="utf-8")
     with pytest.raises(BadInput, match=r"films\.jsonl, line 1.*make the films again"):
         films.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"weights": "0123456789ab"}, "and the results are of 0123456789ab"),
+        ({"step": 7}, "has no weights of update 7"),
+    ],
+)
+def test_weights_that_were_not_evaluated_are_not_filmed(
+    tmp_path, scenes, change, words
+):
+    with pytest.raises(BadInput, match=words):
+        _make(tmp_path, [dataclasses.replace(scenes[0], **change)])
+    assert films.read(tmp_path) == []

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+import types
+from pathlib import Path
 
 import pytest
 
@@ -40,13 +42,24 @@ def only_run(tmp_path):
     return RunFolder(folder)
 
 
-def shown_by(run):
-    """Reads back event files: update and value by name."""
+def events_of(run):
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     )
     events = accumulator.EventAccumulator(str(run.path / live.FOLDER))
     events.Reload()
+    return events
+
+
+def images_of(run):
+    """Reads back at which updates there are images, by name."""
+    events = events_of(run)
+    return {n: [e.step for e in events.Images(n)] for n in events.Tags()["images"]}
+
+
+def shown_by(run):
+    """Reads back event files: update and value by name."""
+    events = events_of(run)
     names = events.Tags()["scalars"]
     return {n: [(e.step, e.value) for e in events.Scalars(n)] for n in names}
 
@@ -68,6 +81,7 @@ def test_tensorboard_shows_the_log_and_the_scores(tmp_path):
     for variant in ("default", "legacy"):
         (score,) = [r.score for r in played if r.variant == variant]
         assert shown[f"score/test/{variant}"] == [(6, pytest.approx(score))]
+    assert images_of(run) == {"episode": [6]}
 
 
 def times_of(run):
@@ -124,7 +138,76 @@ def _wait_until(condition, child, seconds=60):
         time.sleep(0.02)
 
 
-def test_wandb_keeps_one_run_without_a_network(tmp_path, monkeypatch):
+class FakeWandb(types.ModuleType):
+    """Weights & Biases that drops what it is told for a step that has passed."""
+
+    def __init__(self):
+        super().__init__("wandb")
+        self.shown, self.codes, self.fails = [], [], False
+        self.summary = {}
+
+    def init(self, **settings):
+        self.settings = settings
+        return self
+
+    def define_metric(self, name, step_metric=None):
+        assert (name, step_metric) in (("update", None), ("*", "update"))
+
+    def log(self, numbers, step=None):
+        if self.fails:
+            raise OSError("the service is gone")
+        assert step is None
+        self.shown.append(numbers)
+
+    def Video(self, path, format):
+        return ("video", Path(path).name, format)
+
+    def finish(self, exit_code):
+        self.codes.append(exit_code)
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    return fake
+
+
+def test_wandb_shows_losses_scores_and_an_episode_by_update(tmp_path, wandb):
+    main(command("--log", "wandb"))
+    run = only_run(tmp_path)
+    losses = [(n["update"], n["loss/training"]) for n in wandb.shown if len(n) > 3]
+    assert losses == logged_in(run, "loss")
+    scores = [n for n in wandb.shown if "score/test/default" in n]
+    assert [n["update"] for n in scores] == [6]
+    assert wandb.summary["score/test/default"] == scores[0]["score/test/default"]
+    [film] = [n for n in wandb.shown if "episode" in n]
+    assert film["update"] == 6
+    assert film["episode"][1].endswith("-default-100000.mp4")
+    assert wandb.settings["config"]["training"]["updates"] == 6
+    assert wandb.codes == [0, 0]
+
+
+def test_a_training_outlives_a_service_that_fails(tmp_path, wandb, capsys):
+    wandb.fails = True
+    main(command("--log", "wandb"))
+    assert only_run(tmp_path).weights.is_file()
+    assert "the service is gone" in capsys.readouterr().err
+
+
+def test_a_run_keeps_its_id_and_says_if_it_failed(tmp_path, wandb):
+    main(command("--log", "wandb"))
+    known = wandb.settings["id"]
+    with (
+        pytest.raises(ValueError, match="broken"),
+        live.opened("wandb", only_run(tmp_path)),
+    ):
+        raise ValueError("broken")
+    assert wandb.settings["id"] == known
+    assert wandb.codes[-1] == 1
+
+
+def test_the_real_wandb_takes_what_is_shown_without_a_network(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
@@ -145,16 +228,21 @@ def test_a_missing_package_is_named_before_any_work(monkeypatch, tmp_path, capsy
     assert not (tmp_path / "runs").exists()
 
 
-def test_wandb_that_cannot_begin_says_what_to_do(monkeypatch, tmp_path):
-    wandb = pytest.importorskip("wandb")
-
+def test_wandb_that_cannot_begin_says_what_to_do(monkeypatch, tmp_path, wandb):
     def fail(**_):
         raise OSError("no network")
 
-    monkeypatch.setattr(wandb, "init", fail)
     main(command())
+    monkeypatch.setattr(wandb, "init", fail)
     with (
         pytest.raises(BadInput, match=r"no network.*WANDB_MODE=offline"),
         live.opened("wandb", only_run(tmp_path)),
     ):
         pass
+
+
+def test_a_search_takes_no_log(capsys):
+    pytest.importorskip("optuna")
+    with pytest.raises(SystemExit):
+        main(["tune", "--task", "pusht", "--method", "dp_c", "--log", "tensorboard"])
+    assert "a search takes no --log" in capsys.readouterr().err

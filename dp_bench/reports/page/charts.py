@@ -150,8 +150,8 @@ def _learning(curves: Sequence[ScoreCurve], title: str, starts: str, key: str) -
     return Chart(
         name,
         f"{title[:1].upper()}{title[1:]} by updates",
-        f"These runs were evaluated after several numbers of updates. Bands are "
-        f"{LEVEL:.0%} intervals.",
+        f"Each point is an evaluation of weights that were kept during training. Bands "
+        f"are {LEVEL:.0%} intervals.",
         _json(figure),
         f"{name}.png",
     )
@@ -260,9 +260,9 @@ def _latency(table: Table) -> Chart:
     return Chart(
         "latency",
         "Time of a decision",
-        "The time of one decision, divided by the number of episodes that are played "
-        "together; the median over the episodes. Do not compare rows that were "
-        "evaluated on different machines.",
+        "The episodes that are played together share the time of a decision. The point "
+        "is the median over episodes. Do not compare rows that were evaluated on "
+        "different machines.",
         _json(figure),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,15 @@ from dp_bench.evaluation.records import Record
 from dp_bench.reports import trained
 from dp_bench.reports.columns import Cell, ShownColumn, shown
 from dp_bench.reports.comparability import Family, compared
+from dp_bench.reports.page.origin import (
+    RunFile,
+    RunLine,
+    facts_of,
+    run_line,
+    runs_of,
+    settings_of,
+    weights_of,
+)
 from dp_bench.reports.plots.looks import look_of
 from dp_bench.reports.summary import ROW
 from dp_bench.reports.table import FAMILY, Row, Table, grouped
@@ -22,10 +30,6 @@ from dp_bench.reports.verdict import about_the_best, no_comparison
 from dp_bench.reports.wording import decimals, family_name, interval, label
 from dp_bench.reports.wording import short_label as short
 from dp_bench.reports.wording import size as size_of
-from dp_bench.runs.folder import read_run
-from dp_bench.runs.info import RunInfo
-from dp_bench.runs.trained import Trained
-from dp_bench.util.files import whole_files
 
 SHADES = 20  # of the map's colours, besides that of score 0
 
@@ -65,13 +69,11 @@ class ScoreMap:
     Attributes:
         name: What sets them apart from the rows of other maps; "" for one map.
         starts: Env seeds.
-        disagreement: By start: how far the rows' scores lie apart.
         rows: Places of its rows in the table, each with a cell for each start.
     """
 
     name: str
     starts: list[int]
-    disagreement: dict[int, float]
     rows: list[tuple[int, list[MapCell]]]
 
 
@@ -100,32 +102,6 @@ class Comparisons:
     name: str
     verdict: str
     pairs: list[PairLine]
-
-
-class RunFile(NamedTuple):
-    """A file `runs/<name>.json`."""
-
-    info: RunInfo
-    trained: Trained
-
-
-@dataclass(frozen=True, eq=False)
-class RunLine:
-    """A training of a row, and the files that tell of it.
-
-    Attributes:
-        train_seed: Its seed.
-        name: Of its files, without the ending.
-        trained: How it was trained.
-        weights: Digest of its weights; "" if unknown.
-        files: Addresses of its files, by what they are; only those that exist.
-    """
-
-    train_seed: int
-    name: str
-    trained: str
-    weights: str
-    files: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,9 +196,9 @@ def content_of(
                 again=before.count(row.method),
                 cells=tuple(column.cells[k] for column in columns),
                 played=played[k],
-                facts=_facts(row, runs[names[0]].info if names else None),
-                settings=_settings(runs[names[0]].info) if names else {},
-                runs=[_run_line(folder, n, *runs[n]) for n in names],
+                facts=facts_of(row, runs[names[0]].info if names else None),
+                settings=settings_of(runs[names[0]].info) if names else {},
+                runs=[run_line(folder, n, *runs[n]) for n in names],
                 films=_films_of(row, names, runs, films),
             )
         )
@@ -237,44 +213,6 @@ def content_of(
         footer=table.footer,
         maps=_maps(rows),
     )
-
-
-def read_runs(folder: Path) -> dict[str, RunFile]:
-    """Reads the settings of all trainings of a folder of results.
-
-    Raises:
-        BadInput: When a file is damaged.
-    """
-    files = whole_files((folder / "runs").glob("*.json"))
-    return {file.stem: RunFile(*read_run(file)) for file in files}
-
-
-def runs_of(row: Row, runs: Mapping[str, RunFile]) -> list[str]:
-    """Names the trainings of a row, in the order of their seeds."""
-    keys = ("method", "preset", "settings", "demos_digest", "frames_digest")
-
-    def belongs(info: RunInfo) -> bool:
-        seed = info.train_seed
-        return (
-            seed in row.train_seeds
-            and all(getattr(info.identity, key) == getattr(row, key) for key in keys)
-            and _agree(info.split_digest, row.splits[seed])
-            and _agree(info.order_digest, row.orders[seed])
-        )
-
-    names = [name for name, (info, _) in runs.items() if belongs(info)]
-    return sorted(names, key=lambda name: runs[name].info.train_seed)
-
-
-def _agree(one: str, other: str) -> bool:
-    """Compares two digests; old files have none."""
-    return one == other or not (one and other)
-
-
-def weights_of(row: Row, train_seed: int, file: RunFile) -> str:
-    """Names the weights with which a row was evaluated; "" if unknown."""
-    known = row.trained.get(train_seed)
-    return known.weights if known and known.weights else file.trained.weights
 
 
 def disagreement(rows: Sequence[Row]) -> dict[int, float]:
@@ -339,8 +277,7 @@ def _maps(rows: Sequence[Row]) -> list[ScoreMap]:
         for row in members:
             means = dict(zip(row.env_seeds, row.scores.mean(axis=0), strict=True))
             lines.append((places[id(row)], [_map_cell(s, means) for s in starts]))
-        name = family_name(members[0], rows)
-        maps.append(ScoreMap(name, starts, disagreement(members), lines))
+        maps.append(ScoreMap(family_name(members[0], rows), starts, lines))
     return maps
 
 
@@ -355,80 +292,12 @@ def _played(
 ) -> list[dict[int, dict[int, Played]]]:
     """Sorts episodes by row, start and train seed."""
     places = {tuple(getattr(row, n) for n in ROW): k for k, row in enumerate(rows)}
+    met = [{*row.env_seeds} for row in rows]  # under every train seed
     played: list[dict[int, dict[int, Played]]] = [{} for _ in rows]
     for record in records:
         place = places.get(tuple(getattr(record, name) for name in ROW))
-        if place is not None:
+        if place is not None and record.env_seed in met[place]:
             episode = Played(round(record.score, 4), record.success, record.length)
             of_start = played[place].setdefault(record.env_seed, {})
             of_start[record.train_seed] = episode
     return played
-
-
-def _facts(row: Row, info: RunInfo | None) -> dict[str, str]:
-    """Says what was trained, besides the settings."""
-    facts = {
-        "method": row.method,
-        "preset": row.preset,
-        "observation": row.obs_kind,
-        "control": row.control,
-        "updates": f"{row.step:,}",
-        "demonstrations": row.demos_digest,
-    }
-    if info:
-        facts["source of the demonstrations"] = info.demos_source
-        facts["training episodes"] = str(info.train_episodes)
-    return facts
-
-
-def _run_line(folder: Path, name: str, info: RunInfo, how: Trained) -> RunLine:
-    files = {
-        "records": f"records/{name}.jsonl",
-        "log": f"logs/{name}.jsonl",
-        "settings": f"runs/{name}.json",
-    }
-    there = {what: file for what, file in files.items() if (folder / file).is_file()}
-    return RunLine(info.train_seed, name, _conditions(how), how.weights, there)
-
-
-def _settings(info: RunInfo) -> dict[str, str]:
-    """Lists settings by the names that `--set` takes."""
-    parts: dict[str, Mapping[str, object]] = {
-        "policy": info.policy,
-        "training": info.training,
-    }
-    if info.vision is not None:
-        parts["vision"] = dataclasses.asdict(info.vision)
-    return {
-        f"{part}.{name}": _setting(value)
-        for part, values in parts.items()
-        for name, value in _flat(values)
-    }
-
-
-def _flat(values: Mapping[str, object], before: str = "") -> list[tuple[str, object]]:
-    flat: list[tuple[str, object]] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat += _flat(value, f"{before}{name}.")
-        else:
-            flat.append((before + name, value))
-    return flat
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value)) or "none"
-    return str(value)
-
-
-def _conditions(how: Trained) -> str:
-    """Says on what a training ran."""
-    parts = [how.conditions or "unknown conditions"]
-    processors = dict.fromkeys(s.processor for s in how.stages if s.processor)
-    commits = dict.fromkeys(s.commit[:12] for s in how.stages if s.commit)
-    if processors:
-        parts.append(", ".join(processors))
-    if commits:
-        parts.append(f"commit {', '.join(commits)}")
-    return "; ".join(parts)

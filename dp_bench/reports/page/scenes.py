@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.films import Scene
-from dp_bench.reports.page.content import RunFile, disagreement, runs_of, weights_of
+from dp_bench.reports.page.content import disagreement
+from dp_bench.reports.page.origin import RunFile, runs_of, weights_of
 from dp_bench.reports.table import FAMILY, Row, Table, grouped
 from dp_bench.runs.folder import read_run
 from dp_bench.util.text import shown

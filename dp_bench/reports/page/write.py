@@ -23,7 +23,8 @@ from dp_bench.evaluation import films, records
 from dp_bench.reports import learning, remake, trained, trainings
 from dp_bench.reports.comparability import compared
 from dp_bench.reports.page.charts import Chart, charts
-from dp_bench.reports.page.content import SHADES, Content, content_of, read_runs
+from dp_bench.reports.page.content import SHADES, Content, content_of
+from dp_bench.reports.page.origin import read_runs
 from dp_bench.reports.table import FAMILY, Table, grouped
 from dp_bench.reports.verdict import about_the_best, no_comparison
 from dp_bench.reports.wording import family_name, short_label, with_interval
@@ -61,13 +62,14 @@ def write(results: Path, out: Path, tables: Mapping[Path, Table]) -> Path:
     if not tables:
         raise BadInput(f"{results} has no records, so no page can be made")
     refuse_inside(results, out)
+    whole = results not in tables  # so a page that leads to them is written
     for folder, table in tables.items():
         own = folder.relative_to(results)
         steps = len(own.parts)
-        home = "../" * steps + FILE if steps else None
+        home = "../" * steps + FILE if whole else None
         name = own.as_posix() if steps else results.resolve().name
         write_task(folder, table, out / own, name, home)
-    if results not in tables:
+    if whole:
         names = {f.relative_to(results).as_posix(): t for f, t in tables.items()}
         write_index(out, names)
     return out / FILE

@@ -52,6 +52,8 @@ def learning_curves(
         BadInput: When it gets no records, or records of several tasks.
     """
     curves = score_curves(records, column)
+    if not curves:
+        raise BadInput("a learning curve needs a start that all trainings of a row met")
     ax = ax or style.new_axes(6.0, 3.9)
     sizes = [size for curve in curves for size in curve.sizes]
     looks = line_styles([curve.method for curve in curves])
@@ -108,8 +110,11 @@ def loss_curves(
     )
     notes = ["solid: training, dashed: validation"] * measured
     notes += ["one line for each training"] * several
-    style.x_label(axes[-1], "updates", "\n".join(notes))
-    axes[0].set_ylabel("loss", fontsize=LETTERS)
+    for k, ax in enumerate(axes):
+        if k + MOST_PANELS >= len(axes):  # nothing below it
+            style.x_label(ax, "updates", "\n".join(notes) if ax is axes[-1] else "")
+        if k % MOST_PANELS == 0:
+            ax.set_ylabel("loss", fontsize=LETTERS)
     return axes
 
 
@@ -183,6 +188,8 @@ def stability(
             errors.append(series_of(log, "val_action_error"))
             middle.plot(*errors[-1], **look)
         steps, estimates = estimates_by_step(frame)
+        if not steps:
+            continue  # its trainings share no start
         _draw_estimates(bottom, steps, estimates, curve.label, look)
         sizes += [(e.num_seeds, e.num_starts) for e in estimates]
     _set_loss_scale(top, [loss[1] for loss in losses])

@@ -58,15 +58,15 @@ def _draw_pair(ax: Axes, pair: Pair, episodes: tuple[int, int]) -> str:
         What the vertical axis measures.
     """
     sets = zip((pair.one, pair.other), episodes, strict=True)
-    word = "share at most this"
+    word = "share of episodes" if pair.one.choices else "share at most this"
     for (feature, number), colour, dash, shift in zip(
         sets, PAIR, DASHES, (-0.2, 0.2), strict=False
     ):
         if feature.choices:
             places = np.arange(len(feature.choices))
             heights = feature.counts() / max(number, 1)
-            many = max(heights, default=0) > 1
-            word = "times an episode" if many else "share of episodes"
+            if max(heights, default=0) > 1:
+                word = "times an episode"
             ax.bar(places + shift, heights, width=0.38, color=colour)
             ax.set_xticks(places, feature.choices)
             if sum(map(len, feature.choices)) > CROWDED:

@@ -109,11 +109,18 @@ def test_a_link_within_the_page_keeps_what_was_chosen(opened):
 def test_a_film_that_is_lost_is_called_missing(opened, browser, address):
     film = next(Path(address.removeprefix("file://")).parent.glob("films/beta.mp4"))
     aside = film.rename(film.with_suffix(".aside"))
-    page = browser.new_context().new_page()
-    page.goto(f"{address}#start={START}")
-    page.get_by_text("This film is missing").wait_for()
-    aside.rename(film)
-    assert page.locator("#start video").count() == len(SCORES) - 1
+    try:
+        page = browser.new_context().new_page()
+        page.goto(f"{address}#start={START}")
+        page.get_by_text("This film is missing").wait_for()
+        assert page.locator("#start video").count() == len(SCORES) - 1
+    finally:
+        aside.rename(film)
+
+
+def test_a_training_without_a_film_says_so(opened):
+    page = opened(f"#start={START}&training=1")
+    assert "No film shows this training" in page.locator("#start").inner_text()
 
 
 def test_a_start_without_films_says_how_to_make_them(opened):

@@ -135,3 +135,27 @@ def test_wrong_options_are_refused_in_one_sentence(folder, options, words, capsy
         main(["report", str(folder.parent), *options])
     assert error.value.code
     assert words in capsys.readouterr().err
+
+
+def test_pages_are_written_although_a_film_cannot_be_made(tmp_path, capsys):
+    folder = results(tmp_path / "results")
+    for file in (folder / "runs").glob("*.json"):  # run folders without weights
+        run = tmp_path / "runs" / file.stem
+        run.mkdir(parents=True)
+        (run / "run.json").write_bytes(file.read_bytes())
+    words = ["--html", "--films", "1", "--runs", *tmp_path.glob("runs/*")]
+    with pytest.raises(SystemExit) as error:
+        main(["report", str(folder.parent), *map(str, words)])
+    assert error.value.code == 2
+    out, err = capsys.readouterr()
+    assert "page: " in out
+    assert "some films of" in err
+    assert (folder / "index.html").is_file()
+
+
+def test_films_of_starts_that_no_row_met_are_not_made(tmp_path, capsys):
+    folder = results(tmp_path)
+    main(["report", str(tmp_path), "--html", "--films", "7777777"])
+    out = capsys.readouterr().out
+    assert "3 of 3 rows have no run folder here" in " ".join(out.split())
+    assert not (folder / "films").exists()

@@ -33,3 +33,11 @@ def test_a_choice_made_several_times_is_a_share_of_episodes():
     [ax] = demos_comparison(comparison).axes
     heights = [bar.get_height() for bar in ax.patches[:4]]
     np.testing.assert_allclose(heights, [1, 1 / 3, 1 / 3, 1 / 3])
+
+
+def test_a_choice_that_one_set_makes_more_than_once_an_episode_is_no_share():
+    one, other = (Feature("way", np.array(way), ("a", "b")) for way in ([0, 0, 0], [0]))
+    pair = Pair(one, other, distance=0.0)
+    comparison = DemosComparison("reach", ("ours", "theirs"), (pair,), (2, 1))
+    [ax] = demos_comparison(comparison).axes
+    assert ax.get_ylabel() == "times an episode"

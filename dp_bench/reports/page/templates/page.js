@@ -202,6 +202,9 @@ function showStart() {
       }));
     }
     panel.append(filmsOf(filmed));
+  } else if (data.rows.some((row) => row.films[start])) {
+    panel.append(make("p", "No film shows this training. Choose all trainings to see the "
+      + "films of this start.", { class: "note" }));
   } else {
     const words = make("p", "Nobody has filmed this start. To film it: ", { class: "note" });
     words.append(make("code", `dp-bench report RESULTS --html --films ${start} --runs RUN ...`));
