@@ -12,6 +12,7 @@ from dp_bench.baselines.ibc import IbcConfig
 from dp_bench.baselines.lstm_gmm import LstmGmmConfig
 from dp_bench.horizons import Horizons
 from dp_bench.policies.diffusion.config import (
+    MlpDiffusionConfig,
     TransformerDiffusionConfig,
     UnetDiffusionConfig,
 )
@@ -60,6 +61,18 @@ PRESETS = {
             sample_steps=8,
         ),
         _training(800, 2e-3),
+    ),
+    "dp_mlp": Preset(
+        MlpDiffusionConfig(
+            horizons=Horizons(2, 4, 8),
+            predicts="sample",
+            width=128,
+            blocks=2,
+            step_dim=32,
+            sample_steps=8,
+            noise_draws=4,
+        ),
+        _training(400, 2e-3),
     ),
     "lstm_gmm": Preset(
         LstmGmmConfig(horizons=Horizons(1, 1, 8), reset_every=8, hidden=48),
