@@ -86,7 +86,7 @@ def _size(file: Path) -> int:
 def _show(cell: ResolvedCell, folder: RunFolder, evaluated: Sequence[Record]) -> None:
     """Shows new scores, and a film of the first start, where the user follows the run.
 
-    A film that cannot be made is left out with a note.
+    What cannot be shown is left out with a note: the run itself is complete.
     """
     from dp_bench.evaluation import films
     from dp_bench.grid import live
@@ -100,15 +100,15 @@ def _show(cell: ResolvedCell, folder: RunFolder, evaluated: Sequence[Record]) ->
         env_seed=first.env_seed,
         train_seed=first.train_seed,
     )
-    with live.opened(cell.names.log, folder) as shown:
-        assert shown is not None
-        shown.scores(evaluated)
-        try:
+    try:
+        with live.opened(cell.names.log, folder) as shown:
+            assert shown is not None
+            shown.scores(evaluated)
             made = films.make(folder.path, [scene], {scene.run: folder.path})
             film = next(film for film in made if film.scene == scene)
             shown.film(first.step, folder.path / films.FOLDER / film.film)
-        except Exception as error:  # of any kind: the run itself is complete
-            progress.note(f"{cell.title}: no film to show: {error}")
+    except Exception as error:  # each simulator and each package raises its own
+        progress.note(f"{cell.title}: --log could not show everything: {error}")
 
 
 @contextlib.contextmanager
