@@ -14,6 +14,7 @@ from typing import Final, TextIO, cast
 import tyro
 
 from dp_bench.cli.compare import Compare
+from dp_bench.cli.demo import Demo
 from dp_bench.cli.demos import (
     CheckDemos,
     CompareDemos,
@@ -26,6 +27,7 @@ from dp_bench.cli.export import Export
 from dp_bench.cli.list import List
 from dp_bench.cli.modes import Modes
 from dp_bench.cli.options import Command
+from dp_bench.cli.pack import Pack
 from dp_bench.cli.power import Power
 from dp_bench.cli.report import Report
 from dp_bench.cli.study_encoders import StudyEncoders
@@ -61,6 +63,7 @@ Compare encoders or samplers of a method on validation starts.
 
 COMMANDS: Final[dict[str, type[Command]]] = {
     "list": List,
+    "demo": Demo,
     "demos get": GetDemos,
     "demos check": CheckDemos,
     "demos render": RenderDemos,
@@ -72,6 +75,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "study samplers": StudySamplers,
     "tune": Tune,
     "watch": Watch,
+    "pack": Pack,
     "modes": Modes,
     "power": Power,
     "report": Report,

@@ -73,6 +73,7 @@ class Evaluate:
 
     def run(self) -> None:
         """Evaluates, and prints the results."""
+        from dp_bench.runs import shipped
         from dp_bench.runs.folder import RunFolder
         from dp_bench.util.devices import available_device
 
@@ -84,7 +85,7 @@ class Evaluate:
             refuse_unwritable(self.out, f"--out {self.out}")
         changes = dict(map(name_and_value, self.set))
         device = available_device(self.device)
-        folders = [RunFolder(path) for path in self.run_folders]
+        folders = [RunFolder(path) for path in shipped.playable(self.run_folders)]
         records = [
             record
             for folder in folders

@@ -77,6 +77,7 @@ class Modes:
         """Names the folder of results of the first run, or of the demonstrations."""
         from dp_bench.data import store
         from dp_bench.reports import results_folder
+        from dp_bench.runs import shipped
         from dp_bench.runs.folder import RunFolder
 
         if self._only_demos:
@@ -86,22 +87,24 @@ class Modes:
             return self.out / results_folder.folder_of(self.task, source)
         if not self.run_folders:
             return self.out
-        first = RunFolder(self.run_folders[0]).info()
+        first = RunFolder(shipped.folder_of(self.run_folders[0])).info()
         return self.out / results_folder.folder_of(first.task, first.demos_source)
 
     def _play(self, folder: Path) -> None:
         from dp_bench.evaluation import multimodality, passages
+        from dp_bench.runs import shipped
         from dp_bench.runs.folder import RunFolder
         from dp_bench.util.devices import available_device
 
-        infos = [RunFolder(run).info() for run in self.run_folders]
+        runs = [shipped.folder_of(run) for run in self.run_folders]
+        infos = [RunFolder(run).info() for run in runs]
         found = []
         if infos:
             sources = {info.demos_digest: info.demos_source for info in infos}
             task = registry.task(self.task or infos[0].task)
             found = passages.collect(task, sources, self.demos)
         rollouts = multimodality.collect(
-            self.run_folders,
+            runs,
             task=self.task,
             rollouts=self.rollouts,
             device=available_device(self.device),

@@ -80,6 +80,7 @@ class StudySamplers:
         from dp_bench.evaluation import samplers
         from dp_bench.reports import results_folder
         from dp_bench.reports import samplers as report
+        from dp_bench.runs import shipped
         from dp_bench.runs.folder import RunFolder
         from dp_bench.util.devices import available_device
 
@@ -89,7 +90,7 @@ class StudySamplers:
         if not self.spacings:
             raise BadInput("--spacings needs uniform, quadratic or both")
         device = available_device(self.device)
-        run = RunFolder(self.run_folder)
+        run = RunFolder(*shipped.playable([self.run_folder]))
         info = run.info()
         policy = run.load_policy(None)
         combinations = samplers.combinations(policy, self.samplers, self.calls)

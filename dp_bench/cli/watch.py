@@ -50,6 +50,7 @@ class Watch:
     def run(self) -> None:
         """Plays episodes, and prints how each of them ended."""
         from dp_bench.evaluation.playing import Player
+        from dp_bench.runs import shipped
         from dp_bench.runs.folder import RunFolder
 
         if self.run_folder is None:
@@ -59,7 +60,7 @@ class Watch:
         if self.episodes is not None and self.episodes < 1:
             raise BadInput(f"--episodes must be at least 1, got {self.episodes}")
         changes = dict(map(name_and_value, self.set))
-        folder = RunFolder(self.run_folder)
+        folder = RunFolder(shipped.folder_of(self.run_folder))
         player = Player(folder, self.variant, changes, render_mode="human")
         name = folder.path.name
         print(f"{name}: close the window or press Ctrl-C to end", flush=True)

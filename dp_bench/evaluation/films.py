@@ -179,10 +179,10 @@ class _Films:
 
 def _refuse_others(folder: RunFolder, step: int | None, scene: Scene) -> None:
     """Refuses weights that are not those of the scene."""
-    from dp_bench.util.tensors import digest_of, load_tensors
+    from dp_bench.util.tensors import digest_of, in_full_precision, load_tensors
 
     file = folder.weights if step is None else folder.kept(step)
-    weights = digest_of(load_tensors(file)[0])
+    weights = digest_of(in_full_precision(load_tensors(file)[0]))
     if scene.weights and weights != scene.weights:
         raise BadInput(
             f"{file} has weights {weights}, and the results are of {scene.weights}; "

@@ -14,6 +14,7 @@ from dp_bench.policies.actor import Actor
 from dp_bench.policies.agent import Agent
 from dp_bench.policies.autoreset import Played
 from dp_bench.policies.spaces import Spaces
+from dp_bench.runs import shipped
 from dp_bench.runs.folder import RunFolder
 from dp_bench.runs.info import RunInfo
 
@@ -145,7 +146,8 @@ def load_agent(
     """Loads a trained policy for use in any Gymnasium loop.
 
     Args:
-        run_folder: A folder that `dp-bench train` or `dp-bench compare` made.
+        run_folder: A folder that `dp-bench train` or `dp-bench compare` made, or the
+            name of a policy of this package, "pusht/dp_c" say.
         step: Number of updates after which the weights were kept; None for the final
             weights.
         device: Device on which the policy computes: "auto", "cpu", "cuda", "cuda:1",
@@ -159,6 +161,6 @@ def load_agent(
         BadInput: When the folder is no run folder or of a newer version, when the
             weights are missing, or when this machine lacks the device.
     """
-    folder = RunFolder(run_folder)
+    folder = RunFolder(shipped.folder_of(run_folder))
     info = folder.info()
     return RunAgent(folder.load_policy(step, device, info), info)

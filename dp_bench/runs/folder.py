@@ -29,7 +29,7 @@ from dp_bench.util import settings
 from dp_bench.util.devices import available_device
 from dp_bench.util.files import atomic_write_text, read_without_links, refuse_links_in
 from dp_bench.util.json_text import parsed
-from dp_bench.util.tensors import digest_of, load_tensors
+from dp_bench.util.tensors import digest_of, in_full_precision, load_tensors
 from dp_bench.util.text import shown
 from dp_bench.util.types import JsonObject
 
@@ -58,7 +58,7 @@ def read_run(file: Path) -> tuple[RunInfo, Trained]:
     """
     data = _read_json(file)
     trained = trained_of(data, str(file))
-    for fact in ("commit", "versions", "machine", "trained"):
+    for fact in ("commit", "versions", "machine", "trained", "packed_from"):
         data.pop(fact, None)
     info = settings.from_json(RunInfo, data, str(file))
     check_identity(info, str(file))
@@ -137,6 +137,20 @@ class RunFolder:
             )
             self._write_json(data)
 
+    def copy_info(self, run: RunFolder, weights: str) -> None:
+        """Copies the `run.json` of a run whose weights were rounded.
+
+        Args:
+            run: The run.
+            weights: Digest of the rounded weights.
+        """
+        data = _read_json(run._json)
+        trained = trained_of(data, str(run._json))
+        data["trained"] = dataclasses.asdict(
+            dataclasses.replace(trained, weights=weights)
+        )
+        self._write_json({**data, "packed_from": trained.weights})
+
     def _write_json(self, data: JsonObject) -> None:
         text = json.dumps({"format": FORMAT, **data}, indent=2)
         atomic_write_text(self._json, text + "\n")
@@ -204,8 +218,8 @@ class RunFolder:
                 f"{self.path} has no {file.name} (weights were kept at updates: "
                 f"{kept}); training has not come that far"
             )
-        tensors, facts = load_tensors(file)
-        checked = checked_facts(file, facts)
+        stored, facts = load_tensors(file)
+        tensors, checked = in_full_precision(stored), checked_facts(file, facts)
         if step is None:
             check_weights(digest_of(tensors), self.trained(), file)
         where = str(self._json)

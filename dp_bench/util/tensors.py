@@ -73,6 +73,16 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return _checksum(data, "")[:12]
 
 
+def in_full_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turns tensors that are stored in half precision into float32."""
+    import torch
+
+    return {
+        name: tensor.float() if tensor.dtype == torch.float16 else tensor
+        for name, tensor in tensors.items()
+    }
+
+
 def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
     """Hashes facts and tensors, with names, types and shapes."""
     import torch
