@@ -22,7 +22,7 @@ def _default(_: str) -> str:
 
 @dataclass(frozen=True)
 class Demo:
-    """Play trained policies on a few starts, and make a page with films.
+    """Play policies on a few starts, and make a page with films.
 
     It trains nothing. A few starts decide nothing, so read the tables in results/
     for numbers.

@@ -15,7 +15,7 @@ from dp_bench.util.files import refuse_unwritable
 
 @dataclass(frozen=True)
 class Pack:
-    """Pack a trained run into a small folder, to send or to ship it.
+    """Pack a trained run into a small folder, to send it.
 
     The folder holds the settings and the last weights, rounded to half
     precision. It is a run folder like any other. Evaluate it before you report

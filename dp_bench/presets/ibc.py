@@ -183,19 +183,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         control="velocity",
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
-    # Chosen by `dp-bench tune`; an update takes less time than one of the others, so
-    # there are more (results/pusht/README.md).
-    ("pusht", "laptop", "image"): replace(
-        LAPTOP_IMAGES,
-        policy=replace(LAPTOP_IMAGES.policy, layers=2, dropout=0.1, obs_dropout=0.1),
-        training=replace(
-            LAPTOP_IMAGES.training,
-            updates=25_000,
-            keep_every=5000,
-            keyframe_weight=1.0,
-        ),
-        vision=PUSHT_IMAGES,
-    ),
+    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_IMAGES),
     # The policy chosen from states, sized for 15 minutes on two cores.
     ("robomimic", "laptop", "image"): replace(LAPTOP_IMAGES, policy=ROBOMIMIC),
     # For one GPU of a data centre, 15 minutes a run; not measured yet.
