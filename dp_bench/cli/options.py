@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,9 +187,21 @@ class GridOptions:
     """Where to follow losses and scores while trainings run."""
 
     def cells(
-        self, task: Task, methods: Sequence[str], seeds: Sequence[int]
+        self,
+        task: Task,
+        methods: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        apart: int = 1,
     ) -> list[ResolvedCell]:
         """Lists the cells of a grid, and checks all of it before anything runs.
+
+        Args:
+            task: Their task.
+            methods: Names of the methods.
+            seeds: Train seeds.
+            apart: Number of trainings at a time that must not slow each other down.
+                They get fewer threads if the cores would not suffice.
 
         Raises:
             BadInput: For an option that cannot be used.
@@ -200,7 +213,7 @@ class GridOptions:
             from dp_bench.grid import live
 
             live.check(self.log)
-        changes = self._changes(methods)
+        changes = self._changes(methods, apart)
         cells = [
             Cell(
                 task=task.name,
@@ -250,10 +263,12 @@ class GridOptions:
         return out
 
     def _changes(
-        self, methods: Sequence[str]
+        self, methods: Sequence[str], apart: int
     ) -> dict[str, tuple[tuple[str, str], ...]]:
         """Reads `--set` into the changes of each method."""
-        changes: dict[str, list[tuple[str, str]]] = {name: [] for name in methods}
+        threads = (os.cpu_count() or 1) // apart
+        fewer = [("training.threads", str(max(1, threads)))] if threads < 2 else []
+        changes: dict[str, list[tuple[str, str]]] = {m: [*fewer] for m in methods}
         for text in self.set:
             name, value = name_and_value(text)
             owner, colon, field = name.rpartition(":")

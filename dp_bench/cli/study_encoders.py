@@ -157,7 +157,6 @@ class StudyEncoders:
             minutes=self._minutes,
             updates=self.updates,
             changes=["=".join(name_and_value(text)) for text in self.training.set],
-            jobs=self.jobs,
         )
         timed = {v.name: study.setup_cell(cell.names, v) for v in setups}
         path = folder / "encoders_plan.json"
@@ -229,7 +228,7 @@ class StudyEncoders:
                 f"observations; {remedy}"
             )
         options = dataclasses.replace(self.training, obs=kind, episodes=self._episodes)
-        return options.cells(task, [self.method], self.seeds)
+        return options.cells(task, [self.method], self.seeds, apart=self.jobs)
 
     def _train(
         self,

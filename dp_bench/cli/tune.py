@@ -155,7 +155,8 @@ class Tune:
         """Makes the training of the preset."""
         method = self.method or next(iter(registry.methods()))
         options = dataclasses.replace(self.training, episodes=self._episodes)
-        (cell,) = options.cells(task_or_first(self.task), [method], [self.seed])
+        task = task_or_first(self.task)
+        (cell,) = options.cells(task, [method], [self.seed], apart=self.jobs)
         return cell
 
     def _plan(self, cell: ResolvedCell) -> SearchPlan:
@@ -176,7 +177,6 @@ class Tune:
             minutes=self.run_minutes or RUN_MINUTES[sees],
             updates=None,
             changes=["=".join(pair) for pair in fixed],
-            jobs=self.jobs,
         )
         space = dict(fitting(space, cell.settings))
         if not space:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +26,7 @@ from dp_bench.policies.spaces import (
 )
 from dp_bench.task import Outcome
 from dp_bench.util import progress, workers
+from dp_bench.util.threads import torch_threads
 from dp_bench.util.types import Env, Info
 
 
@@ -250,21 +250,6 @@ def _check_width(actions: np.ndarray, actor: Actor, env: Env) -> None:
         )
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Restricts torch, if it is loaded, to one thread: sums then have one order."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class _Player:
     """Plays groups in one process, with one actor and environments made once."""
 
@@ -277,7 +262,7 @@ class _Player:
     def play(self, env_seeds: Sequence[int], tick: Callable[[], None]) -> list[Episode]:
         while len(self.envs) < len(env_seeds):
             self.envs.append(self.make_env())
-        with _one_thread():
+        with torch_threads(1):
             return play_group(self.actor, self.envs, env_seeds, self.score, tick)
 
     def close(self) -> None:

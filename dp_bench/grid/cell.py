@@ -77,11 +77,14 @@ class Cell:
 
     @property
     def changes_results(self) -> bool:
-        """Tells whether a changed setting can change weights or scores."""
+        """Tells whether a changed setting can change weights or scores.
+
+        Threads change the last digits only, as another processor does.
+        """
         from dp_bench.runs.info import SAME_NUMBERS
 
         names = {name.removeprefix("training.") for name, _ in self.changes}
-        return not names <= set(SAME_NUMBERS)
+        return not names <= {*SAME_NUMBERS, "threads"}
 
     def to_json(self) -> str:
         """Writes the cell as one line of JSON."""

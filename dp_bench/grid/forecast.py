@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ class CellForecast:
         training: Time that these take [s].
         evaluation: Time of the remaining evaluation at most [s], as if every episode
             ran to its time limit.
+        threads: Threads of the training.
     """
 
     method: str
@@ -32,6 +34,7 @@ class CellForecast:
     updates: int
     training: float
     evaluation: float
+    threads: int = 1
 
     @property
     def seconds(self) -> float:
@@ -65,8 +68,15 @@ class GridForecast:
     @property
     def seconds(self) -> float:
         """Time that the whole grid takes [s]."""
-        work = sum(cell.seconds for cell in self.cells) / self.jobs
-        return self.demonstrations + self.rendering + work
+        work = sum(
+            cell.training * self.slowed_down(cell) + cell.evaluation
+            for cell in self.cells
+        )
+        return self.demonstrations + self.rendering + work / self.jobs
+
+    def slowed_down(self, cell: CellForecast) -> float:
+        """How many times longer a training takes because the others share its cores."""
+        return max(1.0, self.jobs * cell.threads / (os.cpu_count() or 1))
 
 
 def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
@@ -129,6 +139,12 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
     for name in dict.fromkeys(cell.method for cell in forecast.cells):
         mine = [cell for cell in forecast.cells if cell.method == name]
         lines.append(f"  {registry.title_of(name)}: {_describe_method(mine)}")
+    if any(forecast.slowed_down(cell) > 1 for cell in forecast.cells):
+        threads = max(cell.threads for cell in forecast.cells)
+        lines.append(
+            f"  --jobs {forecast.jobs}: trainings of {threads} threads share "
+            f"{os.cpu_count()} cores, so --jobs saves little"
+        )
     lines.append(f"  tables and figures: {out}")
     lines.append(
         "Ctrl-C stops the work; the same command resumes it. PRESET=smoke or "

@@ -27,6 +27,7 @@ from dp_bench.runs.folder import new_policy
 from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent
 from dp_bench.util.text import sentence
+from dp_bench.util.threads import torch_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,7 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
             updates=updates,
             training=updates * cost.update,
             evaluation=cost.start + cost.evaluation(episodes) if episodes else 0.0,
+            threads=cell.settings.training.threads,
         )
 
 
@@ -222,15 +224,16 @@ def time_update(
     """
     from dp_bench.training.loop import update_seconds
 
-    return update_seconds(
-        policy,
-        data,
-        cell.settings.training,
-        device=cell.device,
-        obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control),
-        at_least=UPDATE_SECONDS if seconds is None else seconds,
-        at_most=part_of(cell.settings.training.updates),
-    )
+    with torch_threads(cell.settings.training.threads):
+        return update_seconds(
+            policy,
+            data,
+            cell.settings.training,
+            device=cell.device,
+            obs_noise=cell.task.obs_noise_of(cell.obs_kind, cell.control),
+            at_least=UPDATE_SECONDS if seconds is None else seconds,
+            at_most=part_of(cell.settings.training.updates),
+        )
 
 
 def _time_decision(
@@ -243,17 +246,12 @@ def _time_decision(
         history: `(B, To, Do)`, or by key.
         steps: Of an episode.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     policy = policy.cpu().eval()
     arrays = list(history.values()) if isinstance(history, dict) else [history]
     policy.reset(range(len(arrays[0])))
     decisions = part_of(-(-steps // policy.horizons.action))
-    decision = timed(lambda: policy.act(history), decisions)
-    torch.set_num_threads(threads)
-    return decision
+    with torch_threads(1):
+        return timed(lambda: policy.act(history), decisions)
 
 
 def _time_steps(env: Env, steps: int) -> tuple[float, float]:

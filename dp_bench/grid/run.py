@@ -22,6 +22,7 @@ from dp_bench.util import progress
 from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent, signals_stop
 from dp_bench.util.text import sentence
+from dp_bench.util.threads import torch_threads
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.records import Record
@@ -127,6 +128,7 @@ def trained(cell: ResolvedCell) -> Iterator[RunFolder]:
             usual = torch.get_float32_matmul_precision()
             training.callback(torch.set_float32_matmul_precision, usual)
             torch.set_float32_matmul_precision("high")
+        training.enter_context(torch_threads(cell.settings.training.threads))
         prepared = prepare(cell)
         with opened(prepared.folder):
             until = cell.names.until

@@ -17,7 +17,6 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation.conditions import Conditions
 from dp_bench.grid.cell import Cell, ResolvedCell
 from dp_bench.grid.encoders import order
-from dp_bench.grid.local import child_environment
 from dp_bench.grid.update_time import time_in_child
 from dp_bench.util import progress, settings
 from dp_bench.util.files import atomic_write_text, read_without_links
@@ -70,7 +69,6 @@ def conditions_of(
     minutes: float | None,
     updates: int | None,
     changes: Sequence[str],
-    jobs: int,
 ) -> Conditions:
     """Describes what the updates of a study depend on, on this machine.
 
@@ -79,7 +77,6 @@ def conditions_of(
         minutes: Time of each training [min]; None for a number of updates.
         updates: Number of updates of each training; None for a time.
         changes: Settings that the user changes, `NAME=VALUE`.
-        jobs: Number of trainings that share the cores.
     """
     from dp_bench.runs.provenance import machine
 
@@ -95,7 +92,7 @@ def conditions_of(
         changes=tuple(changes),
         demos=cell.demos.loaded.digest,
         device=cell.device,
-        threads=int(child_environment(jobs)["OMP_NUM_THREADS"]),
+        threads=cell.settings.training.threads,
         processor=str(here["processor"]),
         gpu=here["gpu"] if cell.device.startswith("cuda") else None,
     )

@@ -22,6 +22,7 @@ from dp_bench.policies.observations import (
     Observation,
 )
 from dp_bench.seeds import Purpose, derive
+from dp_bench.util.threads import torch_threads
 
 if TYPE_CHECKING:
     from dp_bench.policies.vision.encoder import Encoder
@@ -390,12 +391,8 @@ class Policy(nn.Module):
 @contextlib.contextmanager
 def threads_for(lanes: int, device: torch.device) -> Iterator[None]:
     """Runs decisions for a few lanes on one thread, as rollouts do."""
-    before = torch.get_num_threads()
-    if device.type != "cpu" or lanes > FEW_LANES or before == 1:
+    if device.type != "cpu" or lanes > FEW_LANES or torch.get_num_threads() == 1:
         yield
         return
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         yield
-    finally:
-        torch.set_num_threads(before)

@@ -40,6 +40,8 @@ class Training:
         frames: Where images lie during the training: in "memory" on the device, or in
             their "file", which a thread reads ahead. "auto" is memory if the images
             of all trainings that run at a time take at most half of what is free.
+        threads: Threads of the CPU that compute the training. They move the last
+            digits of sums, so a run has the same number on every machine.
     """
 
     updates: int = 8000
@@ -59,9 +61,12 @@ class Training:
     keep_every: int = 0
     save_seconds: float = 60.0
     frames: Literal["auto", "memory", "file"] = "auto"
+    threads: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch_size", "log_every", "validate_every"):
+        for name in (
+            "updates", "batch_size", "log_every", "validate_every", "threads",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("lr", "save_seconds"):
