@@ -10,7 +10,7 @@ from dp_bench.grid.run import trained
 
 # wide enough that torch divides its sums among threads
 WIDE = (
-    *(("policy.channels", "128,256"), ("training.batch_size", "256")),
+    *(("policy.hidden", "256"), ("training.batch_size", "256")),
     *(("training.updates", "4"), ("training.validate_every", "100")),
 )
 
@@ -22,7 +22,7 @@ def weights(demos_file, tmp_path):
     def train(threads, *changes):
         cell = Cell(
             "pusht",
-            "dp_c",
+            "ibc",
             0,
             preset="smoke",
             demos=str(demos_file),
