@@ -13,6 +13,7 @@ from typing import Final, TextIO, cast
 
 import tyro
 
+from dp_bench.cli.collect import Collect
 from dp_bench.cli.compare import Compare
 from dp_bench.cli.demo import Demo
 from dp_bench.cli.demos import (
@@ -71,6 +72,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "train": Train,
     "eval": Evaluate,
     "compare": Compare,
+    "collect": Collect,
     "study encoders": StudyEncoders,
     "study samplers": StudySamplers,
     "tune": Tune,

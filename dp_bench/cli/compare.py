@@ -15,6 +15,7 @@ from dp_bench.cli import tables
 from dp_bench.cli.options import (
     GridOptions,
     ResultsFolder,
+    ShardName,
     groups,
     hint,
     method_names,
@@ -24,7 +25,8 @@ from dp_bench.cli.options import (
 )
 from dp_bench.cli.until_decided import MOST_SEEDS
 from dp_bench.errors import BadInput
-from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.files import locked, refuse_unwritable
+from dp_bench.util.shard import Shard
 from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class Compare:
     """Training seeds, the same for every method."""
     jobs: int = 1
     """Number of trainings at a time; they share the CPU cores."""
+    shard: ShardName = None
+    """Run part I of N of the trainings; the same command runs the others elsewhere."""
     out: ResultsFolder = None
     """Folder of results; each task has a folder in it."""
     until_decided: Annotated[
@@ -93,7 +97,13 @@ class Compare:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
+        shard = Shard.read(self.shard)
         if self.until_decided:
+            if not shard.is_all:
+                raise BadInput(
+                    "--until-decided takes no --shard: it looks at all results before "
+                    "it adds a seed"
+                )
             self._until_decided()
             return
         if self.pair or self.most_seeds is not None:
@@ -104,9 +114,11 @@ class Compare:
         ]
         for cells in grids:
             self._refuse_unwritable(cells)
+        if not shard.is_all:
+            grids = _part_of(grids, shard)
         if len(grids) == 1:
             self._compare(grids[0])
-        else:
+        elif grids:
             self._compare_all(grids)
 
     def _until_decided(self) -> None:
@@ -176,8 +188,9 @@ class Compare:
         ends = self._run_cells(cells, out)
         folders = [end.folder for end in ends if end.folder]
         if folders:
-            whole = remake.remake_task(folder)
-            remake.remake_groups(out)
+            with locked(folder / ".tables.lock", wait=True):  # shards make them, too
+                whole = remake.remake_task(folder)
+                remake.remake_groups(out)
             table = tables.print_runs(folders)
             if advice := planning.one_more_seed(table):
                 print(advice)
@@ -229,3 +242,15 @@ class Compare:
     def _results(self, cells: Sequence[ResolvedCell]) -> Path:
         """Chooses the folder of results."""
         return self.training.results(self.out, cells)
+
+
+def _part_of(
+    grids: Sequence[list[ResolvedCell]], shard: Shard
+) -> list[list[ResolvedCell]]:
+    """Leaves the cells of a part, and says how many these are."""
+    cells = [cell for grid in grids for cell in grid]
+    mine = shard.of(cells)
+    print(f"{shard}: {len(mine)} of {len(cells)} trainings", flush=True)
+    chosen = {id(cell) for cell in mine}
+    parts = [[cell for cell in grid if id(cell) in chosen] for grid in grids]
+    return [part for part in parts if part]

@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 
 from dp_bench import registry
 from dp_bench.cli.options import (
+    ShardName,
     SourceName,
     controls,
     hint,
@@ -20,6 +21,7 @@ from dp_bench.cli.options import (
 )
 from dp_bench.errors import BadInput
 from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.shard import Shard
 
 if TYPE_CHECKING:
     from dp_bench.data.demos import Demos
@@ -174,12 +176,16 @@ class RenderDemos:
         ),
     ] = None
     """Kind of observation that the images belong to."""
+    shard: ShardName = None
+    """Draw part I of N of the episodes; the same command draws the others elsewhere.
+    All write to one folder, and the last joins the images."""
 
     def run(self) -> None:
         """Renders the images unless they are there, and names their file."""
         from dp_bench.data import frames, image_sources, observed, rendering, store
 
         task = _named(self.task, "render")
+        shard = Shard.read(self.shard)
         task.check(obs_kind=self.obs)
         kind = self.obs or rendering.image_kind(task)
         if self.demos is None:
@@ -191,12 +197,19 @@ class RenderDemos:
             print(f"the demonstrations themselves hold all of {kind!r}")
             return
         places = store.frames_places(demos, is_imported=self.demos is None)
-        path = image_sources.find_or_make(
-            demos,
-            keys,
-            places,
-            lambda path: image_sources.render(task, demos, keys, path, kind),
-        )
+        if shard.is_all:
+            path = image_sources.find_or_make(
+                demos,
+                keys,
+                places,
+                lambda path: image_sources.render(task, demos, keys, path, kind),
+            )
+        else:
+            part = image_sources.render_part(task, demos, keys, places, kind, shard)
+            if part is None:
+                print(f"{shard} is drawn; other parts are missing")
+                return
+            path = part
         print(f"{path}\nimages {', '.join(keys)}, digest {frames.digest_of(path)}")
 
 

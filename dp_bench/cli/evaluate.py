@@ -13,11 +13,13 @@ from dp_bench.cli.options import (
     EvaluationDevice,
     RunFolders,
     Settings,
+    ShardName,
     hint,
     name_and_value,
 )
 from dp_bench.errors import BadInput
 from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.shard import Shard
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.records import Record
@@ -63,6 +65,8 @@ class Evaluate:
     """Number of worker processes; results do not depend on it."""
     device: EvaluationDevice = "cpu"
     """Device that the policy runs on."""
+    shard: ShardName = None
+    """Play part I of N only; the same command plays the other parts elsewhere."""
     video: Annotated[
         tuple[int, ...],
         arg(metavar="ENV-SEED ...", help_behavior_hint=hint("default: no video")),
@@ -81,6 +85,7 @@ class Evaluate:
             raise BadInput("name a run folder: `dp-bench eval runs/TASK/RUN`")
         if self.processes is not None and self.processes < 1:
             raise BadInput(f"--processes must be at least 1, got {self.processes}")
+        shard = Shard.read(self.shard)
         if self.video:
             refuse_unwritable(self.out, f"--out {self.out}")
         changes = dict(map(name_and_value, self.set))
@@ -89,9 +94,12 @@ class Evaluate:
         records = [
             record
             for folder in folders
-            for record in self._evaluate(folder, changes, device)
+            for record in self._evaluate(folder, changes, device, shard)
         ]
-        tables.print_records(records, folders[0].info().demos_source)
+        if records:
+            tables.print_records(records, folders[0].info().demos_source)
+        if not shard.is_all:
+            print(f"{shard}: the table shows the {len(records)} episodes played so far")
         if self.video:
             from dp_bench.evaluation.videos import film
 
@@ -102,7 +110,7 @@ class Evaluate:
                 print(path)
 
     def _evaluate(
-        self, folder: RunFolder, changes: dict[str, str], device: str
+        self, folder: RunFolder, changes: dict[str, str], device: str, shard: Shard
     ) -> list[Record]:
         """Evaluates one run at every checkpoint that was asked for."""
         from dp_bench.evaluation.evaluate import evaluate
@@ -119,6 +127,7 @@ class Evaluate:
                 changes=changes,
                 processes=self.processes,
                 device=device,
+                shard=shard,
             )
         ]
 

@@ -122,6 +122,9 @@ ResultsFolder = Annotated[
         ),
     ),
 ]
+ShardName = Annotated[
+    str | None, arg(metavar="I/N", help_behavior_hint=hint("default: all of it"))
+]
 Settings = Annotated[
     tuple[str, ...], arg(metavar="NAME=VALUE ...", help_behavior_hint="")
 ]
@@ -266,8 +269,8 @@ class GridOptions:
         self, methods: Sequence[str], apart: int
     ) -> dict[str, tuple[tuple[str, str], ...]]:
         """Reads `--set` into the changes of each method."""
-        threads = (os.cpu_count() or 1) // apart
-        fewer = [("training.threads", str(max(1, threads)))] if threads < 2 else []
+        scarce = apart > 1 and (os.cpu_count() or 1) // apart < 2
+        fewer = [("training.threads", "1")] if scarce else []
         changes: dict[str, list[tuple[str, str]]] = {m: [*fewer] for m in methods}
         for text in self.set:
             name, value = name_and_value(text)

@@ -7,6 +7,7 @@ import importlib.util
 import math
 import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
@@ -16,6 +17,7 @@ from dp_bench.cli.options import (
     GridOptions,
     MethodName,
     ResultsFolder,
+    ShardName,
     TaskName,
     hint,
     name_and_value,
@@ -24,6 +26,7 @@ from dp_bench.cli.options import (
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.util.files import locked, refuse_unwritable, remove_stale_parts
+from dp_bench.util.shard import Shard
 
 if TYPE_CHECKING:
     from dp_bench.evaluation.search import Trial
@@ -88,6 +91,9 @@ class Tune:
     """Training seed of every trial."""
     jobs: int = 1
     """Number of trainings at a time; they share the CPU cores."""
+    shard: ShardName = None
+    """Make part I of N of the trials, in --minutes; the same command makes the others
+    elsewhere. Shards that share OUT learn from each other's trials."""
     out: ResultsFolder = None
     """Folder of results; the trials go to OUT/TASK/search."""
     training: TuneOptions = field(default_factory=TuneOptions)
@@ -104,7 +110,9 @@ class Tune:
         own = results_folder.folder_of(cell.task.name, cell.demos.source_name)
         folder = self.training.results(self.out, [cell]) / own
         refuse_unwritable(folder / trials.FOLDER, f"--out {self.out}")
-        with locked(folder / trials.FOLDER / f".{cell.method.name}.lock"):
+        shard = Shard.read(self.shard)
+        own_lock = f".{cell.method.name}" + ("" if shard.is_all else f"-{shard.name}")
+        with locked(folder / trials.FOLDER / f"{own_lock}.lock"):
             remove_stale_parts(folder / trials.FOLDER)
             file = trials.path_of(folder, cell.method.name)
             trials.read(file)  # refuses a damaged one before anything runs
@@ -112,8 +120,8 @@ class Tune:
             plan = self._plan(cell)
             searching = search.Search(plan, file, self.seed)
             print(_described(searching), flush=True)
-            search.run(searching, lambda: report.remake_file(file))
-            known = list(searching.trials.values())
+            search.run(searching, lambda: _remake(file))
+            known = [searching.trials[number] for number in sorted(searching.trials)]
             print(report.to_markdown(known))
             print(self._advice(searching, search.best(known)))
             print(f"trials and table: {file.parent}")
@@ -182,7 +190,13 @@ class Tune:
         if not space:
             raise BadInput(f"--set leaves no setting of {cell.method.name} to search")
         return SearchPlan(
-            cell, conditions, space, self.minutes, self._episodes, self.jobs
+            cell,
+            conditions,
+            space,
+            self.minutes,
+            self._episodes,
+            self.jobs,
+            Shard.read(self.shard),
         )
 
     def _advice(self, searching: Search, trial: Trial) -> str:
@@ -209,6 +223,14 @@ class Tune:
             f"Best: trial {trial.number}{done}. To train it with another seed and "
             f"evaluate it on test starts: dp-bench train {shlex.join(words)}"
         )
+
+
+def _remake(file: Path) -> None:
+    """Writes the table of a file of trials, which shards may do at one time."""
+    from dp_bench.reports import search as report
+
+    with locked(file.with_name(f".{file.stem}.tables.lock"), wait=True):
+        report.remake_file(file)
 
 
 def _described(searching: Search) -> str:

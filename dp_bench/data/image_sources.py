@@ -13,6 +13,7 @@ from dp_bench.errors import BadInput
 from dp_bench.task import Task
 from dp_bench.util import progress
 from dp_bench.util.files import locked
+from dp_bench.util.shard import Shard
 
 
 def with_images(
@@ -139,7 +140,48 @@ def render(
         f"rendering the images {', '.join(keys)} of {demos.num_episodes} "
         f"demonstrations of {task.name}, once; they go to {target}"
     )
-    result = rendering.render(task, demos, target, kind, keys)
+    _tell_time(rendering.render(task, demos, target, kind, keys), keys)
+
+
+def render_part(
+    task: Task,
+    demos: Demos,
+    keys: Sequence[str],
+    places: Sequence[Path],
+    obs_kind: str,
+    shard: Shard,
+) -> Path | None:
+    """Renders the episodes of a shard; the last shard writes the frames file.
+
+    Args:
+        task: The task.
+        demos: All demonstrations of a file.
+        keys: Keys of the images.
+        places: See `find_or_make`.
+        obs_kind: Kind of observation with these keys.
+        shard: Which episodes; other processes render the others.
+
+    Returns:
+        The path of the frames file; None while other shards still render.
+
+    Raises:
+        BadInput: When they cannot be rendered.
+    """
+    target = places[0]
+    if find(demos, keys, places) is None:
+        drawn = rendering.draw(task, demos, target, obs_kind, keys, shard=shard)
+        _tell_time(drawn, keys)
+        # A shard that came last before this one has written the file by now.
+        finished = rendering.is_drawn(demos, target, obs_kind, keys)
+        if not finished and find(demos, keys, places) is None:
+            return None
+    return find_or_make(
+        demos, keys, places, lambda path: render(task, demos, keys, path, obs_kind)
+    )
+
+
+def _tell_time(result: rendering.Rendered, keys: Sequence[str]) -> None:
+    """Says how long rendering took, if anything was rendered."""
     if result.steps:
         images = result.steps * len(keys)
         time = result.seconds * result.processes / images * 1000

@@ -22,6 +22,7 @@ from dp_bench.errors import BadInput
 from dp_bench.task import Task
 from dp_bench.util import progress, workers
 from dp_bench.util.files import atomic_write
+from dp_bench.util.shard import WHOLE, Shard
 
 if TYPE_CHECKING:
     from dp_bench.util.types import Env, JsonObject
@@ -73,13 +74,46 @@ def render(
         BadInput: When the environment cannot draw states, there are no states, or there
             is no OpenGL.
     """
+    drawn = draw(task, demos, target, obs_kind, keys, processes=processes)
+    parts = _parts(demos, target, obs_kind)
+    digest = frames.save(target, demos, _episodes(demos, target, parts))
+    for part in parts:
+        part.unlink()
+    with contextlib.suppress(OSError):  # something else lies there
+        parts[0].parent.rmdir()
+    return drawn._replace(digest=digest)
+
+
+def draw(
+    task: Task,
+    demos: Demos,
+    target: Path,
+    obs_kind: str,
+    keys: Sequence[str],
+    *,
+    processes: int | None = None,
+    shard: Shard = WHOLE,
+) -> Rendered:
+    """Draws the episodes of a shard, one file each, and does not join them.
+
+    Args:
+        task: See `render`.
+        demos: See `render`.
+        target: See `render`.
+        obs_kind: See `render`.
+        keys: See `render`.
+        processes: See `render`.
+        shard: Which episodes; other processes draw the others.
+
+    Returns:
+        With the digest "".
+    """
     _check(task, demos)
-    folder = target.with_name(f"{target.name}.{demos.digest[:12]}-{obs_kind}{SUFFIX}")
-    parts = [folder / f"episode_{k}.hdf5" for k in range(demos.num_episodes)]
+    parts = _parts(demos, target, obs_kind)
     jobs = [
         _Job(demos.states[demos.episode(k)], *start_of(demos, k), part)
         for k, part in enumerate(parts)
-        if not _is_finished(part, keys, int(demos.lengths[k]))
+        if shard.has(k) and not _is_finished(part, keys, int(demos.lengths[k]))
     ]
     steps = sum(len(job.states) for job in jobs)
     processes = workers.count(processes, len(jobs))
@@ -87,7 +121,7 @@ def render(
     make = functools.partial(
         _Renderer, task, demos.env_kwargs | {"obs": obs_kind}, tuple(keys)
     )
-    total = len(demos.states)
+    total = sum(int(n) for k, n in enumerate(demos.lengths) if shard.has(k))
     title = f"Rendering images of {task.name} [steps]"
     with progress.bar(title, total, done=total - steps) as bar:
         results = workers.in_order(
@@ -100,13 +134,20 @@ def render(
         with contextlib.closing(results):
             for _ in results:
                 pass
-    seconds = time.monotonic() - begin
-    digest = frames.save(target, demos, _episodes(demos, target, parts))
-    for part in parts:
-        part.unlink()
-    with contextlib.suppress(OSError):  # something else lies there
-        folder.rmdir()
-    return Rendered(steps, seconds, processes, digest)
+    return Rendered(steps, time.monotonic() - begin, processes, "")
+
+
+def is_drawn(demos: Demos, target: Path, obs_kind: str, keys: Sequence[str]) -> bool:
+    """Tells whether all episodes are drawn, by whichever shards."""
+    parts = _parts(demos, target, obs_kind)
+    lengths = demos.lengths
+    return all(_is_finished(p, keys, int(lengths[k])) for k, p in enumerate(parts))
+
+
+def _parts(demos: Demos, target: Path, obs_kind: str) -> list[Path]:
+    """Names the files of single episodes, beside the target."""
+    folder = target.with_name(f"{target.name}.{demos.digest[:12]}-{obs_kind}{SUFFIX}")
+    return [folder / f"episode_{k}.hdf5" for k in range(demos.num_episodes)]
 
 
 def image_kind(task: Task, keys: Sequence[str] = ()) -> str:

@@ -20,7 +20,8 @@ from dp_bench.runs.provenance import commit, versions
 from dp_bench.runs.trained import Trained
 from dp_bench.task import Task
 from dp_bench.util import progress, settings
-from dp_bench.util.files import locked_to_write, remove_stale_parts
+from dp_bench.util.files import locked, locked_to_write, remove_stale_parts
+from dp_bench.util.shard import WHOLE, Shard
 from dp_bench.util.tensors import digest_of
 from dp_bench.util.types import JsonObject
 
@@ -38,6 +39,7 @@ def evaluate(
     changes: Mapping[str, str] | None = None,
     processes: int | None = None,
     device: str = "cpu",
+    shard: Shard = WHOLE,
 ) -> list[Record]:
     """Plays the starts that have no record yet, and appends their records.
 
@@ -55,9 +57,11 @@ def evaluate(
         processes: Number of worker processes; None for one per CPU core, or for a
             single one where the episodes are few. Results do not depend on it.
         device: Device that computes the policy.
+        shard: Play only these groups of lanes; other processes play the others.
 
     Returns:
-        The records of exactly these starts, old and new.
+        The records of exactly these starts, old and new. A shard returns those that
+        are there when it has ended.
 
     Raises:
         BadInput: When a name is unknown, or when the run has no such weights.
@@ -71,16 +75,24 @@ def evaluate(
     weights = _weights_of(folder, info, step)
     groups = _groups_of(env_seeds, len(env_seeds_of(starts)), task.lanes)
     evaluations = [_Evaluation(weights, task, starts, v, device) for v in chosen]
-    needed = any(_missing(groups, evaluation.known()) for evaluation in evaluations)
+    parts = [
+        [group for k, group in enumerate(groups) if shard.has(v * len(groups) + k)]
+        for v in range(len(evaluations))
+    ]
+    pairs = list(zip(evaluations, parts, strict=True))
+    needed = any(_missing(part, evaluation.known()) for evaluation, part in pairs)
+    own = ".records.lock" if shard.is_all else f".records-{shard.name}.lock"
     evaluated: list[Record] = []
-    with locked_to_write(folder.path / ".records.lock", needed=needed):
+    with locked_to_write(folder.path / own, needed=needed):
         remove_stale_parts(folder.path)
-        for evaluation in evaluations:
+        for evaluation, part in pairs:
             known = evaluation.known()
-            missing = _missing(groups, known)
+            missing = _missing(part, known)
             if missing:
                 evaluation.play(missing, known, processes)
-            evaluated += [known[seed] for seed in env_seeds]
+        for evaluation in evaluations:
+            known = evaluation.known()
+            evaluated += [known[seed] for seed in env_seeds if seed in known]
     return evaluated
 
 
@@ -184,10 +196,13 @@ class _Evaluation:
         A group is played as a whole, because lanes share a batch; an episode that has
         a record keeps it.
         """
+        file = self.weights.folder.records
 
         def keep(group: list[rollout.Episode]) -> None:
-            new = [self.record(e) for e in group if e.env_seed not in known]
-            records.append(self.weights.folder.records, new)
+            with locked(file.with_name(".append.lock"), wait=True):  # shards write, too
+                known.update(self.known())
+                new = [self.record(e) for e in group if e.env_seed not in known]
+                records.append(file, new)
             known.update({record.env_seed: record for record in new})
 
         info = self.weights.info

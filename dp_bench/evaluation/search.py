@@ -15,7 +15,7 @@ import numpy as np
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.conditions import Conditions
 from dp_bench.util import jsonl, settings
-from dp_bench.util.files import is_plain
+from dp_bench.util.files import is_plain, locked
 
 FOLDER = "search"
 State = Literal["unfinished", "finished", "pruned", "failed"]
@@ -129,11 +129,12 @@ def read(path: Path) -> list[Trial]:
 def put(path: Path, trial: Trial) -> None:
     """Adds a trial or replaces it; a failed write leaves the old file in place.
 
-    Call it only while no other process writes the file.
+    Other processes may put trials of other numbers meanwhile.
     """
-    trials = {(one.search, one.number): one for one in read(path)}
-    trials[trial.search, trial.number] = trial
-    # The search that ran last stands last.
-    others = [one for one in trials.values() if one.search != trial.search]
-    same = [one for one in trials.values() if one.search == trial.search]
-    jsonl.write(path, [*others, *same])
+    with locked(path.with_name(f".{path.stem}.put.lock"), wait=True):
+        trials = {(one.search, one.number): one for one in read(path)}
+        trials[trial.search, trial.number] = trial
+        # The search that ran last stands last.
+        others = [one for one in trials.values() if one.search != trial.search]
+        same = [one for one in trials.values() if one.search == trial.search]
+        jsonl.write(path, [*others, *sorted(same, key=lambda one: one.number)])

@@ -36,6 +36,7 @@ from dp_bench.runs.folder import RunFolder
 from dp_bench.runs.provenance import commit
 from dp_bench.training.log import read_log
 from dp_bench.util import settings
+from dp_bench.util.shard import WHOLE, Shard
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -49,6 +50,7 @@ MOST_FAILURES = 5  # in a row; of trial 0, the preset, one is enough
 DIVERGED = "diverged"  # a failure that would happen again
 RULES = 2  # of proposing, pruning and measuring; searches under others are apart
 CHANGE = ("preset", "other")  # the two choices of every setting
+SEEDS_APART = 1000  # between the samplers of shards
 FEWEST = 1 / 4  # of the preset's updates; a trial with fewer is pruned at once
 
 
@@ -63,6 +65,7 @@ class SearchPlan:
         minutes: Time of all trials [min].
         starts: Number of validation starts.
         jobs: Number of trainings at a time.
+        shard: Which trials this process makes; the file has those of all.
     """
 
     cell: ResolvedCell
@@ -71,6 +74,7 @@ class SearchPlan:
     minutes: float
     starts: int
     jobs: int
+    shard: Shard = WHOLE
 
     @property
     def digest(self) -> str:
@@ -119,32 +123,51 @@ class Search:
         }
         self.study: Study = optuna.create_study(
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=seed + len(self.trials)),
+            sampler=optuna.samplers.TPESampler(
+                seed=seed + len(self.trials) + SEEDS_APART * (plan.shard.number - 1)
+            ),
         )
+        self._usual = 0  # updates of the preset in the time of a trial, once measured
         self.over = False  # the time is used, or nothing is left to try
         self._lost = 0.0  # time of probes that failed, in this process [s]
         self._running: dict[int, float] = {}  # time that a part will take, by trial [s]
         self._lock = threading.Condition()
-        for trial in self.trials.values():  # unless the same would happen again
+        for trial in self._own():  # unless the same would happen again
             if trial.state == "failed" and DIVERGED not in trial.failure:
                 self.trials[trial.number] = dataclasses.replace(
                     trial, state="unfinished", failure=""
                 )
         self._failures = 0  # in a row
         self._waiting = deque(
-            number
-            for number, trial in self.trials.items()
-            if trial.state == "unfinished"
+            trial.number for trial in self._own() if trial.state == "unfinished"
         )
         self._numbers: dict[int, Any] = {}  # of Optuna's trials, by ours
         for trial in self.trials.values():
-            if trial.state != "unfinished":
-                self._add_ended(trial)
+            self._add_if_ended(trial)
+
+    def _own(self) -> list[Trial]:
+        """Lists the trials that this process makes, not those of other shards."""
+        return [trial for trial in self.trials.values() if self._is_own(trial)]
+
+    def _is_own(self, trial: Trial) -> bool:
+        return self.plan.shard.has(trial.number)
+
+    def _learn(self) -> None:
+        """Reads what the other shards have found meanwhile."""
+        if self.plan.shard.is_all:
+            return
+        for trial in search.read(self.file):
+            if trial.search != self.plan.digest or self._is_own(trial):
+                continue
+            before = self.trials.get(trial.number)
+            self.trials[trial.number] = trial
+            if before is None or before.state == "unfinished":
+                self._add_if_ended(trial)
 
     @property
     def used(self) -> float:
         """Time used so far [s]; trainings that ran at a time share it."""
-        total = sum(trial.seconds for trial in self.trials.values())
+        total = sum(trial.seconds for trial in self._own())
         return (total + self._lost) / self.plan.jobs
 
     def next(self) -> Trial | None:
@@ -153,6 +176,7 @@ class Search:
         Waits while there is nothing to begin, but a running trial may go on.
         """
         with self._lock:
+            self._learn()
             while not self.over:
                 trial = self._waiting_or_new()
                 if trial is not None and self._fits(trial):
@@ -225,6 +249,7 @@ class Search:
                 self._failures += 1
             else:
                 self._failures = 0
+                self._learn()
                 pause = self._pause(trial, end.folder, seconds)
                 trial = dataclasses.replace(trial, pauses=(*trial.pauses, pause))
                 trial = dataclasses.replace(trial, state=self._state_of(trial))
@@ -252,7 +277,7 @@ class Search:
 
     def _fits(self, trial: Trial) -> bool:
         """Tells whether the next part of a trial still fits into the time."""
-        if not any(t.pauses or t.state == "failed" for t in self.trials.values()):
+        if not any(t.pauses or t.state == "failed" for t in self._own()):
             return True
         ahead = self._needed(trial) + sum(self._running.values())
         return self.used + ahead / self.plan.jobs <= 60 * self.plan.minutes
@@ -268,9 +293,9 @@ class Search:
         from optuna.trial import TrialState
 
         for _ in range(TRIES):
-            if self.trials and self.used > 60 * self.plan.minutes:
+            if self._own() and self.used > 60 * self.plan.minutes:
                 break
-            number = max(self.trials) + 1 if 0 in self.trials else 0
+            number = self._next_number()
             if not number:
                 preset = {_flag(name): CHANGE[0] for name in self.plan.space}
                 self.study.enqueue_trial(preset)
@@ -303,11 +328,33 @@ class Search:
             self.study.tell(asked, state=TrialState.PRUNED)
         return None
 
+    def _next_number(self) -> int:
+        """Numbers a new trial: shards take turns, and 0 is the preset."""
+        shard = self.plan.shard
+        own, first = [trial.number for trial in self._own()], shard.number - 1
+        if not own or (first == 0 and 0 not in own):
+            return first
+        return max(own) + shard.parts
+
+    def _usual_updates(self) -> int:
+        """Counts the updates of the preset, as measured on this machine."""
+        if 0 in self.trials and self._is_own(self.trials[0]):
+            return self.trials[0].updates
+        if not self._usual:
+            plan = self.plan
+            assert plan.conditions.minutes is not None
+            seconds = time_in_child(plan.cell.names, plan.jobs).update_seconds
+            self._usual = whole_updates(int(60 * plan.conditions.minutes / seconds))
+        return self._usual
+
     def _is_new(self, changes: Mapping[str, str]) -> bool:
-        """Tells whether no trial has had these settings, however they are written."""
+        """Tells whether no trial has had these settings, however they are written.
+
+        The preset is a trial, too, of the first shard.
+        """
         usual = self.plan.cell.settings
         wanted = settings.override_all(usual, changes)
-        return all(
+        return wanted != usual and all(
             settings.override_all(usual, dict(c.split("=", 1) for c in trial.changes))
             != wanted
             for trial in self.trials.values()
@@ -338,7 +385,7 @@ class Search:
             return None
         assert plan.conditions.minutes is not None
         updates = whole_updates(int(60 * plan.conditions.minutes / seconds))
-        usual = self.trials[0].updates if number else updates
+        usual = self._usual_updates() if number else updates
         return Trial(
             number=number,
             search=plan.digest,
@@ -418,10 +465,12 @@ class Search:
             self._numbers[trial.number] = asked
         return self._numbers[trial.number]
 
-    def _add_ended(self, trial: Trial) -> None:
-        """Tells Optuna about a trial of an earlier process that has ended."""
+    def _add_if_ended(self, trial: Trial) -> None:
+        """Tells Optuna about a trial of another process, if it has ended."""
         from optuna.trial import TrialState, create_trial
 
+        if trial.state == "unfinished":
+            return
         states = {
             "finished": TrialState.COMPLETE,
             "pruned": TrialState.PRUNED,

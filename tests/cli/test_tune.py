@@ -183,6 +183,33 @@ def test_a_search_goes_on_where_it_stopped(tune, made_up, monkeypatch):
     assert len(trials.read(tune.file)) > len(after)
 
 
+def test_shards_share_a_file_and_make_trials_of_their_own(tune, made_up):
+    made_up(near)
+    tune("--minutes", "20", "--shard", "2/3")
+    second = trials.read(tune.file)
+    assert {trial.number % 3 for trial in second} == {1}
+    assert sum(trial.seconds for trial in second) <= 1200
+    tune("--minutes", "20", "--shard", "1/3")
+    both = trials.read(tune.file)
+    assert {trial.number % 3 for trial in both} == {0, 1}
+    assert both[0].number == 0
+    assert not both[0].changes  # the preset is trial 0, of the first shard
+    assert [trial for trial in both if trial.number % 3 == 1] == second
+    tried = [trial.changes for trial in both]
+    assert len(set(tried)) == len(tried)
+    assert tune.file.with_suffix(".md").is_file()
+
+
+def test_shards_prune_by_the_trials_of_all(tune, made_up):
+    made_up(lambda values, share: 0.9)
+    tune("--minutes", "10", "--shard", "1/2")
+    made_up(lambda values, share: 0.1)  # the second shard is worse throughout
+    tune("--minutes", "10", "--shard", "2/2")
+    worse = [trial for trial in trials.read(tune.file) if trial.number % 2]
+    assert worse
+    assert {len(trial.pauses) for trial in worse} <= {0, 1}
+
+
 def test_settings_that_fail_are_kept_and_not_tried_again(tune, made_up, monkeypatch):
     made_up(near)
     children_run = search.Children.run

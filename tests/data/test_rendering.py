@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,6 +109,20 @@ from pathlib import Path
 if __name__ == "__main__":
     render(hdf5.load({demos!r}), Path({target!r}), processes=2)
 """
+
+
+def test_shards_draw_the_same_file_and_the_last_one_joins_it(home, tmp_path, capsys):
+    demos, _ = replayed()
+    render(demos, tmp_path / "whole.hdf5")
+    mine = tmp_path / "mine.hdf5"
+    hdf5.save(demos, mine)
+    words = ["demos", "render", "pusht", "--demos", str(mine), "--obs", "image"]
+    for shard in ("2/2", "2/2", "1/2", "1/2"):
+        app.main([*words, "--shard", shard])
+        shown = capsys.readouterr().out
+        assert ("other parts are missing" in shown) == (shard == "2/2")
+    path = Path(shown.splitlines()[-2])
+    assert frames.digest_of(path) == frames.digest_of(tmp_path / "whole.hdf5")
 
 
 def test_a_killed_rendering_goes_on_where_it_was(tmp_path):

@@ -12,6 +12,7 @@ from dp_bench.evaluation import records, rollout
 from dp_bench.evaluation.evaluate import changed, evaluate
 from dp_bench.runs.folder import RunFolder
 from dp_bench.task import MOST_TEST_STARTS, TEST_STARTS, VALIDATION_STARTS, Outcome
+from dp_bench.util.shard import Shard
 from made_up import written_run
 
 
@@ -51,6 +52,29 @@ def test_the_number_of_processes_does_not_change_the_records(copy, small_task):
     in_two_workers = evaluate(copy, processes=2, **options)
     assert equal_but_for_times(in_this_process, in_two_workers)
     assert equal_but_for_times(records.read(copy.records), in_this_process)
+
+
+def test_shards_give_the_records_of_a_whole_evaluation(copy, small_task):
+    """Whatever part is played first, and when some starts were played before."""
+    options = {"episodes": 7, "processes": 1}
+    whole = evaluate(copy, **options)
+    copy.records.unlink()
+    evaluate(copy, episodes=2, processes=1)
+    counts = []
+    for number in (3, 1, 2):
+        evaluate(copy, shard=Shard(number, 3), **options)
+        counts.append(len(records.read(copy.records)))
+    assert 2 < counts[0] < counts[1] < counts[2] == 14
+    assert equal_but_for_times(evaluate(copy, **options), whole)
+    assert len(records.read(copy.records)) == 14  # nothing is there twice
+
+
+def test_a_shard_returns_what_is_there(copy, small_task):
+    played = evaluate(copy, episodes=4, shard=Shard(2, 4), processes=1)
+    assert [(r.variant, r.env_seed) for r in played] == [
+        ("default", 100_002),
+        ("default", 100_003),
+    ]
 
 
 def test_a_second_evaluation_gives_equal_records(tmp_path, capsys):

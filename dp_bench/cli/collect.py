@@ -1,0 +1,54 @@
+"""`dp-bench collect`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from dp_bench.cli import tables
+from dp_bench.cli.options import hint
+from dp_bench.errors import BadInput
+from dp_bench.util.files import refuse_unwritable
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Merge results of shards that ran in folders of their own; print tables.
+
+    It refuses trainings that learned from other data or in another order, and
+    two different records of one episode. Then nothing is written.
+
+    Example:
+      dp-bench collect machine1/results machine2/results --out results
+    """
+
+    folders: Positional[
+        Annotated[
+            tuple[Path, ...],
+            arg(metavar="FOLDER ...", help_behavior_hint=hint("at least one")),
+        ]
+    ] = ()
+    """Folders of results, or of runs."""
+    out: Path = Path("results")
+    """Folder of results that takes them in."""
+
+    def run(self) -> None:
+        """Merges, and remakes the tables."""
+        from dp_bench.reports import merge, remake
+
+        if not self.folders:
+            raise BadInput("name folders: `dp-bench collect FOLDER FOLDER`")
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise BadInput(f"{folder} is not a folder")
+        refuse_unwritable(self.out, f"--out {self.out}")
+        for folder in merge.merge(self.folders, self.out):
+            if (folder / "records").is_dir():
+                tables.print_table(remake.remake_task(folder))
+            else:
+                remake.remake_studies(folder)
+            print(f"records, tables and figures: {folder}")
+        remake.remake_groups(self.out)
