@@ -32,6 +32,7 @@ from dp_bench.util.text import sentence
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
     from dp_bench.grid.local import Finished
+    from dp_bench.grid.ray import Cluster
     from dp_bench.reports.table import Table
     from dp_bench.task import Task
 
@@ -73,6 +74,22 @@ class Compare:
     """Number of trainings at a time; they share the CPU cores."""
     shard: ShardName = None
     """Run part I of N of the trainings; the same command runs the others elsewhere."""
+    ray: Annotated[
+        tuple[str, ...] | None,
+        arg(
+            metavar="[ADDRESS]",
+            help_behavior_hint=hint("default: this machine, without Ray"),
+        ),
+    ] = None
+    """Run the trainings on a Ray cluster: the one of this node, the one at ADDRESS, or
+    a `local` one."""
+    per_gpu: Annotated[int, arg(metavar="K", help_behavior_hint=hint("default: 1"))] = 1
+    """Number of trainings that share a GPU, with --ray or --devices."""
+    devices: Annotated[
+        tuple[str, ...],
+        arg(metavar="DEVICE ...", help_behavior_hint=hint("default: --device")),
+    ] = ()
+    """GPUs of this machine that train at a time: cuda:0 cuda:1, or all."""
     out: ResultsFolder = None
     """Folder of results; each task has a folder in it."""
     until_decided: Annotated[
@@ -97,11 +114,14 @@ class Compare:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
+        cluster, _ = self._cluster(), self._places()  # refuses what cannot be used
         shard = Shard.read(self.shard)
         if self.until_decided:
-            if not shard.is_all:
+            if not shard.is_all or cluster or self.devices:
+                word = "--shard" if not shard.is_all else "--devices"
+                word = "--ray" if cluster else word
                 raise BadInput(
-                    "--until-decided takes no --shard: it looks at all results before "
+                    f"--until-decided takes no {word}: it looks at all results before "
                     "it adds a seed"
                 )
             self._until_decided()
@@ -120,6 +140,28 @@ class Compare:
             self._compare(grids[0])
         elif grids:
             self._compare_all(grids)
+
+    def _cluster(self) -> Cluster | None:
+        """Reads --ray and what belongs to it; None without."""
+        if self.per_gpu < 1:
+            raise BadInput(f"--per-gpu must be at least 1, got {self.per_gpu}")
+        if self.ray is None:
+            if self.per_gpu != 1 and not self.devices:
+                raise BadInput("--per-gpu goes with --ray or --devices")
+            return None
+        if self.devices:
+            raise BadInput("--devices goes without --ray, which finds the GPUs itself")
+        if len(self.ray) > 1:
+            raise BadInput(f"--ray takes one address, got {len(self.ray)}")
+        if self.jobs != 1:
+            raise BadInput(
+                "--jobs goes without --ray: the cores of the cluster decide how many "
+                "trainings run at a time"
+            )
+        from dp_bench.grid import ray
+
+        ray.refuse_without_ray()
+        return ray.Cluster((*self.ray, "auto")[0], self.per_gpu)
 
     def _until_decided(self) -> None:
         """Adds one train seed after the other until a pair of methods is decided."""
@@ -182,7 +224,8 @@ class Compare:
         if not demos.is_scripted:
             demos.obtain()  # a download that fails should fail at once
         folder = out / results_folder.folder_of(cells[0].task.name, demos.source_name)
-        ahead = forecast.forecast(names, self.jobs)
+        ahead = forecast.forecast(names, len(self._places()) or self.jobs)
+        forecast.refuse_crowded_gpu(ahead, self.per_gpu)
         print(forecast.describe(ahead, names, str(folder)), flush=True)
         demos.obtain()
         ends = self._run_cells(cells, out)
@@ -228,7 +271,28 @@ class Compare:
                     tables.print_runs(folders)
 
         names = [cell.names for cell in cells]
-        return run_cells(names, jobs=self.jobs, finished=finished)
+        if cluster := self._cluster():
+            from dp_bench.grid import ray
+
+            return ray.run_cells(names, cluster, finished=finished)
+        places = self._places()
+        return run_cells(
+            names, jobs=len(places) or self.jobs, devices=places, finished=finished
+        )
+
+    def _places(self) -> list[str]:
+        """Lists the device of each training that runs at a time; [] without --devices.
+
+        Raises:
+            BadInput: When this machine lacks one of them.
+        """
+        if not self.devices:
+            return []
+        if self.jobs != 1:
+            raise BadInput("--jobs goes without --devices; --per-gpu says how many run")
+        from dp_bench.util.devices import gpus_named
+
+        return gpus_named(self.devices) * self.per_gpu
 
     def _refuse_unwritable(self, cells: Sequence[ResolvedCell]) -> None:
         """Refuses folders that could not take the results of a training."""

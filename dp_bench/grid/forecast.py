@@ -11,8 +11,11 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell
 from dp_bench.grid.local import child_environment
+from dp_bench.grid.schedule import makespan, worthwhile
 from dp_bench.util import progress
 from dp_bench.util.processes import start_child
+
+WORTH_MACHINES = 600.0  # work for which a second machine is worth a thought [s]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class CellForecast:
         evaluation: Time of the remaining evaluation at most [s], as if every episode
             ran to its time limit.
         threads: Threads of the training.
+        gpu_memory: Memory that the training takes on its GPU [bytes]; 0 on the CPU.
     """
 
     method: str
@@ -35,6 +39,7 @@ class CellForecast:
     training: float
     evaluation: float
     threads: int = 1
+    gpu_memory: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -56,6 +61,7 @@ class GridForecast:
             none, or if unknown.
         in_memory: Whether these fit into the memory of the device; else they are read
             from their file.
+        free_gpu_memory: Memory of the GPU that nothing uses [bytes]; 0 without a GPU.
     """
 
     demonstrations: float
@@ -64,6 +70,7 @@ class GridForecast:
     rendering: float = 0.0
     images: float = 0.0
     in_memory: bool = True
+    free_gpu_memory: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -110,6 +117,22 @@ def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
     return GridForecast(cells=tuple(forecasts), jobs=jobs, **facts)  # type: ignore[arg-type]
 
 
+def refuse_crowded_gpu(forecast: GridForecast, per_gpu: int) -> None:
+    """Refuses more trainings on one GPU than its memory holds.
+
+    Raises:
+        BadInput: With the number that fits.
+    """
+    needed = max((cell.gpu_memory for cell in forecast.cells), default=0.0)
+    if per_gpu > 1 and per_gpu * needed > forecast.free_gpu_memory:
+        fitting = max(1, int(forecast.free_gpu_memory / needed))
+        raise BadInput(
+            f"--per-gpu {per_gpu}: one training takes {needed / 2**30:.1f} GiB and the "
+            f"GPU has {forecast.free_gpu_memory / 2**30:.1f} GiB free, so at most "
+            f"{fitting} fit"
+        )
+
+
 def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
     """Describes the work ahead for a person.
 
@@ -145,6 +168,8 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
             f"  --jobs {forecast.jobs}: trainings of {threads} threads share "
             f"{os.cpu_count()} cores, so --jobs saves little"
         )
+    if (line := _on_workers([c.seconds for c in forecast.cells if c.seconds])) != "":
+        lines.append(line)
     lines.append(f"  tables and figures: {out}")
     lines.append(
         "Ctrl-C stops the work; the same command resumes it. PRESET=smoke or "
@@ -153,6 +178,21 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
         else "Smoke settings show that everything works; their scores mean nothing."
     )
     return "\n".join(lines)
+
+
+def _on_workers(seconds: Sequence[float]) -> str:
+    """Says how long several machines like this one take; "" if they save nothing."""
+    most = worthwhile(seconds) if seconds else 1
+    if most < 2 or sum(seconds) < WORTH_MACHINES:
+        return ""
+    counts = sorted({n for n in (2, 4, 8, 16, 32, 64, 128) if n < most} | {most})
+    times = [f"{n} take {progress.duration(makespan(seconds, n))}" for n in counts]
+    hours = sum(seconds) / 3600
+    return (
+        f"  on several machines like this one (--shard, --ray): {len(seconds)} "
+        f"trainings, {hours:.3g} hours in all; {', '.join(times)}; more than {most} "
+        "save less than 5 %"
+    )
 
 
 def _describe_method(cells: Sequence[CellForecast]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import queue
@@ -34,12 +35,14 @@ class Finished:
         folder: Its run folder; None when it failed or was stopped.
         error: Why it has no run folder; "" when it has.
         stopped: Whether a signal stopped it, so that it did not fail.
+        returncode: Of its process; None if none began.
     """
 
     cell: Cell
     folder: Path | None
     error: str = ""
     stopped: bool = False
+    returncode: int | None = None
 
 
 def refuse_failures(ends: Sequence[Finished]) -> None:
@@ -61,6 +64,7 @@ def run_cells(
     cells: Sequence[Cell],
     *,
     jobs: int = 1,
+    devices: Sequence[str] = (),
     finished: Callable[[Finished], None] = lambda _: None,
 ) -> list[Finished]:
     """Runs every cell in a process of its own; one that fails does not stop others.
@@ -68,6 +72,7 @@ def run_cells(
     Args:
         cells: What to run.
         jobs: Number of cells that run at a time; each gets its share of the cores.
+        devices: Device of each of the `jobs` places; () for the cells' own.
         finished: Called after each cell, in this thread.
 
     Returns:
@@ -78,24 +83,26 @@ def run_cells(
     ended: queue.SimpleQueue[tuple[int, Finished]] = queue.SimpleQueue()
     children = Children(jobs)
 
-    def work(progress: GridProgress) -> None:
+    def work(progress: GridProgress, place: int) -> None:
         while True:
             try:
                 k, cell = todo.popleft()
             except IndexError:
                 return
+            if devices:
+                cell = dataclasses.replace(cell, device=devices[place])
             try:
                 end = children.run(cell, progress)
             except Exception as error:  # of any kind: the other cells still run
                 end = _failed(cell, error)
             ended.put((k, end))
 
-    for folder in {_failed_log(cell).parent for cell in cells}:
+    for folder in {failed_log(cell).parent for cell in cells}:
         remove_stale_parts(folder)
     with shown(len(cells)) as progress:
         threads = [
-            threading.Thread(target=work, args=[progress], daemon=True)
-            for _ in range(jobs)
+            threading.Thread(target=work, args=[progress, place], daemon=True)
+            for place in range(jobs)
         ]
         try:
             for thread in threads:
@@ -106,7 +113,7 @@ def run_cells(
                     k, end = ended.get(timeout=0.1)
                 except queue.Empty:
                     continue
-                ends[k] = end = _told(end, finished)
+                ends[k] = end = told(end, finished)
                 progress.cell_done(end.cell.title, end.error, stopped=end.stopped)
         except KeyboardInterrupt:
             todo.clear()
@@ -119,7 +126,7 @@ def run_cells(
     return [ends[k] for k in range(len(cells))]
 
 
-def _told(end: Finished, finished: Callable[[Finished], None]) -> Finished:
+def told(end: Finished, finished: Callable[[Finished], None]) -> Finished:
     """Passes on how a cell ended; gives the error of the callee if it fails."""
     try:
         finished(end)
@@ -193,7 +200,8 @@ class Children:
         if self._ended:  # stopped before it could say so
             return Finished(cell, None, stopped(), stopped=True)
         error = last or f"exit code {child.returncode}"
-        return Finished(cell, None, error + _kept_in_log(cell, output))
+        error += _kept_in_log(cell, output)
+        return Finished(cell, None, error, returncode=child.returncode)
 
     def _start(self, cell: Cell) -> subprocess.Popen[str] | None:
         with self._lock:
@@ -231,13 +239,14 @@ def _message(line: str) -> JsonObject:
     return message if isinstance(message, dict) else {}
 
 
-def _failed_log(cell: Cell) -> Path:
+def failed_log(cell: Cell) -> Path:
+    """Names the file that keeps the output of a failed cell."""
     return Path(cell.runs) / "failed" / f"{cell.title.replace(' ', '-')}.log"
 
 
 def _remove_log(cell: Cell) -> None:
     """Removes what `_kept_in_log` kept of an earlier try, and the folder once empty."""
-    log = _failed_log(cell)
+    log = failed_log(cell)
     with contextlib.suppress(OSError):
         log.unlink(missing_ok=True)
         log.parent.rmdir()
@@ -245,7 +254,7 @@ def _remove_log(cell: Cell) -> None:
 
 def _kept_in_log(cell: Cell, output: Sequence[str]) -> str:
     """Keeps the output of a failed cell; names the file, or "" if it has none."""
-    log = _failed_log(cell)
+    log = failed_log(cell)
     try:
         atomic_write_text(log, "".join(output))
     except BadInput:

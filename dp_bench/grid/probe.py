@@ -60,6 +60,7 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
             training=updates * cost.update,
             evaluation=cost.start + cost.evaluation(episodes) if episodes else 0.0,
             threads=cell.settings.training.threads,
+            gpu_memory=cost.gpu_memory,
         )
 
 
@@ -105,6 +106,7 @@ class _Costs(NamedTuple):
         episode: Simulation of one whole episode [s].
         lanes: Number of episodes in a group.
         processes: Number of processes that share the groups.
+        gpu_memory: Most memory that updates took on the GPU [bytes]; 0 on the CPU.
     """
 
     start: float
@@ -113,6 +115,7 @@ class _Costs(NamedTuple):
     episode: float
     lanes: int
     processes: int
+    gpu_memory: float = 0.0
 
     def evaluation(self, episodes: int) -> float:
         """Time that so many episodes take [s]."""
@@ -136,6 +139,9 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
     with torch.random.fork_rng(devices=[]):
         policy = new_network(cell, rows)
         update = time_update(cell, policy, rows)
+    memory = 0.0
+    if cell.device.startswith("cuda"):
+        memory = float(torch.cuda.max_memory_reserved(cell.device))
     steps = task.max_steps_of(cell.names.source)
     decisions = -(-steps // policy.horizons.action)
     decision = _time_decision(policy, _histories(policy, rows[0], task.lanes), steps)
@@ -148,6 +154,7 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
         episode=steps * step + looks * image,
         lanes=task.lanes,
         processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
+        gpu_memory=memory,
     )
 
 
@@ -276,6 +283,15 @@ def _time_steps(env: Env, steps: int) -> tuple[float, float]:
     return alone, max(0.0, both - alone)
 
 
+def _gpu_ahead(cell: ResolvedCell) -> dict[str, float]:
+    """Measures the free memory of the cell's GPU, before anything is on it."""
+    import torch
+
+    if not cell.device.startswith("cuda"):
+        return {}
+    return {"free_gpu_memory": float(torch.cuda.mem_get_info(cell.device)[0])}
+
+
 def _main() -> int:
     """Probes as a child process; writes forecasts as JSON lines."""
 
@@ -286,7 +302,7 @@ def _main() -> int:
     keep_freed_memory()  # as in training, which is faster with it
     try:
         cells = resolve([Cell.from_json(text) for text in json.loads(sys.argv[1])])
-        write(demonstrations_ahead(cells[0]))
+        write({**demonstrations_ahead(cells[0]), **_gpu_ahead(cells[0])})
         for made in cell_forecasts(cells):
             write(dataclasses.asdict(made))
     except (BadInput, OSError) as error:

@@ -27,12 +27,18 @@ NUMBER_MOVERS = (
 )
 
 
+# Environment variable: the commit, where the code travelled without its checkout.
+COMMIT = "DP_BENCH_COMMIT"
+
+
 @functools.cache
 def commit() -> str:
     """Names the commit of this checkout, with "+" after it when files have changed.
 
     Returns "" where the package was installed without its git checkout.
     """
+    if COMMIT in os.environ:
+        return os.environ[COMMIT]
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return ""

@@ -71,6 +71,20 @@ def test_the_next_cell_starts_while_the_last_one_is_tabulated(cell, monkeypatch)
     assert told == [(cells[0], here, True), (cells[1], here, True)]
 
 
+def test_each_place_has_its_device(cell, monkeypatch):
+    cells = [dataclasses.replace(cell, train_seed=seed) for seed in range(6)]
+    used, both = [], threading.Barrier(2)
+
+    def of_a_child(self, one, _):
+        used.append(one.device)
+        both.wait(10)  # so that no place runs two cells in a row
+        return Finished(one, Path("folder"))
+
+    monkeypatch.setattr(Children, "run", of_a_child)
+    run_cells(cells, jobs=2, devices=["cuda:0", "cuda:1"])
+    assert sorted(used) == ["cuda:0"] * 3 + ["cuda:1"] * 3
+
+
 def test_a_table_that_fails_is_the_error_of_its_cell_alone(cell, monkeypatch):
     cells = [cell, dataclasses.replace(cell, train_seed=1)]
 

@@ -1,0 +1,329 @@
+"""Running the cells of a grid on a Ray cluster.
+
+Each cell is one task of Ray Core, which runs the child process that `local` runs. Ray
+starts it again where a worker or a node dies, and it goes on from its last state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import logging
+import os
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dp_bench.errors import BadInput
+from dp_bench.grid import ray_worker
+from dp_bench.grid.cell import Cell, ResolvedCell, resolve
+from dp_bench.grid.local import Finished, told
+from dp_bench.grid.prepare import prepare
+from dp_bench.grid.progress import GridProgress, shown
+from dp_bench.grid.ray_worker import Desk, Job
+from dp_bench.runs.provenance import COMMIT, commit, versions
+from dp_bench.util import progress
+from dp_bench.util.processes import LAST_WORDS
+
+TRIES = 3  # of a cell whose worker, node or child process dies
+APART = "DP_BENCH_RAY_APART"  # environment variable: nodes share no folders
+PACKAGES = ("dp_bench", "dp_bench.envs", "dp_bench.baselines")  # apart in a checkout
+LOCAL = "local"  # in place of an address: a cluster of this machine alone
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where cells run.
+
+    Attributes:
+        address: Of the cluster, "auto" for the one of this machine, or "local" for a
+            new one.
+        per_gpu: Number of cells that share a GPU.
+    """
+
+    address: str = "auto"
+    per_gpu: int = 1
+
+
+def refuse_without_ray() -> None:
+    """Refuses before anything runs if Ray is not installed.
+
+    Raises:
+        BadInput: With what to type.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise BadInput("--ray needs Ray: pip install 'dp-bench[ray]'")
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    cluster: Cluster,
+    *,
+    finished: Callable[[Finished], None] = lambda _: None,
+) -> list[Finished]:
+    """Runs every cell as a task of Ray; one that fails does not stop others.
+
+    Args:
+        cells: Of one task and its demonstrations, which are on this disk.
+        cluster: Where they run.
+        finished: Called after each cell.
+
+    Returns:
+        How each cell ended, in the order of `cells`.
+
+    Raises:
+        BadInput: When the cluster cannot be reached.
+    """
+    import ray
+
+    resolved = resolve(cells)
+    with _connected(cluster.address), _token(resolved[0]) as token:
+        jobs = _jobs(resolved, token)
+        desk = _desk(resolved[0])
+        task = _task(resolved[0], cluster)
+        refs = {task.remote(job, desk): k for k, job in enumerate(jobs)}
+        ends: dict[int, Finished] = {}
+        with shown(len(cells)) as view:
+            try:
+                while len(ends) < len(cells):
+                    left = [ref for ref, k in refs.items() if k not in ends]
+                    done, _ = ray.wait(left, timeout=0.2)
+                    _show(desk, view)
+                    for ref in done:
+                        k = refs[ref]
+                        ends[k] = end = told(_ended(ref, cells[k], jobs[k]), finished)
+                        view.cell_done(end.cell.title, end.error, stopped=end.stopped)
+            except KeyboardInterrupt:
+                _cancel([ref for ref, k in refs.items() if k not in ends])
+                raise
+    return [ends[k] for k in range(len(cells))]
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[None]:
+    """Connects to a cluster, or starts one of this machine alone."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+    from ray import cloudpickle
+
+    if address.startswith("ray://"):
+        raise BadInput(
+            f"--ray {address} is a Ray client; give the command on a node of the "
+            "cluster, with --ray auto"
+        )
+    cloudpickle.register_pickle_by_value(ray_worker)
+    where = {"num_cpus": os.cpu_count()} if address == LOCAL else {"address": address}
+    try:
+        ray.init(
+            **where,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=False if address == LOCAL else None,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise BadInput(
+            f"--ray {address}: no cluster there ({' '.join(str(error).split())[:200]})"
+            "; `ray start --head` starts one, and --ray local one of this machine. If "
+            "the cluster asks for a token, `export RAY_AUTH_MODE=token` on every node"
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _token(cell: ResolvedCell) -> Iterator[Path]:
+    """Makes a file in the folder of runs that tells nodes whether they see it."""
+    runs = Path(cell.names.runs).resolve()
+    runs.mkdir(parents=True, exist_ok=True)
+    token = runs / f".ray-{uuid.uuid4().hex}"
+    token.touch()
+    try:
+        yield token
+    finally:
+        token.unlink(missing_ok=True)
+
+
+def _jobs(cells: Sequence[ResolvedCell], token: Path) -> list[Job]:
+    """Puts code and demonstrations into Ray's object store, and lists the jobs."""
+    import numpy as np
+    import ray
+
+    code = _code()
+    given = cells[0].names.demos
+    files = _data(cells[0])
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + _sha256(file))
+    data = [
+        (file.name, digest.hexdigest()[:16], ray.put(np.fromfile(file, np.uint8)))
+        for file in files
+    ]
+    packed = (hashlib.sha256(code).hexdigest()[:16], ray.put(code))
+    environment = {COMMIT: commit()}
+    if "DP_BENCH_DATA" in os.environ:
+        data_folder = Path(os.environ["DP_BENCH_DATA"]).expanduser().resolve()
+        environment["DP_BENCH_DATA"] = str(data_folder)
+    demos = str(Path(given).resolve()) if given else ""
+    jobs = []
+    for cell in cells:
+        run = prepare(cell).folder.path
+        jobs.append(
+            Job(
+                title=cell.title,
+                cell=cell.names.to_json(),
+                run=f"{run.parent.name}/{run.name}",
+                runs=str(token.parent),
+                token=str(token),
+                code=packed,
+                demos=demos,
+                data=tuple(data),
+                apart=bool(os.environ.get(APART)),
+                versions=versions(),
+                environment=environment,
+            )
+        )
+    return jobs
+
+
+def _data(cell: ResolvedCell) -> list[Path]:
+    """Lists the files that a node needs to read the demonstrations of a cell."""
+    from dp_bench.data import frames, store
+
+    file = store.find(cell.task, cell.names.source, cell.names.demos)
+    assert file is not None
+    if file.is_dir():
+        raise BadInput(
+            f"--demos {file} is a folder, which cannot travel to the nodes; import it "
+            f"with `dp-bench demos get {cell.task.name} --from {file}`, and leave "
+            "--demos out"
+        )
+    demos = cell.demos.without_images
+    places = store.frames_places(demos, is_imported=cell.names.demos is None)
+    images = [place for place in places if place.is_file()][:1]
+    return [file, *(place for place in images if frames.about(place).demos)]
+
+
+def _sha256(file: Path) -> bytes:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
+
+
+def _code() -> bytes:
+    """Packs the code of this package, and what says its version, into a zip."""
+    packed = io.BytesIO()
+    distribution = metadata.distribution("dp-bench")
+    facts = {
+        name: text
+        for name in ("METADATA", "entry_points.txt")
+        if (text := distribution.read_text(name))
+    }
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        written: set[str] = set()
+        for package in PACKAGES:
+            name, root = package.replace(".", "/"), _folder_of(package)
+            for file in sorted(root.rglob("*")):
+                inside = f"{name}/{file.relative_to(root).as_posix()}"
+                if file.is_file() and file.suffix != ".pyc" and inside not in written:
+                    written.add(inside)
+                    _add(archive, inside, file.read_bytes())
+        for name, text in facts.items():
+            folder = f"dp_bench-{distribution.version}.dist-info"
+            _add(archive, f"{folder}/{name}", text.encode())
+    return packed.getvalue()
+
+
+def _folder_of(package: str) -> Path:
+    """Finds the folder of a package, wherever the checkout maps it."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Adds a file without its time, so that equal code gives an equal zip."""
+    archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+def _desk(cell: ResolvedCell) -> Any:
+    """Starts the actor that takes messages and states, on this node."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    node = ray.get_runtime_context().get_node_id()
+    here = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+    actor = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here)
+    return actor.remote(str(Path(cell.names.runs).resolve()))
+
+
+def _task(cell: ResolvedCell, cluster: Cluster) -> Any:
+    """Makes the task of a cell: what it needs, and how often it is tried."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores = max(node.get("CPU", 0) for node in nodes)
+    if cores < 1:
+        raise BadInput("no node of the cluster has a CPU for a training")
+    gpus = any(node.get("GPU", 0) for node in nodes)
+    wants_gpu = gpus and cell.names.device != "cpu"
+    progress.note(
+        f"Ray: {len(nodes)} nodes, {sum(node.get('CPU', 0) for node in nodes):g} CPUs, "
+        f"{sum(node.get('GPU', 0) for node in nodes):g} GPUs"
+    )
+    return ray.remote(ray_worker.work).options(
+        num_cpus=min(cell.settings.training.threads, int(cores)),
+        num_gpus=1 / cluster.per_gpu if wants_gpu else 0,
+        max_retries=TRIES - 1,
+        retry_exceptions=[ray_worker.Again],
+        scheduling_strategy="SPREAD",
+    )
+
+
+def _show(desk: Any, view: GridProgress) -> None:
+    """Shows the messages of all cells since the last call."""
+    import ray
+
+    for title, message in ray.get(desk.take.remote()):
+        view.show(title, message)
+
+
+def _ended(ref: Any, cell: Cell, job: Job) -> Finished:
+    """Says how a task ended."""
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    try:
+        error, stopped = ray.get(ref)
+    except RayTaskError as failure:  # what our code raised on the node
+        error, stopped = " ".join(str(failure.cause).split()), False
+        if isinstance(failure.cause, ray_worker.Again):
+            error = f"failed {TRIES} times: {error}"
+    except RayError as failure:
+        reason = " ".join(str(failure).split())[:300]
+        error, stopped = f"its worker died {TRIES} times: {reason}", False
+    folder = Path(cell.runs) / job.run
+    return Finished(cell, None if error else folder, error, stopped)
+
+
+def _cancel(refs: Sequence[Any]) -> None:
+    """Asks tasks to save their state and end; waits for them, but not for long."""
+    import ray
+
+    for ref in refs:
+        ray.cancel(ref, force=False)
+    deadline = time.monotonic() + 2 * LAST_WORDS
+    while refs and time.monotonic() < deadline:
+        _, refs = ray.wait(list(refs), num_returns=len(refs), timeout=0.5)
