@@ -251,6 +251,8 @@ class Compare:
         up = "../" * len(name.parts) + write.FILE if home.is_file() else None
         try:
             page = write.write_task(folder, table, folder, name.as_posix(), up)
+            if up:
+                write.renew_index(out, {folder: table})
         except BadInput as error:
             print(f"dp-bench: no page: {sentence(error)}", file=sys.stderr)
         else:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import films, records
-from dp_bench.reports import learning, remake, trained, trainings
+from dp_bench.reports import learning, remake, results_folder, trained, trainings
 from dp_bench.reports.comparability import compared
 from dp_bench.reports.page.charts import Chart, charts
 from dp_bench.reports.page.content import SHADES, Content, content_of
@@ -73,6 +73,22 @@ def write(results: Path, out: Path, tables: Mapping[Path, Table]) -> Path:
         names = {f.relative_to(results).as_posix(): t for f, t in tables.items()}
         write_index(out, names)
     return out / FILE
+
+
+def renew_index(results: Path, made: Mapping[Path, Table]) -> None:
+    """Writes the page that leads to all tables again, after some of them changed.
+
+    Args:
+        results: Holds the tables and their pages.
+        made: Those tables that are at hand, by folder.
+
+    Raises:
+        BadInput: When records of another table are damaged.
+    """
+    folders = results_folder.folders_with_records(results)
+    tables = {f: made[f] if f in made else remake.table_of(f) for f in folders}
+    names = {f.relative_to(results).as_posix(): t for f, t in tables.items()}
+    write_index(results, names)
 
 
 def refuse_inside(results: Path, out: Path) -> None:

@@ -155,16 +155,17 @@ def stability(
     *,
     heading: str = "",
 ) -> Sequence[Axes]:
-    """Draws whether a lower loss means better episodes.
+    """Draws whether a lower error of actions means better episodes.
 
-    One below the other, against the updates made: training loss, error of actions in
-    validation windows, and score with its interval. As in Chi et al. (2023), Fig. 7.
+    One below the other, against the updates made: error of actions in validation
+    windows, and score with its interval. As in Chi et al. (2023), Fig. 7, but without
+    the training losses, which have other units in each method; see `loss_curves`.
 
     Args:
         logs: The log of each training that belongs to a curve.
         records: By curve, in the order of the legend, as of `records.to_frame`: of one
             task, variant and kind of starts, with several steps per run.
-        axes: Three, where to draw; None for a figure of their own, with a legend.
+        axes: Two, where to draw; None for a figure of their own, with a legend.
         heading: Of the figure; "" for the name of the task.
 
     Raises:
@@ -174,26 +175,22 @@ def stability(
     _refuse_several(records)
     figure = None
     if axes is None:
-        figure = Figure(figsize=(6.0, 6.8), layout="constrained")
-        axes = list(figure.subplots(3, 1, sharex=True))
-    top, middle, bottom = axes
-    losses: list[np.ndarray] = []
+        figure = Figure(figsize=(6.0, 5.2), layout="constrained")
+        axes = list(figure.subplots(2, 1, sharex=True))
+    top, bottom = axes
     errors: list[np.ndarray] = []
     sizes: list[tuple[int, int]] = []
     looks = line_styles([curve.method for curve in records])
     for look, (curve, frame) in zip(looks, records.items(), strict=True):
         for log in logs.get(curve, ()):
-            losses.append(smoothed(series_of(log, "loss")))
-            top.plot(*losses[-1], markevery=FEW, **look)
             errors.append(series_of(log, "val_action_error"))
-            middle.plot(*errors[-1], **look)
+            top.plot(*errors[-1], markevery=FEW, **look)
         steps, estimates = estimates_by_step(frame)
         if not steps:
             continue  # its trainings share no start
         _draw_estimates(bottom, steps, estimates, curve.label, look)
         sizes += [(e.num_seeds, e.num_starts) for e in estimates]
-    _set_loss_scale(top, [loss[1] for loss in losses])
-    _set_error_scale(middle, measured=any(error.size for error in errors))
+    _set_error_scale(top, measured=any(error.size for error in errors))
     bottom.set_ylim(0, 1)
     bottom.set_xlim(left=0)
     _label_stability(axes, next(iter(records.values())), sizes, heading)
@@ -240,9 +237,8 @@ def _label_stability(
     heading: str,
 ) -> None:
     first = records.iloc[0]
-    titles = (heading or str(first["task"]), "", "")
+    titles = (heading or str(first["task"]), "")
     labels = (
-        "training loss\n(in units of the method)",
         "error of validation\nactions (normalised)",
         f"score on\n{first['starts']} starts",
     )
@@ -250,7 +246,7 @@ def _label_stability(
         style.finish(ax, title)
         ax.set_ylabel(label, fontsize=LETTERS, color=INK)
     note = (
-        "loss and error: one line for each training\n"
+        "error: one line for each training\n"
         f"score: {seeds_by_starts(sizes)}, variant {first['variant']}, "
         f"bands are {LEVEL:.0%} intervals"
     )

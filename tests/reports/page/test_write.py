@@ -102,6 +102,20 @@ def test_a_folder_with_tables_in_it_has_a_page_for_each(tmp_path):
     assert (inner / "index.html").is_file()
 
 
+def test_the_page_of_all_tables_follows_a_table_that_changed(tmp_path):
+    folder = results(tmp_path / "results")
+    tables = {folder: remake.table_of(folder)}
+    index = write.write(tmp_path / "results", tmp_path / "results", tables)
+    assert "alpha is better than beta" in index.read_text(encoding="utf-8")
+    file = folder / "records" / "all.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(x for x in lines if '"alpha"' not in x), encoding="utf-8")
+    write.renew_index(tmp_path / "results", {})
+    assert "alpha" not in index.read_text(encoding="utf-8")
+    write.renew_index(tmp_path / "results", tables)  # takes those at hand
+    assert "alpha is better than beta" in index.read_text(encoding="utf-8")
+
+
 def test_pages_inside_the_results_are_refused(folder, capsys):
     with pytest.raises(SystemExit):
         main(["report", str(folder.parent), "--html", str(folder.parent / "site")])
