@@ -173,12 +173,7 @@ PRESETS: dict[tuple[str, ...], Preset] = {
         control="velocity",
     ),
     ("*", "laptop", "image"): LAPTOP_IMAGES,
-    # Chosen by `dp-bench tune` (results/pusht/README.md).
-    ("pusht", "laptop", "image"): replace(
-        LAPTOP_IMAGES,
-        training=replace(LAPTOP_IMAGES.training, keyframe_weight=3.0),
-        vision=PUSHT_IMAGES,
-    ),
+    ("pusht", "laptop", "image"): replace(LAPTOP_IMAGES, vision=PUSHT_IMAGES),
     # The policy chosen from states, sized for 15 minutes on two cores.
     ("robomimic", "laptop", "image"): replace(
         LAPTOP_IMAGES,
