@@ -41,6 +41,7 @@ from dp_bench.registry import LeftOut
 from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import signals_stop
 from dp_bench.util.text import sentence
+from dp_bench.util.threads import SPIN
 
 ABOUT = """\
 Compare robot policies that learn from demonstrations. Every method learns
@@ -93,10 +94,7 @@ CONFIG = (
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs a command; reports wrong input in one sentence, with exit code 2."""
-    # Idle OpenMP threads spin for a long time. Beside a third process on two cores, an
-    # update then took 3 s instead of 16 ms. A short spin costs nothing on an idle
-    # machine. torch reads the variable when it is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.update({**SPIN, **os.environ})
     if args is None:  # this process ends with the command
         keep_freed_memory()
     words = list(sys.argv[1:] if args is None else args)

@@ -18,11 +18,13 @@ from dp_bench.util.files import refuse_unwritable
 class Collect:
     """Merge results of shards that ran in folders of their own; print tables.
 
-    It refuses trainings that learned from other data or in another order, and
-    two different records of one episode. Then nothing is written.
+    It stops and writes nothing if runs used different demonstrations, splits or
+    training orders, if one run has different weights in two folders, or if one
+    episode has two different records. Choose a folder of your own for --out: the
+    results/ of the repository hold the published runs.
 
     Example:
-      dp-bench collect machine1/results machine2/results --out results
+      dp-bench collect machine1/mine machine2/mine --out merged
     """
 
     folders: Positional[
@@ -33,7 +35,7 @@ class Collect:
     ] = ()
     """Folders of results, or of runs."""
     out: Path = Path("results")
-    """Folder of results that takes them in."""
+    """Folder for the merged results."""
 
     def run(self) -> None:
         """Merges, and remakes the tables."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from dp_bench.grid.ray import Cluster
     from dp_bench.reports.table import Table
     from dp_bench.task import Task
+
+
+PAUSE = 20  # between two tables, as a multiple of the time that the first one took
 
 
 def _tasks_and_groups() -> Iterable[str]:
@@ -73,7 +78,7 @@ class Compare:
     jobs: int = 1
     """Number of trainings at a time; they share the CPU cores."""
     shard: ShardName = None
-    """Run part I of N of the trainings; the same command runs the others elsewhere."""
+    """Run only part I of N; run the other parts on other machines."""
     ray: Annotated[
         tuple[str, ...] | None,
         arg(
@@ -81,15 +86,15 @@ class Compare:
             help_behavior_hint=hint("default: this machine, without Ray"),
         ),
     ] = None
-    """Run the trainings on a Ray cluster: the one of this node, the one at ADDRESS, or
-    a `local` one."""
+    """Run the trainings on a Ray cluster. Without ADDRESS: the cluster of this machine.
+    `local`: a new one on this machine."""
     per_gpu: Annotated[int, arg(metavar="K", help_behavior_hint=hint("default: 1"))] = 1
     """Number of trainings that share a GPU, with --ray or --devices."""
     devices: Annotated[
         tuple[str, ...],
-        arg(metavar="DEVICE ...", help_behavior_hint=hint("default: --device")),
+        arg(metavar="DEVICE ...", help_behavior_hint=hint("default: one, --device")),
     ] = ()
-    """GPUs of this machine that train at a time: cuda:0 cuda:1, or all."""
+    """GPUs of this machine to use, one training on each: cuda:0 cuda:1, or all."""
     out: ResultsFolder = None
     """Folder of results; each task has a folder in it."""
     until_decided: Annotated[
@@ -147,15 +152,17 @@ class Compare:
             raise BadInput(f"--per-gpu must be at least 1, got {self.per_gpu}")
         if self.ray is None:
             if self.per_gpu != 1 and not self.devices:
-                raise BadInput("--per-gpu goes with --ray or --devices")
+                raise BadInput("--per-gpu needs --ray or --devices")
             return None
         if self.devices:
-            raise BadInput("--devices goes without --ray, which finds the GPUs itself")
+            raise BadInput(
+                "--devices cannot be used with --ray, which finds the GPUs itself"
+            )
         if len(self.ray) > 1:
             raise BadInput(f"--ray takes one address, got {len(self.ray)}")
         if self.jobs != 1:
             raise BadInput(
-                "--jobs goes without --ray: the cores of the cluster decide how many "
+                "--jobs cannot be used with --ray: the cluster's CPUs decide how many "
                 "trainings run at a time"
             )
         from dp_bench.grid import ray
@@ -224,11 +231,20 @@ class Compare:
         if not demos.is_scripted:
             demos.obtain()  # a download that fails should fail at once
         folder = out / results_folder.folder_of(cells[0].task.name, demos.source_name)
-        ahead = forecast.forecast(names, len(self._places()) or self.jobs)
+        places = self._places()
+        probed = names
+        if places:  # trainings on the first GPU stand for all
+            probed = [dataclasses.replace(cell, device=places[0]) for cell in names]
+        elif self.ray is not None:  # the cluster may have GPUs that this machine lacks
+            probed = [dataclasses.replace(cell, device="auto") for cell in names]
+        jobs = len(places) or self.jobs
+        ahead = forecast.forecast(probed, jobs, self.per_gpu if places else None)
         forecast.refuse_crowded_gpu(ahead, self.per_gpu)
-        print(forecast.describe(ahead, names, str(folder)), flush=True)
+        where = forecast.PART if self.shard else forecast.HERE
+        where = forecast.CLUSTER if self.ray is not None else where
+        print(forecast.describe(ahead, names, str(folder), where=where), flush=True)
         demos.obtain()
-        ends = self._run_cells(cells, out)
+        ends = self._run_cells(cells, out, [cell.done for cell in ahead.cells])
         folders = [end.folder for end in ends if end.folder]
         if folders:
             with locked(folder / ".tables.lock", wait=True):  # shards make them, too
@@ -258,27 +274,51 @@ class Compare:
         else:
             print(f"page: {page}")
 
-    def _run_cells(self, cells: Sequence[ResolvedCell], out: Path) -> list[Finished]:
-        """Runs the cells, and collects and prints the results of each that ends."""
-        from dp_bench.grid.local import run_cells
+    def _run_cells(
+        self, cells: Sequence[ResolvedCell], out: Path, done: Sequence[str]
+    ) -> list[Finished]:
+        """Runs the cells, and collects and prints the results of each that ends.
+
+        Args:
+            cells: Of one task.
+            out: Folder of results.
+            done: The run folder of each cell that is finished; "" for others.
+        """
+        from dp_bench.grid.local import Finished, run_cells
         from dp_bench.reports import results_folder
 
-        folders: list[Path] = []
+        known = [Path(folder) for folder in done if folder]
+        results_folder.collect(known, out)
+        earlier = [
+            Finished(cell.names, Path(folder))
+            for cell, folder in zip(cells, done, strict=True)
+            if folder
+        ]
+        cells = [cell for cell, folder in zip(cells, done, strict=True) if not folder]
+        if not cells:
+            return earlier
+        folders = known
+        next_table = 0.0
 
         def finished(end: Finished) -> None:
+            nonlocal next_table
             if end.folder:
                 folders.append(end.folder)
                 results_folder.collect([end.folder], out)
-                if len(folders) < len(cells):
+                begun = time.monotonic()
+                # The table of many cells takes long, so it comes less often.
+                if len(folders) < len(done) and begun >= next_table:
                     tables.print_runs(folders)
+                    ended = time.monotonic()
+                    next_table = ended + PAUSE * (ended - begun)
 
         names = [cell.names for cell in cells]
         if cluster := self._cluster():
             from dp_bench.grid import ray
 
-            return ray.run_cells(names, cluster, finished=finished)
+            return earlier + ray.run_cells(names, cluster, finished=finished)
         places = self._places()
-        return run_cells(
+        return earlier + run_cells(
             names, jobs=len(places) or self.jobs, devices=places, finished=finished
         )
 
@@ -291,7 +331,10 @@ class Compare:
         if not self.devices:
             return []
         if self.jobs != 1:
-            raise BadInput("--jobs goes without --devices; --per-gpu says how many run")
+            raise BadInput(
+                "--jobs cannot be used with --devices; use --per-gpu K for K trainings "
+                "on each GPU"
+            )
         from dp_bench.util.devices import gpus_named
 
         return gpus_named(self.devices) * self.per_gpu

@@ -24,8 +24,8 @@ def _default(_: str) -> str:
 class Demo:
     """Play policies on a few starts, and make a page with films.
 
-    It trains nothing. A few starts decide nothing, so read the tables in results/
-    for numbers.
+    It trains nothing. Six starts are too few to compare methods; the tables in
+    results/ have more. Needs: pip install 'dp-bench[video]'.
 
     Example:
       dp-bench demo runs/pusht/*-seed0
@@ -36,7 +36,7 @@ class Demo:
     ] = ()
     """Run folders that `dp-bench train` or `dp-bench compare` wrote."""
     episodes: int = 6
-    """Play the first so many test starts."""
+    """Number of test starts to play."""
     out: Annotated[
         Path, arg(metavar="PATH", help_behavior_hint=hint("default: demo"))
     ] = Path("demo")
@@ -65,4 +65,6 @@ class Demo:
         for run in map(RunFolder, runs):
             variants = registry.task(run.info().task).variants
             evaluate(run, episodes=self.episodes, variants=[next(iter(variants))])
-        Report(self.out / "results", tuple(runs), html=(), films=("all",)).run()
+        Report(
+            self.out / "results", tuple(runs), html=(), films=(str(self.episodes),)
+        ).run()

@@ -177,8 +177,8 @@ class RenderDemos:
     ] = None
     """Kind of observation that the images belong to."""
     shard: ShardName = None
-    """Draw part I of N of the episodes; the same command draws the others elsewhere.
-    All write to one folder, and the last joins the images."""
+    """Draw only part I of N of the episodes; draw the others on other machines. All
+    write to one shared folder, and the last part joins the images."""
 
     def run(self) -> None:
         """Renders the images unless they are there, and names their file."""

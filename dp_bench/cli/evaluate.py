@@ -22,7 +22,6 @@ from dp_bench.util.files import refuse_unwritable
 from dp_bench.util.shard import Shard
 
 if TYPE_CHECKING:
-    from dp_bench.evaluation.records import Record
     from dp_bench.runs.folder import RunFolder
 
 
@@ -66,7 +65,7 @@ class Evaluate:
     device: EvaluationDevice = "cpu"
     """Device that the policy runs on."""
     shard: ShardName = None
-    """Play part I of N only; the same command plays the other parts elsewhere."""
+    """Play only part I of N; play the other parts on other machines."""
     video: Annotated[
         tuple[int, ...],
         arg(metavar="ENV-SEED ...", help_behavior_hint=hint("default: no video")),
@@ -77,6 +76,7 @@ class Evaluate:
 
     def run(self) -> None:
         """Evaluates, and prints the results."""
+        from dp_bench.evaluation.evaluate import evaluate
         from dp_bench.runs import shipped
         from dp_bench.runs.folder import RunFolder
         from dp_bench.util.devices import available_device
@@ -91,10 +91,22 @@ class Evaluate:
         changes = dict(map(name_and_value, self.set))
         device = available_device(self.device)
         folders = [RunFolder(path) for path in shipped.playable(self.run_folders)]
+        todo = [(f, step) for f in folders for step in self._checkpoints(f)]
         records = [
             record
-            for folder in folders
-            for record in self._evaluate(folder, changes, device, shard)
+            for offset, (folder, step) in enumerate(todo)
+            for record in evaluate(
+                folder,
+                starts=self.starts,
+                episodes=self.episodes,
+                variants=self.variants or None,
+                step=step,
+                changes=changes,
+                processes=self.processes,
+                device=device,
+                shard=shard,
+                offset=offset,
+            )
         ]
         if records:
             tables.print_records(records, folders[0].info().demos_source)
@@ -108,28 +120,6 @@ class Evaluate:
                 folders, self.video, self.out, variant=variant, changes=changes
             ):
                 print(path)
-
-    def _evaluate(
-        self, folder: RunFolder, changes: dict[str, str], device: str, shard: Shard
-    ) -> list[Record]:
-        """Evaluates one run at every checkpoint that was asked for."""
-        from dp_bench.evaluation.evaluate import evaluate
-
-        return [
-            record
-            for step in self._checkpoints(folder)
-            for record in evaluate(
-                folder,
-                starts=self.starts,
-                episodes=self.episodes,
-                variants=self.variants or None,
-                step=step,
-                changes=changes,
-                processes=self.processes,
-                device=device,
-                shard=shard,
-            )
-        ]
 
     def _checkpoints(self, folder: RunFolder) -> list[int | None]:
         """Lists the updates whose weights are evaluated; None for the last."""

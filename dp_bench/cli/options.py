@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.threads import cores
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -123,7 +123,7 @@ ResultsFolder = Annotated[
     ),
 ]
 ShardName = Annotated[
-    str | None, arg(metavar="I/N", help_behavior_hint=hint("default: all of it"))
+    str | None, arg(metavar="I/N", help_behavior_hint=hint("default: everything"))
 ]
 Settings = Annotated[
     tuple[str, ...], arg(metavar="NAME=VALUE ...", help_behavior_hint="")
@@ -269,7 +269,7 @@ class GridOptions:
         self, methods: Sequence[str], apart: int
     ) -> dict[str, tuple[tuple[str, str], ...]]:
         """Reads `--set` into the changes of each method."""
-        scarce = apart > 1 and (os.cpu_count() or 1) // apart < 2
+        scarce = apart > 1 and cores() // apart < 2
         fewer = [("training.threads", "1")] if scarce else []
         changes: dict[str, list[tuple[str, str]]] = {m: [*fewer] for m in methods}
         for text in self.set:

@@ -19,7 +19,7 @@ class Pack:
 
     The folder holds the settings and the last weights, rounded to half
     precision. It is a run folder like any other. Evaluate it before you report
-    a number of it, because rounding moves actions a little.
+    its scores, because rounding changes actions slightly.
 
     Example:
       dp-bench pack runs/pusht/dp_c-*-seed0 --out pusht-dp_c
@@ -31,7 +31,8 @@ class Pack:
     ] = None
     """Run folder that `dp-bench train` or `dp-bench compare` wrote."""
     out: Annotated[
-        Path | None, arg(metavar="PATH", help_behavior_hint=hint("default: RUN-packed"))
+        Path | None,
+        arg(metavar="PATH", help_behavior_hint=hint("default: RUN-packed, here")),
     ] = None
     """New folder for the packed run."""
 
@@ -43,10 +44,10 @@ class Pack:
         if self.run_folder is None:
             raise BadInput("name a run folder: `dp-bench pack runs/TASK/RUN`")
         name = self.run_folder.name
-        out = self.out or self.run_folder.with_name(f"{name}-packed")
+        out = self.out or Path(f"{name}-packed")
         refuse_unwritable(out, f"--out {out}")
         packed = pack(RunFolder(self.run_folder), out)
         print(
-            f"{out}: {packed.size / 1e6:.2f} MB; rounding changed a weight by at most "
-            f"{packed.change:.1e} of the largest in its tensor"
+            f"{out}: {packed.size / 1e6:.2f} MB; largest rounding error: "
+            f"{packed.change:.1e} of the largest weight in the tensor"
         )

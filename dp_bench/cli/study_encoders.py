@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from dp_bench.errors import BadInput
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.util import progress
 from dp_bench.util.files import locked, refuse_unwritable, remove_stale_parts
+from dp_bench.util.threads import cores
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -184,10 +184,10 @@ class StudyEncoders:
 
     def _check_jobs(self, device: str) -> None:
         """Refuses trainings at a time that would slow each other down."""
-        cores = os.cpu_count() or 1
-        most = 1 if device.startswith("cuda") else cores
+        here = cores()
+        most = 1 if device.startswith("cuda") else here
         if self.updates is None and self.jobs > most:
-            owner = "one GPU" if most == 1 < cores else f"{cores} cores"
+            owner = "one GPU" if most == 1 < here else f"{here} cores"
             raise BadInput(
                 f"--jobs {self.jobs} on {owner}: trainings would take longer than "
                 f"--minutes; choose --jobs {most} at most, or give --updates"

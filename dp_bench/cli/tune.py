@@ -92,8 +92,8 @@ class Tune:
     jobs: int = 1
     """Number of trainings at a time; they share the CPU cores."""
     shard: ShardName = None
-    """Make part I of N of the trials, in --minutes; the same command makes the others
-    elsewhere. Shards that share OUT learn from each other's trials."""
+    """Make only part I of N of the trials, in --minutes; make the others on other
+    machines. Parts that share OUT learn from each other's trials."""
     out: ResultsFolder = None
     """Folder of results; the trials go to OUT/TASK/search."""
     training: TuneOptions = field(default_factory=TuneOptions)

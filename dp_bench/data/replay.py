@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from dp_bench.data.env_arguments import check_arguments
 from dp_bench.errors import BadInput
 from dp_bench.task import Outcome, Task
 from dp_bench.util import progress, workers
+from dp_bench.util.threads import cores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +166,7 @@ def replay(
         raise BadInput("no episodes to replay: name at least one")
     if num_processes is None:
         many = len(numbers) > WORTH_PROCESSES
-        num_processes = (os.cpu_count() or 1) if many else 1
+        num_processes = cores() if many else 1
     actions = actions_of(task, demos, control)
     check_arguments(task, demos.env_kwargs)
     env_kwargs = demos.env_kwargs | ({"control": control} if control else {})

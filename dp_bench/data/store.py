@@ -218,7 +218,7 @@ def _fetch_images(task: Task, source: str) -> Path:
         BadInput: When that fails; it says what works without a network.
     """
     try:
-        return _fetch(task, source)
+        return _fetch(task, source, images=True)
     except BadInput as error:
         raise BadInput(
             f"{error}; or draw images of the demonstrations that are here with "
@@ -226,10 +226,18 @@ def _fetch_images(task: Task, source: str) -> Path:
         ) from error
 
 
-def _fetch(task: Task, source: str) -> Path:
-    if task.source_named(source).script:
-        return _play_script(task, source)
-    return _download(task, source)
+def _fetch(task: Task, source: str, *, images: bool = False) -> Path:
+    """Plays a script or downloads, unless another process has done so meanwhile."""
+    from dp_bench.data import scripted
+
+    lock = demos_path(task.name, source).with_suffix(".lock")
+    with locked(lock, wait=True):
+        imported = find(task, source)
+        if imported and not (images and _can_download_images(task, source)):
+            return imported
+        if task.source_named(source).script:
+            return _save(scripted.make(task, source))
+        return _download(task, source)
 
 
 def _import_file(
@@ -246,15 +254,6 @@ def _import_file(
     target = frames_path(demos.task, demos.source)
     image_sources.import_recorded(task, demos, Path(path), target)
     return _save(demos)
-
-
-def _play_script(task: Task, source: str) -> Path:
-    from dp_bench.data import scripted
-
-    lock = demos_path(task.name, source).with_suffix(".lock")
-    with locked(lock, wait=True):
-        imported = find(task, source)  # another process may have played them
-        return imported or _save(scripted.make(task, source))
 
 
 def _download(task: Task, source: str) -> Path:

@@ -40,6 +40,7 @@ def evaluate(
     processes: int | None = None,
     device: str = "cpu",
     shard: Shard = WHOLE,
+    offset: int = 0,
 ) -> list[Record]:
     """Plays the starts that have no record yet, and appends their records.
 
@@ -58,6 +59,8 @@ def evaluate(
             single one where the episodes are few. Results do not depend on it.
         device: Device that computes the policy.
         shard: Play only these groups of lanes; other processes play the others.
+        offset: Number of evaluations before this one, so that small ones are shared
+            among all parts.
 
     Returns:
         The records of exactly these starts, old and new. A shard returns those that
@@ -76,7 +79,11 @@ def evaluate(
     groups = _groups_of(env_seeds, len(env_seeds_of(starts)), task.lanes)
     evaluations = [_Evaluation(weights, task, starts, v, device) for v in chosen]
     parts = [
-        [group for k, group in enumerate(groups) if shard.has(v * len(groups) + k)]
+        [
+            group
+            for k, group in enumerate(groups)
+            if shard.has(offset + v * len(groups) + k)
+        ]
         for v in range(len(evaluations))
     ]
     pairs = list(zip(evaluations, parts, strict=True))

@@ -133,6 +133,12 @@ def put(path: Path, trial: Trial) -> None:
     """
     with locked(path.with_name(f".{path.stem}.put.lock"), wait=True):
         trials = {(one.search, one.number): one for one in read(path)}
+        known = trials.get((trial.search, trial.number))
+        if known and known.changes != trial.changes:
+            raise BadInput(
+                f"{path}: another process made trial {trial.number} with other "
+                "settings; run either one search or the parts I/N of one N"
+            )
         trials[trial.search, trial.number] = trial
         # The search that ran last stands last.
         others = [one for one in trials.values() if one.search != trial.search]

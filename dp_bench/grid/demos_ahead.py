@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from typing import Any, NamedTuple
 
 from dp_bench import references
 from dp_bench.grid.cell import ResolvedCell
 from dp_bench.grid.timing import part_of, timed
+from dp_bench.util.threads import cores
 
 SCRIPTED = 6  # episodes that a script plays to be timed
 
@@ -48,7 +48,7 @@ def demonstrations_ahead(cell: ResolvedCell) -> dict[str, float]:
     facts["demonstrations"] = size.seconds
     if images:
         if demos.is_scripted and not demos.is_on_disk:
-            facts["rendering"] = size.steps * _time_images(cell) / _cores()
+            facts["rendering"] = size.steps * _time_images(cell) / cores()
         facts |= _memory(cell, size)
     return facts
 
@@ -66,7 +66,7 @@ def _size(cell: ResolvedCell) -> _Size:
     episodes = source.max_episodes or len(source.env_seeds)
     lengths = [len(episode.actions) for episode in played if episode is not None]
     mean = sum(lengths) / max(1, len(lengths))
-    return _Size(mean * episodes, episodes, each * episodes / _cores())
+    return _Size(mean * episodes, episodes, each * episodes / cores())
 
 
 def _time_images(cell: ResolvedCell) -> float:
@@ -97,7 +97,3 @@ def _memory(cell: ResolvedCell, size: _Size) -> dict[str, float]:
         nbytes, torch.device(cell.device), cell.settings.training.frames
     )
     return {"images": nbytes / 2**30, "in_memory": in_memory}
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

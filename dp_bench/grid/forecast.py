@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,10 @@ from dp_bench.grid.local import child_environment
 from dp_bench.grid.schedule import makespan, worthwhile
 from dp_bench.util import progress
 from dp_bench.util.processes import start_child
+from dp_bench.util.threads import cores
 
+HERE, PART, CLUSTER = "here", "part", "cluster"
+CONTEXT = 2.0**29  # memory of the GPU that a process takes for itself [bytes]
 WORTH_MACHINES = 600.0  # work for which a second machine is worth a thought [s]
 
 
@@ -31,6 +33,7 @@ class CellForecast:
             ran to its time limit.
         threads: Threads of the training.
         gpu_memory: Memory that the training takes on its GPU [bytes]; 0 on the CPU.
+        done: The run folder of a cell that is finished; "" for others.
     """
 
     method: str
@@ -40,6 +43,7 @@ class CellForecast:
     evaluation: float
     threads: int = 1
     gpu_memory: float = 0.0
+    done: str = ""
 
     @property
     def seconds(self) -> float:
@@ -83,11 +87,20 @@ class GridForecast:
 
     def slowed_down(self, cell: CellForecast) -> float:
         """How many times longer a training takes because the others share its cores."""
-        return max(1.0, self.jobs * cell.threads / (os.cpu_count() or 1))
+        if cell.gpu_memory:  # its threads wait for the GPU
+            return 1.0
+        return max(1.0, self.jobs * cell.threads / cores())
 
 
-def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
+def forecast(
+    cells: Sequence[Cell], jobs: int = 1, per_device: int | None = None
+) -> GridForecast:
     """Probes each method of a grid in a child process with as many threads as a cell.
+
+    Args:
+        cells: Of the grid.
+        jobs: Number of cells at a time.
+        per_device: Number of those that share a GPU; None for all.
 
     Raises:
         BadInput: When the probe fails, with its last line of output.
@@ -96,7 +109,9 @@ def forecast(cells: Sequence[Cell], jobs: int = 1) -> GridForecast:
     word = "method" if methods == 1 else "methods"
     progress.note(f"Timing {methods} {word} on this machine, some seconds each")
     words = json.dumps([cell.to_json() for cell in cells])
-    child = start_child("dp_bench.grid.probe", words, child_environment(jobs))
+    child = start_child(
+        "dp_bench.grid.probe", words, child_environment(jobs, per_device)
+    )
     forecasts: list[CellForecast] = []
     facts: dict[str, float] = {"demonstrations": 0.0}
     with progress.bar("Timing this machine", len(cells)) as bar:
@@ -124,22 +139,28 @@ def refuse_crowded_gpu(forecast: GridForecast, per_gpu: int) -> None:
         BadInput: With the number that fits.
     """
     needed = max((cell.gpu_memory for cell in forecast.cells), default=0.0)
+    if needed:
+        needed += CONTEXT + (forecast.images * 2**30 if forecast.in_memory else 0.0)
     if per_gpu > 1 and per_gpu * needed > forecast.free_gpu_memory:
         fitting = max(1, int(forecast.free_gpu_memory / needed))
         raise BadInput(
             f"--per-gpu {per_gpu}: one training takes {needed / 2**30:.1f} GiB and the "
-            f"GPU has {forecast.free_gpu_memory / 2**30:.1f} GiB free, so at most "
-            f"{fitting} fit"
+            f"GPU has {forecast.free_gpu_memory / 2**30:.1f} GiB free; use --per-gpu "
+            f"{fitting}"
         )
 
 
-def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
+def describe(
+    forecast: GridForecast, cells: Sequence[Cell], out: str, *, where: str = HERE
+) -> str:
     """Describes the work ahead for a person.
 
     Args:
         forecast: Of a grid.
         cells: Its cells.
         out: Folder of tables and figures.
+        where: `HERE` where this machine does all of it, `PART` for a shard, `CLUSTER`
+            for Ray.
     """
     first = cells[0]
     seeds = sorted({cell.train_seed for cell in cells})
@@ -147,7 +168,8 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
     lines = [
         f"{first.task}, {first.preset} settings, {word} "
         f"{', '.join(map(str, seeds))}: this will take about "
-        f"{progress.duration(forecast.seconds)} on this machine",
+        f"{progress.duration(forecast.seconds)} on "
+        + ("one machine like this" if where == CLUSTER else "this machine"),
     ]
     if forecast.demonstrations:
         duration = progress.duration(forecast.demonstrations)
@@ -165,10 +187,11 @@ def describe(forecast: GridForecast, cells: Sequence[Cell], out: str) -> str:
     if any(forecast.slowed_down(cell) > 1 for cell in forecast.cells):
         threads = max(cell.threads for cell in forecast.cells)
         lines.append(
-            f"  --jobs {forecast.jobs}: trainings of {threads} threads share "
-            f"{os.cpu_count()} cores, so --jobs saves little"
+            f"  {forecast.jobs} trainings of {threads} threads at a time share "
+            f"{cores()} cores, so they save little time"
         )
-    if (line := _on_workers([c.seconds for c in forecast.cells if c.seconds])) != "":
+    left = [cell.seconds for cell in forecast.cells if cell.seconds]
+    if where != PART and (line := _on_workers(left)):
         lines.append(line)
     lines.append(f"  tables and figures: {out}")
     lines.append(
@@ -191,7 +214,7 @@ def _on_workers(seconds: Sequence[float]) -> str:
     return (
         f"  on several machines like this one (--shard, --ray): {len(seconds)} "
         f"trainings, {hours:.3g} hours in all; {', '.join(times)}; more than {most} "
-        "save less than 5 %"
+        "machines save less than 5 %"
     )
 
 

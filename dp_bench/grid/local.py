@@ -21,6 +21,7 @@ from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.run import PROCESSES, STOPPED, stopped
 from dp_bench.util.files import atomic_write_text, remove_stale_parts
 from dp_bench.util.processes import JOBS, LAST_WORDS, start_child
+from dp_bench.util.threads import SPIN, cores
 from dp_bench.util.types import JsonObject
 
 LAST_LINES = 0.5  # time for the last lines of progress after that [s]
@@ -81,7 +82,7 @@ def run_cells(
     ends: dict[int, Finished] = {}
     todo = deque(enumerate(cells))
     ended: queue.SimpleQueue[tuple[int, Finished]] = queue.SimpleQueue()
-    children = Children(jobs)
+    children = Children(jobs, jobs // len({*devices}) if devices else None)
 
     def work(progress: GridProgress, place: int) -> None:
         while True:
@@ -146,14 +147,19 @@ def _join(threads: Sequence[threading.Thread]) -> None:
         thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
 
-def child_environment(jobs: int) -> dict[str, str]:
-    """Environment variables of a child: its share of the cores, progress as JSON."""
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    return os.environ | {
+def child_environment(jobs: int, per_device: int | None = None) -> dict[str, str]:
+    """Environment variables of a child: its share of the cores, progress as JSON.
+
+    Args:
+        jobs: Number of children that share the cores.
+        per_device: Number of those that share its GPU; None for all.
+    """
+    threads = str(max(1, cores() // jobs))
+    return {**SPIN, **os.environ} | {
         "DP_BENCH_PROGRESS": "json",
         "OMP_NUM_THREADS": threads,
         PROCESSES: threads,
-        JOBS: str(jobs),
+        JOBS: str(per_device or jobs),
     }
 
 
@@ -162,10 +168,11 @@ class Children:
 
     Args:
         jobs: Number of processes that share the cores.
+        per_device: Number of those that share a GPU; None for all.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self._environment = child_environment(jobs)
+    def __init__(self, jobs: int, per_device: int | None = None) -> None:
+        self._environment = child_environment(jobs, per_device)
         self._processes: list[subprocess.Popen[str]] = []
         self._lock = threading.Lock()
         self._ended = False

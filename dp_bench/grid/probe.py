@@ -27,7 +27,7 @@ from dp_bench.runs.folder import new_policy
 from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent
 from dp_bench.util.text import sentence
-from dp_bench.util.threads import torch_threads
+from dp_bench.util.threads import cores, torch_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +48,11 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
     start = time.perf_counter() - begun
     costs: dict[str, _Costs] = {}
     for cell in cells:
-        updates, episodes = _work_left(cell)  # refuses a cell that cannot be trained
+        updates, episodes, done = _work_left(cell)  # refuses one that cannot be trained
         method = cell.method.name
+        if done:
+            yield CellForecast(method, cell.names.train_seed, 0, 0.0, 0.0, done=done)
+            continue
         if method not in costs:
             costs[method] = _measure(cell, start)
         cost = costs[method]
@@ -64,8 +67,12 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
         )
 
 
-def _work_left(cell: ResolvedCell) -> tuple[int, int]:
-    """Counts the updates and the episodes that a cell still has to do."""
+def _work_left(cell: ResolvedCell) -> tuple[int, int, str]:
+    """Counts the updates and the episodes that a cell still has to do.
+
+    Returns:
+        Both, and the run folder if nothing at all is left, or "".
+    """
     from dp_bench.evaluation import records
     from dp_bench.evaluation.starts import DECISION, env_seeds_of
     from dp_bench.runs.facts import load_facts
@@ -77,7 +84,7 @@ def _work_left(cell: ResolvedCell) -> tuple[int, int]:
     episodes = variants * len(starts) + further
     updates = updates_in_all = settings.training.updates
     if not cell.demos.is_on_disk:
-        return updates, episodes
+        return updates, episodes, ""
     prepared = prepare(cell)
     folder, name = prepared.folder, prepared.info.settings
     if folder.weights.is_file():
@@ -93,7 +100,10 @@ def _work_left(cell: ResolvedCell) -> tuple[int, int]:
             episodes -= min(decisions, further)
     elif folder.resume.is_file():
         updates -= load_facts(folder.resume).update
-    return max(0, updates), max(0, episodes)
+    updates, episodes = max(0, updates), max(0, episodes)
+    # Without a digest of the weights, a training was killed just before its end.
+    is_done = not updates and not episodes and folder.trained().weights
+    return updates, episodes, str(folder.path) if is_done else ""
 
 
 class _Costs(NamedTuple):
@@ -153,7 +163,7 @@ def _measure(cell: ResolvedCell, start: float) -> _Costs:
         group=decisions * decision,
         episode=steps * step + looks * image,
         lanes=task.lanes,
-        processes=int(os.environ.get(PROCESSES, 0)) or os.cpu_count() or 1,
+        processes=int(os.environ.get(PROCESSES, 0)) or cores(),
         gpu_memory=memory,
     )
 

@@ -7,11 +7,14 @@ starts it again where a worker or a node dies, and it goes on from its last stat
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.util
 import io
 import logging
 import os
+import signal
+import threading
 import time
 import uuid
 import zipfile
@@ -25,12 +28,11 @@ from dp_bench.errors import BadInput
 from dp_bench.grid import ray_worker
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.local import Finished, told
-from dp_bench.grid.prepare import prepare
 from dp_bench.grid.progress import GridProgress, shown
-from dp_bench.grid.ray_worker import Desk, Job
+from dp_bench.grid.ray_worker import DataFile, Desk, Job
 from dp_bench.runs.provenance import COMMIT, commit, versions
-from dp_bench.util import progress
 from dp_bench.util.processes import LAST_WORDS
+from dp_bench.util.threads import cores
 
 TRIES = 3  # of a cell whose worker, node or child process dies
 APART = "DP_BENCH_RAY_APART"  # environment variable: nodes share no folders
@@ -82,14 +84,19 @@ def run_cells(
         BadInput: When the cluster cannot be reached.
     """
     import ray
+    from ray.exceptions import RayError
 
     resolved = resolve(cells)
+    ends: dict[int, Finished] = {}
     with _connected(cluster.address), _token(resolved[0]) as token:
-        jobs = _jobs(resolved, token)
+        jobs = _jobs(resolved, token, cluster)
+        _refuse_other_nodes(jobs[0])
         desk = _desk(resolved[0])
-        task = _task(resolved[0], cluster)
-        refs = {task.remote(job, desk): k for k, job in enumerate(jobs)}
-        ends: dict[int, Finished] = {}
+        tasks = [_task(cell, cluster) for cell in resolved]
+        refs = {
+            task.remote(job, desk): k
+            for k, (task, job) in enumerate(zip(tasks, jobs, strict=True))
+        }
         with shown(len(cells)) as view:
             try:
                 while len(ends) < len(cells):
@@ -97,11 +104,17 @@ def run_cells(
                     done, _ = ray.wait(left, timeout=0.2)
                     _show(desk, view)
                     for ref in done:
-                        k = refs[ref]
-                        ends[k] = end = told(_ended(ref, cells[k], jobs[k]), finished)
+                        end = told(_ended(ref, cells[refs[ref]]), finished)
+                        ends[refs[ref]] = end
                         view.cell_done(end.cell.title, end.error, stopped=end.stopped)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, RayError) as error:
                 _cancel([ref for ref, k in refs.items() if k not in ends])
+                if isinstance(error, RayError):
+                    reason = " ".join(str(error).split())[:200]
+                    raise BadInput(
+                        f"the connection to the Ray cluster was lost ({reason}); the "
+                        "same command resumes"
+                    ) from None
                 raise
     return [ends[k] for k in range(len(cells))]
 
@@ -120,21 +133,27 @@ def _connected(address: str) -> Iterator[None]:
             "cluster, with --ray auto"
         )
     cloudpickle.register_pickle_by_value(ray_worker)
-    where = {"num_cpus": os.cpu_count()} if address == LOCAL else {"address": address}
+    here: dict[str, Any] = {"num_cpus": cores()} if address == LOCAL else {}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
-            **where,
+            address,
+            **here,
             log_to_driver=False,
             logging_level=logging.ERROR,
             include_dashboard=False if address == LOCAL else None,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise BadInput(
-            f"--ray {address}: no cluster there ({' '.join(str(error).split())[:200]})"
-            "; `ray start --head` starts one, and --ray local one of this machine. If "
-            "the cluster asks for a token, `export RAY_AUTH_MODE=token` on every node"
+            f"--ray {address}: could not connect to a Ray cluster "
+            f"({' '.join(str(error).split())[:200]}); start one with "
+            "`ray start --head`, or use --ray local. If the cluster asks for a token, "
+            "type `export RAY_AUTH_MODE=token` first"
         ) from None
     try:
+        # Ray's own handler would end this process before the states are saved.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
         yield
     finally:
         ray.shutdown()
@@ -153,51 +172,50 @@ def _token(cell: ResolvedCell) -> Iterator[Path]:
         token.unlink(missing_ok=True)
 
 
-def _jobs(cells: Sequence[ResolvedCell], token: Path) -> list[Job]:
+def _jobs(cells: Sequence[ResolvedCell], token: Path, cluster: Cluster) -> list[Job]:
     """Puts code and demonstrations into Ray's object store, and lists the jobs."""
     import numpy as np
     import ray
 
     code = _code()
-    given = cells[0].names.demos
+    packed = (hashlib.sha256(code).hexdigest()[:16], ray.put(code))
     files = _data(cells[0])
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() + _sha256(file))
-    data = [
-        (file.name, digest.hexdigest()[:16], ray.put(np.fromfile(file, np.uint8)))
-        for file in files
-    ]
-    packed = (hashlib.sha256(code).hexdigest()[:16], ray.put(code))
-    environment = {COMMIT: commit()}
-    if "DP_BENCH_DATA" in os.environ:
-        data_folder = Path(os.environ["DP_BENCH_DATA"]).expanduser().resolve()
-        environment["DP_BENCH_DATA"] = str(data_folder)
-    demos = str(Path(given).resolve()) if given else ""
-    jobs = []
-    for cell in cells:
-        run = prepare(cell).folder.path
-        jobs.append(
-            Job(
-                title=cell.title,
-                cell=cell.names.to_json(),
-                run=f"{run.parent.name}/{run.name}",
-                runs=str(token.parent),
-                token=str(token),
-                code=packed,
-                demos=demos,
-                data=tuple(data),
-                apart=bool(os.environ.get(APART)),
-                versions=versions(),
-                environment=environment,
-            )
+    data = tuple(
+        DataFile(
+            path=str(file),
+            size=file.stat().st_size,
+            changed=file.stat().st_mtime_ns,
+            digest=digest.hexdigest()[:16],
+            content=ray.put(np.fromfile(file, np.uint8)),
         )
-    return jobs
+        for file in files
+    )
+    on_gpu = _wants_gpu(cells[0])
+    device = "cuda" if on_gpu else cells[0].names.device
+    return [
+        Job(
+            title=cell.title,
+            # Ray shows each task its own GPU, which has the number 0 there.
+            cell=dataclasses.replace(cell.names, device=device).to_json(),
+            runs=str(token.parent),
+            token=str(token),
+            code=packed,
+            data=data,
+            apart=bool(os.environ.get(APART)),
+            versions=versions(),
+            environment={COMMIT: commit()},
+            per_gpu=cluster.per_gpu if on_gpu else 0,
+        )
+        for cell in cells
+    ]
 
 
 def _data(cell: ResolvedCell) -> list[Path]:
     """Lists the files that a node needs to read the demonstrations of a cell."""
-    from dp_bench.data import frames, store
+    from dp_bench.data import image_sources, store
 
     file = store.find(cell.task, cell.names.source, cell.names.demos)
     assert file is not None
@@ -208,9 +226,15 @@ def _data(cell: ResolvedCell) -> list[Path]:
             "--demos out"
         )
     demos = cell.demos.without_images
-    places = store.frames_places(demos, is_imported=cell.names.demos is None)
-    images = [place for place in places if place.is_file()][:1]
-    return [file, *(place for place in images if frames.about(place).demos)]
+    keys = cell.task.image_keys_of(cell.obs_kind)
+    missing = [key for key in keys if key not in demos.obs]
+    files = [file.resolve()]
+    if missing:
+        places = store.frames_places(demos, is_imported=cell.names.demos is None)
+        images = image_sources.find(demos, missing, places)
+        assert images is not None  # `obtain` has made them
+        files.append(images.resolve())
+    return files
 
 
 def _sha256(file: Path) -> bytes:
@@ -261,31 +285,81 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 def _desk(cell: ResolvedCell) -> Any:
     """Starts the actor that takes messages and states, on this node."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    node = ray.get_runtime_context().get_node_id()
-    here = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    actor = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=here)
+    actor = ray.remote(Desk).options(
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=-1,
+        scheduling_strategy=_on(ray.get_runtime_context().get_node_id()),
+    )
     return actor.remote(str(Path(cell.names.runs).resolve()))
 
 
-def _task(cell: ResolvedCell, cluster: Cluster) -> Any:
-    """Makes the task of a cell: what it needs, and how often it is tried."""
+def _on(node: str) -> Any:
+    """Places work on one node."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+
+
+def _refuse_other_nodes(job: Job) -> None:
+    """Refuses a cluster that has a node with other versions.
+
+    Raises:
+        BadInput: With the node and the packages.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    task = ray.remote(ray_worker.versions_here)
+    asked = {
+        node["NodeID"]: task.options(
+            num_cpus=0, scheduling_strategy=_on(node["NodeID"])
+        ).remote(job.code)
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+    for node, ref in asked.items():
+        try:
+            differences = ray_worker.differ(ray.get(ref), job.versions)
+        except RayError as error:  # a package is missing, say
+            differences = " ".join(str(error).split())[-200:]
+        if differences:
+            raise BadInput(
+                f"node {node[:12]} of the cluster has {differences}; "
+                f"{ray_worker.REMEDY}, or stop Ray there"
+            )
+
+
+def _wants_gpu(cell: ResolvedCell) -> bool:
+    """Tells whether cells run on GPUs: where the cluster has some, or by --device."""
     import ray
 
+    has = any(node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"])
+    wanted = cell.names.device
+    if wanted.startswith("cuda") and not has:
+        raise BadInput(f"--device {wanted}: no node of the Ray cluster has a GPU")
+    return has and wanted != "cpu"
+
+
+def _task(cell: ResolvedCell, cluster: Cluster) -> Any:
+    """Makes the task of a cell: what it needs, and how often it is tried.
+
+    Raises:
+        BadInput: When no node has that.
+    """
+    import ray
+
+    on_gpu = _wants_gpu(cell)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cores = max(node.get("CPU", 0) for node in nodes)
-    if cores < 1:
-        raise BadInput("no node of the cluster has a CPU for a training")
-    gpus = any(node.get("GPU", 0) for node in nodes)
-    wants_gpu = gpus and cell.names.device != "cpu"
-    progress.note(
-        f"Ray: {len(nodes)} nodes, {sum(node.get('CPU', 0) for node in nodes):g} CPUs, "
-        f"{sum(node.get('GPU', 0) for node in nodes):g} GPUs"
-    )
+    able = [node for node in nodes if node.get("GPU", 0) or not on_gpu]
+    most = int(max(node.get("CPU", 0) for node in able))
+    if most < 1:
+        kind = "node with a GPU" if on_gpu else "node"
+        raise BadInput(f"no {kind} of the Ray cluster offers a CPU for a training")
     return ray.remote(ray_worker.work).options(
-        num_cpus=min(cell.settings.training.threads, int(cores)),
-        num_gpus=1 / cluster.per_gpu if wants_gpu else 0,
+        num_cpus=min(cell.settings.training.threads, most),
+        num_gpus=1 / cluster.per_gpu if on_gpu else 0,
         max_retries=TRIES - 1,
         retry_exceptions=[ray_worker.Again],
         scheduling_strategy="SPREAD",
@@ -300,13 +374,14 @@ def _show(desk: Any, view: GridProgress) -> None:
         view.show(title, message)
 
 
-def _ended(ref: Any, cell: Cell, job: Job) -> Finished:
+def _ended(ref: Any, cell: Cell) -> Finished:
     """Says how a task ended."""
     import ray
     from ray.exceptions import RayError, RayTaskError
 
+    run = ""
     try:
-        error, stopped = ray.get(ref)
+        run, error, stopped = ray.get(ref)
     except RayTaskError as failure:  # what our code raised on the node
         error, stopped = " ".join(str(failure.cause).split()), False
         if isinstance(failure.cause, ray_worker.Again):
@@ -314,7 +389,7 @@ def _ended(ref: Any, cell: Cell, job: Job) -> Finished:
     except RayError as failure:
         reason = " ".join(str(failure).split())[:300]
         error, stopped = f"its worker died {TRIES} times: {reason}", False
-    folder = Path(cell.runs) / job.run
+    folder = Path(cell.runs) / run
     return Finished(cell, None if error else folder, error, stopped)
 
 
@@ -323,7 +398,7 @@ def _cancel(refs: Sequence[Any]) -> None:
     import ray
 
     for ref in refs:
-        ray.cancel(ref, force=False)
+        ray.cancel(ref, force=False, recursive=False)  # parcels still travel
     deadline = time.monotonic() + 2 * LAST_WORDS
     while refs and time.monotonic() < deadline:
         _, refs = ray.wait(list(refs), num_returns=len(refs), timeout=0.5)

@@ -12,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import sys
 import tempfile
 import threading
 import time
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +26,39 @@ from typing import Any
 
 SHIP_SECONDS = 1.0  # between looks at the files of a training [s]
 SHOW_SECONDS = 1.0  # between messages about the progress of a cell [s]
-BUSY_SECONDS = 20.0  # how long a killed process may take to leave its folder [s]
-BUSY = "another process is working in"
+BUSY_SECONDS = 120.0  # how long a dead node's locks may last on a shared disk [s]
+REMEDY = "install the versions of the machine where you type the command"
 # These are read before the log and written after it: a log that is ahead of its state
 # is cut when the training resumes, and one that is behind would have a gap.
 STATE = ("resume.safetensors", "run.json")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of demonstrations or images.
+
+    Attributes:
+        path: On the driver's machine.
+        size: Its size [bytes].
+        changed: When it changed [ns].
+        digest: Of all files of the grid, which share a folder on a node.
+        content: Ray's reference to it.
+    """
+
+    path: str
+    size: int
+    changed: int
+    digest: str
+    content: Any
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this node sees the very file."""
+        try:
+            stat = os.stat(self.path)
+        except OSError:
+            return False
+        return (stat.st_size, stat.st_mtime_ns) == (self.size, self.changed)
 
 
 @dataclass(frozen=True)
@@ -38,29 +68,26 @@ class Job:
     Attributes:
         title: Names the cell for a person.
         cell: The cell as JSON.
-        run: Its run folder, `<task>/<run>`.
         runs: The driver's folder of runs.
         token: File in it that tells a node whether it sees that folder.
         code: Digest of the code, and Ray's reference to its zip.
-        demos: The driver's file of demonstrations; "" for those in the data folder.
-        data: Name, common digest and reference of each file for the data folder, the
-            demonstrations first.
+        data: The demonstrations, and then their images.
         apart: Whether nodes must not look for the driver's folders.
         versions: Of the driver's packages.
         environment: Further environment variables of the child.
+        per_gpu: Number of cells that share a GPU; 0 on the CPU.
     """
 
     title: str
     cell: str
-    run: str
     runs: str
     token: str
     code: tuple[str, Any]
-    demos: str
-    data: tuple[tuple[str, str, Any], ...]
+    data: tuple[DataFile, ...]
     apart: bool
     versions: Mapping[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    per_gpu: int = 0
 
 
 class Again(Exception):
@@ -106,142 +133,175 @@ class Desk:
             (self._runs / run / name).unlink(missing_ok=True)
 
 
-def work(job: Job, desk: Any) -> tuple[str, bool]:
+def versions_here(code: tuple[str, Any]) -> dict[str, str]:
+    """Lists the versions of the packages on this node that can move numbers."""
+    _use_code(code)
+    from dp_bench.runs.provenance import versions
+
+    return versions()
+
+
+def work(job: Job, desk: Any) -> tuple[str, str, bool]:
     """Runs one cell on this node.
 
     Returns:
-        Its error, or "", and whether it was stopped.
+        Its run folder `<task>/<run>`, its error or "", and whether it was stopped.
 
     Raises:
         Again: When another try may succeed.
     """
-    import ray
-
-    context = ray.get_runtime_context()
-    home = _home() / context.get_node_id()[:12]
-    code = _unpacked(home / "code", *job.code)
-    sys.path.insert(0, str(code))
-    _refuse_other_versions(job, context.get_node_id()[:12])
+    node = _use_code(job.code)
     os.environ.update(job.environment)
-    before = os.environ.get("PYTHONPATH")
-    paths = [str(code), *([before] if before else [])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    _refuse_other_versions(job, node.name)
     sees_runs = not job.apart and Path(job.token).is_file()
-    runs = Path(job.runs) if sees_runs else home / "runs" / Path(job.token).name
-    demos = job.demos
-    if not sees_runs:
-        demos = _demos(job, home / "data")
-        _fetch(job, runs, desk)
-    return _run(job, runs, demos, desk, ships=not sees_runs)
+    # A try that was killed may still be saving, so that each has a folder of its own.
+    own = node / "runs" / f"{Path(job.token).name}-{uuid.uuid4().hex[:8]}"
+    runs = Path(job.runs) if sees_runs else own
+    cell = _placed(job, runs, node / "data")
+    run = _run_of(cell)
+    if sees_runs:
+        return _run(job, cell, run, desk, None)
+    try:
+        fetched = _fetch(runs, run, desk)
+        shipped = _Shipped(runs, run, desk, fetched)
+        return _run(job, cell, run, desk, shipped)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
 
 
-def _home() -> Path:
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    return Path(tempfile.gettempdir()) / f"dp-bench-ray-{user}"
-
-
-def _unpacked(folder: Path, digest: str, reference: Any) -> Path:
-    """Unpacks code on this node, unless an earlier cell has."""
+def _use_code(code: tuple[str, Any]) -> Path:
+    """Imports from the code that travelled; returns the folder of this node."""
     import ray
 
-    target = folder / digest
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    home = Path(tempfile.gettempdir()) / f"dp-bench-ray-{user}"
+    home.mkdir(mode=0o700, exist_ok=True)
+    node = home / ray.get_runtime_context().get_node_id()[:12]
+    digest, reference = code
+    target = node / "code" / digest
     if not target.is_dir():
-        aside = folder / f".{digest}-{os.getpid()}"
+        aside = node / "code" / f".{digest}-{os.getpid()}"
         with zipfile.ZipFile(io.BytesIO(bytes(ray.get(reference)))) as archive:
             archive.extractall(aside)
         with contextlib.suppress(OSError):  # another cell was faster
             aside.rename(target)
-    return target
+        shutil.rmtree(aside, ignore_errors=True)
+    if str(target) not in sys.path:
+        sys.path.insert(0, str(target))
+        before = os.environ.get("PYTHONPATH")
+        paths = [str(target), *([before] if before else [])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # of the child
+    return node
 
 
 def _refuse_other_versions(job: Job, node: str) -> None:
     """Refuses a node whose packages give other numbers than the driver's."""
     from dp_bench.runs.provenance import versions
 
-    here = versions()
-    differ = [
+    if differences := differ(versions(), job.versions):
+        raise RuntimeError(f"node {node} has {differences}; {REMEDY}")
+
+
+def differ(here: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """Lists the packages whose versions differ; "" for none."""
+    return ", ".join(
         f"{name} {here.get(name, 'missing')} instead of {version}"
-        for name, version in job.versions.items()
+        for name, version in wanted.items()
         if here.get(name) != version
-    ]
-    if differ:
-        raise RuntimeError(
-            f"node {node} has {', '.join(differ)}; install the versions of the machine "
-            "that gave the command"
-        )
+    )
 
 
-def _demos(job: Job, folder: Path) -> str:
-    """Puts the demonstrations on this node; returns the file for the cell, or ""."""
-    import ray
-
-    paths = []
-    for name, digest, reference in job.data:
-        paths.append(folder / digest / name)
-        if not paths[-1].is_file():
-            _write(paths[-1], bytes(ray.get(reference)))
-    if paths:
-        os.environ["DP_BENCH_DATA"] = str(paths[0].parent)
-    return str(paths[0]) if paths and job.demos else ""
-
-
-def _fetch(job: Job, runs: Path, desk: Any) -> None:
-    """Brings what the driver has of a run to this node."""
-    import ray
-
-    folder = runs / job.run
-    for name, content in ray.get(desk.state.remote(job.run)).items():
-        _write(folder / name, content)
-
-
-def _run(
-    job: Job, runs: Path, demos: str, desk: Any, *, ships: bool
-) -> tuple[str, bool]:
-    """Runs the cell in a child process, as the driver of one machine does."""
+def _placed(job: Job, runs: Path, folder: Path) -> Any:
+    """Puts the demonstrations on this node, and their paths into the cell."""
     import dataclasses
 
     import ray
 
     from dp_bench.grid.cell import Cell
-    from dp_bench.grid.local import Children, Finished
 
-    cell = dataclasses.replace(Cell.from_json(job.cell), runs=str(runs))
-    cell = dataclasses.replace(cell, demos=demos or None)
-    cores = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
-    children = Children(max(1, int((os.cpu_count() or 1) // max(1, cores))))
+    cell = Cell.from_json(job.cell)
+    places = [Path(file.path) for file in job.data]
+    together = cell.demos is not None or len({place.parent for place in places}) == 1
+    if job.apart or not together or not all(file.is_here for file in job.data):
+        places = [folder / file.digest / Path(file.path).name for file in job.data]
+        for file, place in zip(job.data, places, strict=True):
+            if not place.is_file():
+                _write(place, bytes(ray.get(file.content)))
+    if cell.demos is not None:
+        cell = dataclasses.replace(cell, demos=str(places[0]))
+    if cell.demos is None or len(places) > 1:  # images of any file lie there
+        os.environ["DP_BENCH_DATA"] = str(places[-1].parent)
+    return dataclasses.replace(cell, runs=str(runs))
+
+
+def _run_of(cell: Any) -> str:
+    """Names the run folder of a cell, which can depend on this node's processor."""
+    from dp_bench.grid.cell import resolve
+    from dp_bench.grid.prepare import prepare
+
+    (resolved,) = resolve([cell])
+    path = prepare(resolved).folder.path
+    return f"{path.parent.name}/{path.name}"
+
+
+def _fetch(runs: Path, run: str, desk: Any) -> list[str]:
+    """Brings what the driver has of a run to this node; returns the names of files."""
+    import ray
+
+    files = ray.get(desk.state.remote(run))
+    for name, content in files.items():
+        _write(runs / run / name, content)
+    return list(files)
+
+
+def _run(
+    job: Job, cell: Any, run: str, desk: Any, shipped: _Shipped | None
+) -> tuple[str, str, bool]:
+    """Runs the cell in a child process, as the driver of one machine does."""
+    import ray
+
+    from dp_bench.grid.local import Children, Finished
+    from dp_bench.grid.run import BUSY
+    from dp_bench.util.threads import cores
+
+    mine = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
+    children = Children(max(1, int(cores() // max(1, mine))), job.per_gpu or None)
     ends: list[Finished] = []
     progress: Any = _Progress(lambda message: desk.show.remote(job.title, message))
     deadline = time.monotonic() + BUSY_SECONDS
 
-    def run() -> None:
-        while True:
+    def run_child() -> None:
+        try:
             end = children.run(cell, progress)
-            if BUSY not in end.error or time.monotonic() > deadline:
-                ends.append(end)
-                return
-            time.sleep(0.5)  # a killed try still saves its state
+            while end.returncode == BUSY and time.monotonic() < deadline:
+                time.sleep(0.5)  # a try that was killed still saves its state
+                end = children.run(cell, progress)
+        except Exception as error:
+            end = Finished(cell, None, " ".join(str(error).split()), returncode=1)
+        ends.append(end)
 
-    thread = threading.Thread(target=run, daemon=True)
-    shipped = _Shipped(runs, job, desk) if ships else None
+    thread = threading.Thread(target=run_child, daemon=True)
     thread.start()
     try:
         while thread.is_alive():
             thread.join(SHIP_SECONDS)
             if shipped:
                 shipped.send()
+        if shipped:
+            shipped.send_all()
     except KeyboardInterrupt:
         children.end()
         thread.join(1.0)
         if shipped:
-            shipped.send(wait=True)
-        return "stopped", True
-    if shipped:
-        shipped.send(wait=True)
+            shipped.send_all()
+        return run, "stopped", True
+    finally:
+        children.end()
     (end,) = ends
-    error = _log_sent(end, job, desk) if ships else end.error
+    error = _log_sent(end, job, desk) if shipped else end.error
     if error and end.returncode not in (0, 2):
         raise Again(error)
-    return error, end.stopped
+    return run, error, end.stopped
 
 
 def _log_sent(end: Any, job: Job, desk: Any) -> str:
@@ -275,55 +335,76 @@ class _Progress:
 
 
 class _Shipped:
-    """The files of a run that have travelled to the driver."""
+    """The files of a run, as far as the driver has them.
 
-    def __init__(self, runs: Path, job: Job, desk: Any) -> None:
-        self._runs, self._run, self._desk = runs, job.run, desk
-        self._seen: dict[str, tuple[int, int]] = {}
-        self._pending: Any = None
-        self.send(only_look=True)  # what came from there need not go back
+    Args:
+        runs: This node's folder of runs.
+        run: The run, `<task>/<run>`.
+        desk: The driver's `Desk`.
+        known: Names of the files that came from the driver.
+    """
 
-    def send(self, *, wait: bool = False, only_look: bool = False) -> None:
-        """Sends what has changed; sends nothing while the last parcel travels.
+    def __init__(self, runs: Path, run: str, desk: Any, known: Sequence[str]) -> None:
+        self._folder, self._run, self._desk = runs / run, run, desk
+        self._there = {name: _stamp(self._folder / name) for name in known}
+        self._parcel: Any = None
+        self._stamps: dict[str, tuple[int, int]] = {}  # of the files in the parcel
+        self._gone: list[str] = []
 
-        Args:
-            wait: Whether to wait until the driver has it.
-            only_look: Whether to take all files as known.
-        """
+    def send(self) -> None:
+        """Sends what has changed, unless the last parcel still travels."""
         import ray
 
-        if self._pending is not None:
-            done, _ = ray.wait([self._pending], timeout=None if wait else 0)
-            if not done:
-                return
-            ray.get(self._pending)
-            self._pending = None
-        files, gone = self._changed()
-        if only_look or not (files or gone):
-            return
-        self._pending = self._desk.save.remote(self._run, files, gone)
-        if wait:
-            ray.get(self._pending)
-            self._pending = None
+        if self._parcel is not None and ray.wait([self._parcel], timeout=0)[0]:
+            self._arrived()
+        if self._parcel is None:
+            self._pack()
 
-    def _changed(self) -> tuple[dict[str, bytes], list[str]]:
-        """Reads the files that changed since the last call, and names those gone."""
-        folder = self._runs / self._run
-        present = [f for f in folder.rglob("*") if f.is_file() and f.name[0] != "."]
+    def send_all(self) -> None:
+        """Sends what has changed, and waits until the driver has everything."""
+        if self._parcel is not None:
+            self._arrived()
+        for _ in range(2):  # files first, and then the removal of others
+            self._pack()
+            if self._parcel is not None:
+                self._arrived()
+
+    def _arrived(self) -> None:
+        """Waits for the parcel, and remembers what the driver has now."""
+        import ray
+
+        parcel, self._parcel = self._parcel, None
+        ray.get(parcel)
+        self._there |= self._stamps
+        for name in self._gone:
+            del self._there[name]
+
+    def _pack(self) -> None:
+        """Sends files that changed; if none did, names those that are gone."""
+        present = [
+            f for f in self._folder.rglob("*") if f.is_file() and f.name[0] != "."
+        ]
         states, others = dict[str, bytes](), dict[str, bytes]()
+        self._stamps, self._gone = {}, []
         for file in sorted(present, key=lambda f: (f.name not in STATE, str(f))):
-            name = str(file.relative_to(folder))
+            name = str(file.relative_to(self._folder))
             with contextlib.suppress(OSError):  # removed meanwhile
-                stat = file.stat()
-                stamp = (stat.st_mtime_ns, stat.st_size)
-                if self._seen.get(name) != stamp:
+                stamp = _stamp(file)
+                if self._there.get(name) != stamp:
                     into = states if file.name in STATE else others
                     into[name] = file.read_bytes()
-                    self._seen[name] = stamp
-        gone = [name for name in self._seen if not (folder / name).exists()]
-        for name in gone:
-            del self._seen[name]
-        return {**others, **states}, gone
+                    self._stamps[name] = stamp
+        files = {**others, **states}
+        if not files:
+            names = {str(file.relative_to(self._folder)) for file in present}
+            self._gone = [name for name in self._there if name not in names]
+        if files or self._gone:
+            self._parcel = self._desk.save.remote(self._run, files, self._gone)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    stat = file.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.prepare import Prepared, prepare
 from dp_bench.util import progress
+from dp_bench.util.files import Busy
 from dp_bench.util.memory import keep_freed_memory
 from dp_bench.util.processes import end_with_parent, signals_stop
 from dp_bench.util.text import sentence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 PROCESSES = "DP_BENCH_PROCESSES"
 
 STOPPED = 130  # exit code of a process that a signal stopped
+BUSY = 75  # exit code of a process whose run folder another one uses
 
 
 def stopped(place: str = "") -> str:
@@ -234,7 +236,7 @@ def _main() -> int:
             folder = run(cell)
     except BadInput as error:
         print(sentence(error), file=sys.stderr)
-        return 2
+        return BUSY if isinstance(error, Busy) else 2
     except OSError as error:
         print(sentence(error), file=sys.stderr)
         return 1

@@ -91,7 +91,7 @@ def conditions_of(
         control=cell.control,
         changes=tuple(changes),
         demos=cell.demos.loaded.digest,
-        device=cell.device,
+        device=cell.device.split(":")[0],
         threads=cell.settings.training.threads,
         processor=str(here["processor"]),
         gpu=here["gpu"] if cell.device.startswith("cuda") else None,

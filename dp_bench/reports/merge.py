@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation import records, search
 from dp_bench.evaluation.records import Record
 from dp_bench.evaluation.search import Trial
 from dp_bench.reports import results_folder
 from dp_bench.runs.folder import RunFolder, read_run
-from dp_bench.runs.info import RunInfo
+from dp_bench.runs.info import RunInfo, run_name
 from dp_bench.runs.trained import Trained
 from dp_bench.util import jsonl
 from dp_bench.util.files import atomic_write, whole_files
@@ -58,106 +59,161 @@ def merge(folders: Sequence[Path], out: Path) -> list[Path]:
     """
     runs: dict[Path, dict[str, _Run]] = {}
     trials: dict[Path, dict[tuple[str, int], Trial]] = {}
-    for folder in [*([out] if out.is_dir() else []), *folders]:
-        counted = sum([_add_runs(folder, runs), _add_searches(folder, trials)])
-        if not counted and folder != out:
+    if out.is_dir():
+        _add_runs(out, runs)
+        _add_searches(out, trials)
+    brought: set[Path] = set()
+    for folder in folders:
+        places = {*_add_runs(folder, runs), *_add_searches(folder, trials)}
+        if not places:
             raise BadInput(
                 f"{folder} holds no results and no runs; name folders that "
                 "`dp-bench compare`, `eval` or `tune` wrote with --shard"
             )
-    for own, by_name in runs.items():
-        _refuse_mixture(own, by_name)
-    for own, by_name in runs.items():
-        for name, run in by_name.items():
+        brought |= places
+    for own in brought & runs.keys():
+        _refuse_mixture(own, runs[own])
+    for own in brought & runs.keys():
+        for name, run in runs[own].items():
             _write(out / own, name, run)
+        for file in whole_files((out / own / "records").glob("*.jsonl")):
+            if file.stem not in runs[own]:  # its records lie in files of their runs now
+                file.unlink()
     for file, by_number in trials.items():
-        (out / file).parent.mkdir(parents=True, exist_ok=True)
-        jsonl.write(out / file, [by_number[key] for key in sorted(by_number)])
-    touched = {*runs, *(file.parent.parent for file in trials)}
-    return sorted(out / own for own in touched)
+        if file.parent.parent in brought:
+            (out / file).parent.mkdir(parents=True, exist_ok=True)
+            jsonl.write(out / file, _in_order(by_number))
+    return sorted(out / own for own in brought)
 
 
-def _add_runs(folder: Path, runs: dict[Path, dict[str, _Run]]) -> int:
-    """Reads the trainings of a folder, and returns how many there are."""
-    count = 0
-    for json, log, episodes in _files(folder):
+def _in_order(trials: Mapping[tuple[str, int], Trial]) -> list[Trial]:
+    """Sorts the trials of each search by number; the searches keep their order."""
+    searches = dict.fromkeys(search for search, _ in trials)
+    return [
+        trials[key]
+        for search in searches
+        for key in sorted(key for key in trials if key[0] == search)
+    ]
+
+
+def _add_runs(folder: Path, runs: dict[Path, dict[str, _Run]]) -> set[Path]:
+    """Reads the trainings of a folder, and returns the folders where they belong."""
+    places = set()
+    for json, log, episodes in _trainings(folder):
         info, trained = read_run(json)
-        if not episodes.is_file():  # still training
-            continue
         own = results_folder.folder_of(info.task, info.demos_source)
         run = _Run(info, trained, json, log if log.is_file() else None)
         known = runs.setdefault(own, {}).setdefault(info.name, run)
         if known.trained.weights != trained.weights:
             raise BadInput(
-                f"{json} and {known.json} are one training with other weights "
+                f"{json} and {known.json} are the same run but have different weights "
                 f"({trained.weights or 'unknown'} and "
-                f"{known.trained.weights or 'unknown'}): another machine or version "
-                "trained it again; leave one out"
+                f"{known.trained.weights or 'unknown'}): it was trained twice on "
+                "other processors or versions, or packed; leave out one of the folders"
             )
-        for record in records.read(episodes):
+        for record in episodes:
             key = tuple(getattr(record, name) for name in KEY)
             earlier = known.records.setdefault((record.settings, *key), record)
             if not records.same(earlier, record):
                 raise BadInput(
-                    f"{episodes} and an earlier folder differ in start "
+                    f"{json.parent} and an earlier folder differ in start "
                     f"{record.env_seed} of {info.name} ({record.variant}, "
                     f"{record.starts}): scores {record.score:g} and "
-                    f"{earlier.score:g}; leave one out"
+                    f"{earlier.score:g}; leave out one of the two folders"
                 )
-        count += 1
-    return count
+        places.add(own)
+    return places
 
 
-def _files(folder: Path) -> Iterable[tuple[Path, Path, Path]]:
-    """Yields run.json, log and records of each training in and below a folder."""
+def _trainings(folder: Path) -> Iterator[tuple[Path, Path, list[Record]]]:
+    """Yields run.json, log and records of each training in and below a folder.
+
+    Trainings that have no records yet are left out.
+    """
     for json in whole_files(folder.rglob("run.json")):
         run = RunFolder(json.parent)
-        yield json, run.log, run.records
-    for json in whole_files(folder.rglob("runs/*.json")):
-        task, name = json.parent.parent, f"{json.stem}.jsonl"
-        yield json, task / "logs" / name, task / "records" / name
+        if run.records.is_file():
+            yield json, run.log, records.read(run.records)
+    for place in sorted(folder.rglob("runs")):
+        files = {file.stem: file for file in whole_files(place.glob("*.json"))}
+        task = place.parent
+        if not files or not (task / "records").is_dir():
+            continue
+        by_run: dict[str, list[Record]] = {}
+        for file in whole_files((task / "records").glob("*.jsonl")):
+            for record in records.read(file):
+                name = file.stem if file.stem in files else run_name(record)
+                by_run.setdefault(name, []).append(record)
+        unknown = [name for name in by_run if name not in files]
+        if unknown:
+            raise BadInput(
+                f"{task} has records of {unknown[0]} and no runs/{unknown[0]}.json, "
+                "which says how it was trained; copy that file there"
+            )
+        for name, episodes in by_run.items():
+            yield files[name], task / "logs" / f"{name}.jsonl", episodes
 
 
 def _add_searches(
     folder: Path, trials: dict[Path, dict[tuple[str, int], Trial]]
-) -> int:
-    """Reads the trials of a folder, and returns how many there are."""
-    count = 0
+) -> set[Path]:
+    """Reads the trials of a folder, and returns the folders where they belong."""
+    places = set()
     for path in whole_files(folder.rglob(f"{search.FOLDER}/*.jsonl")):
-        own = _below(path, folder)
-        known = trials.setdefault(own, {})
-        for trial in search.read(path):
+        read = search.read(path)
+        if not read:
+            continue
+        own = _home_of(path, read[0].conditions.task)
+        known = trials.setdefault(own / search.FOLDER / path.name, {})
+        for trial in read:
             earlier = known.setdefault((trial.search, trial.number), trial)
             if earlier.changes != trial.changes:
                 raise BadInput(
                     f"{path} and an earlier folder differ in trial {trial.number}: "
-                    "two searches ran as one shard; leave one out"
+                    "two searches ran as the same part; leave out one of the two"
                 )
-            if len(trial.pauses) > len(earlier.pauses) or (
-                earlier.state == "unfinished"
-            ):
+            if _progress(trial) > _progress(earlier):
                 known[trial.search, trial.number] = trial
-            count += 1
-    return count
+        places.add(own)
+    return places
 
 
-def _below(path: Path, folder: Path) -> Path:
-    """Names a file of a search below the folder of results."""
-    first = search.read(path)
-    relative = path.relative_to(folder)
-    task = first[0].conditions.task if first else ""
-    parts = relative.parts
-    if task and task not in parts[:-2]:  # the folder of a task was named
-        return Path(*results_folder.folder_of(task, "").parts, *parts[-2:])
-    return relative
+def _progress(trial: Trial) -> tuple[int, bool]:
+    """Tells how far a trial has come."""
+    return len(trial.pauses), trial.state != "unfinished"
+
+
+def _home_of(path: Path, task: str) -> Path:
+    """Names the folder of a task, and of its demonstrations, in results.
+
+    Args:
+        path: A file of a search, `.../<task>[/<source>]/search/<method>.jsonl`.
+        task: Name of the task.
+    """
+    parts = path.resolve().parts[:-2]
+    if task not in parts:
+        raise BadInput(
+            f"{path} is a search on {task} and does not lie in a folder of that name; "
+            f"name the folder of results, which holds {task}/{search.FOLDER}"
+        )
+    last = len(parts) - 1 - parts[::-1].index(task)
+    known = registry.tasks().get(task)
+    group = known.group if known else ""
+    return Path(group, task, *parts[last + 1 :])
 
 
 def _refuse_mixture(own: Path, runs: Mapping[str, _Run]) -> None:
-    """Refuses trainings that did not learn from the same data in the same order."""
+    """Refuses trainings that did not learn from the same data in the same order.
+
+    Settings that weight the draws give an order of their own, by intention.
+    """
     facts: dict[str, Callable[[RunInfo], tuple[object, str]]] = {
-        "demonstrations": lambda info: (None, info.demos_digest),
-        "split": lambda info: (None, info.split_digest),
-        "order of training rows": lambda info: (info.train_seed, info.order_digest),
+        "demonstrations": lambda info: (info.obs_kind, info.demos_digest),
+        "splits": lambda info: (info.obs_kind, info.split_digest),
+        "orders of training rows": lambda info: (
+            (info.obs_kind, info.train_seed, _draws(info)),
+            info.order_digest,
+        ),
         "images": lambda info: (info.obs_kind, info.frames_digest),
     }
     for what, fact in facts.items():
@@ -169,9 +225,16 @@ def _refuse_mixture(own: Path, runs: Mapping[str, _Run]) -> None:
             first, other = seen.setdefault(about, (digest, name))
             if digest != first:
                 raise BadInput(
-                    f"{name} and {other} of {own} have other {what} ({digest[:12]} and "
-                    f"{first[:12]}), so they cannot share a table; leave one out"
+                    f"the runs {name} and {other} of {own} had different {what} "
+                    f"({digest[:12]} and {first[:12]}), so they cannot share a table; "
+                    "merge them into two folders"
                 )
+
+
+def _draws(info: RunInfo) -> object:
+    """What the weights of a run's draws follow from; None if all are equal."""
+    weight = info.training.get("keyframe_weight", 0.0)
+    return (weight, str(info.policy.get("horizons")), info.method) if weight else None
 
 
 def _write(folder: Path, name: str, run: _Run) -> None:

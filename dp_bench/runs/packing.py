@@ -51,7 +51,10 @@ def pack(run: RunFolder, out: Path) -> Packed:
     """
     run.info()  # refuses a folder that is no run
     if not run.weights.is_file():
-        raise BadInput(f"{run.path} is not trained yet: it has no {run.weights.name}")
+        raise BadInput(
+            f"{run.path} is not trained yet: it has no {run.weights.name}; finish its "
+            "training first"
+        )
     if out.is_dir() and any(out.iterdir()):
         raise BadInput(f"{out} is not empty; choose a new folder")
     packed = RunFolder(out)

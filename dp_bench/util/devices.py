@@ -44,10 +44,13 @@ def gpus_named(words: Sequence[str]) -> list[str]:
         if not count:
             raise BadInput("--devices all: this machine has no GPU that torch can use")
         return [f"cuda:{k}" for k in range(count)]
-    twice = [word for k, word in enumerate(words) if word in words[:k]]
+    named = ["cuda:0" if word == "cuda" else word for word in words]
+    if "cpu" in named:
+        raise BadInput("--devices takes GPUs, got cpu; --jobs runs several on the CPU")
+    twice = [word for k, word in enumerate(named) if word in named[:k]]
     if twice:
         raise BadInput(
             f"--devices names {twice[0]} twice; --per-gpu says how many trainings "
             "share a device"
         )
-    return [available_device(word) for word in words]
+    return [available_device(word) for word in named]

@@ -29,6 +29,10 @@ class ReadOnly(BadInput):
 PART = ".part."  # a file whose name begins with this is being written
 
 
+class Busy(BadInput):
+    """Another process works in a folder; it may soon end."""
+
+
 def is_plain(name: str) -> bool:
     """Whether a name can be one part of a path, without separators or leading dots."""
     return re.fullmatch(r"\w[\w.-]{0,99}", name) is not None
@@ -217,7 +221,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
         else:
             _hold(_holder(path), wait)
     except Timeout:
-        raise BadInput(
+        raise Busy(
             f"another process is working in {path.parent}; wait for it, or stop it"
         ) from None
     except OSError as error:
@@ -289,7 +293,7 @@ def _hold(holder: Path, wait: bool) -> None:
             holder.unlink(missing_ok=True)
         elif not wait:
             owner = f"process {match[2]} on {match[1]}" if match else "another process"
-            raise BadInput(
+            raise Busy(
                 f"{owner} is working in {holder.parent}, whose file system has no "
                 f"locks; wait for it, or delete {holder} if it has ended"
             )

@@ -18,6 +18,7 @@ from typing import TypeVar, cast
 
 from dp_bench.errors import BadInput
 from dp_bench.util.processes import STOPPING
+from dp_bench.util.threads import cores
 
 S = TypeVar("S")
 I = TypeVar("I")  # noqa: E741
@@ -60,7 +61,7 @@ def in_order(
 
 def count(processes: int | None, num_items: int) -> int:
     """Returns how many processes `in_order` takes for a number of items."""
-    return min(processes or os.cpu_count() or 1, max(num_items, 1))
+    return min(processes or cores(), max(num_items, 1))
 
 
 def _here(

@@ -112,7 +112,7 @@ def test_a_study_is_refused_before_it_trains(study, capsys, monkeypatch):
     with locked(study.folder / ".encoders.lock"):
         assert "another process is working in runs/results/pusht" in refusal()
     assert "use --encoders" in refusal("vision.lr-factor=0.3")
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("dp_bench.cli.study_encoders.cores", lambda: 2)
     assert "--jobs 3 on 2 cores: trainings would take longer" in refusal("--jobs", "3")
     assert study.timed == []
     assert not Path("runs/pusht").exists()

@@ -69,6 +69,21 @@ def test_shards_give_the_records_of_a_whole_evaluation(copy, small_task):
     assert len(records.read(copy.records)) == 14  # nothing is there twice
 
 
+def test_parts_share_evaluations_that_have_fewer_groups_than_parts(copy, small_task):
+    played = [
+        evaluate(
+            copy,
+            episodes=2,
+            variants=["default"],
+            shard=Shard(2, 4),
+            offset=offset,
+            processes=1,
+        )
+        for offset in (0, 1)
+    ]
+    assert [len(records) for records in played] == [0, 2]
+
+
 def test_a_shard_returns_what_is_there(copy, small_task):
     played = evaluate(copy, episodes=4, shard=Shard(2, 4), processes=1)
     assert [(r.variant, r.env_seed) for r in played] == [

@@ -18,7 +18,9 @@ def scenes(tmp_path, monkeypatch):
     import gymnasium as gym
 
     monkeypatch.setattr(gym.spec("dp_bench/PushT-v0"), "max_episode_steps", 6)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # others would not see the above
+    monkeypatch.setattr(
+        "dp_bench.util.workers.cores", lambda: 1
+    )  # others would not see the above
     written_run(tmp_path / "runs" / "a", training={"updates": 5})
     first = Scene(
         run="a", weights="", step=5, variant="default", env_seed=100_003, train_seed=0

@@ -50,18 +50,18 @@ def test_times_add_up_and_jobs_share_them():
 
 
 def test_trainings_that_share_cores_take_longer(monkeypatch):
-    monkeypatch.setattr(forecast.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(forecast, "cores", lambda: 2)
     cells = tuple(CellForecast("bet", n, 100, 30.0, 5.0, threads=2) for n in (0, 1))
     assert GridForecast(0.0, cells).seconds == 70.0
     assert GridForecast(0.0, cells, jobs=2).seconds == 65.0  # evaluation gains only
 
 
 def test_a_gpu_takes_as_many_trainings_as_its_memory_holds():
-    cell = CellForecast("bet", 0, 100, 30.0, 5.0, gpu_memory=3 * 2**30)
-    ahead = GridForecast(0.0, (cell,), free_gpu_memory=10 * 2**30)
+    cell = CellForecast("bet", 0, 100, 30.0, 5.0, gpu_memory=2 * 2**30)
+    ahead = GridForecast(0.0, (cell,), images=0.5, free_gpu_memory=10 * 2**30)
     forecast.refuse_crowded_gpu(ahead, 3)
     message = r"--per-gpu 4: one training takes 3\.0 GiB and the GPU has 10\.0 GiB"
-    with pytest.raises(BadInput, match=f"{message} free, so at most 3 fit"):
+    with pytest.raises(BadInput, match=f"{message} free; use --per-gpu 3"):
         forecast.refuse_crowded_gpu(ahead, 4)
     forecast.refuse_crowded_gpu(GridForecast(0.0, ()), 4)  # all is done
 
@@ -70,7 +70,7 @@ def test_a_long_grid_says_how_many_machines_pay(cell):
     cells = tuple(CellForecast("bet", n, 100, 1000.0, 0.0) for n in range(4))
     text = forecast.describe(GridForecast(0.0, cells), [cell], "results")
     assert "4 trainings, 1.11 hours in all; 2 take 33 min 20 s, 4 take 16 min" in text
-    assert "more than 4 save less than 5 %" in text
+    assert "more than 4 machines save less than 5 %" in text
     short = tuple(CellForecast("bet", n, 100, 10.0, 0.0) for n in range(4))
     text = forecast.describe(GridForecast(0.0, short), [cell], "results")
     assert "several machines" not in text

@@ -23,7 +23,7 @@ from dp_bench.grid import ray_worker
 from dp_bench.grid.ray_worker import Desk, Job
 
 ROOT = Path(dp_bench.__file__).parent
-UPDATES = 300
+UPDATES = 120
 
 
 def test_nothing_but_the_driver_imports_ray():
@@ -51,17 +51,19 @@ def test_without_ray_the_command_says_what_to_install(monkeypatch, capsys):
     ("words", "said"),
     [
         (["--ray", "a", "b"], "--ray takes one address, got 2"),
-        (["--ray", "--jobs", "2"], "--jobs goes without --ray"),
-        (["--ray", "--devices", "cpu"], "--devices goes without --ray"),
-        (["--per-gpu", "2"], "--per-gpu goes with --ray or --devices"),
+        (["--ray", "--jobs", "2"], "--jobs cannot be used with --ray"),
+        (["--ray", "--devices", "all"], "--devices cannot be used with --ray"),
+        (["--per-gpu", "2"], "--per-gpu needs --ray or --devices"),
         (["--ray", "--per-gpu", "0"], "--per-gpu must be at least 1, got 0"),
         (["--ray", "--until-decided"], "--until-decided takes no --ray"),
-        (["--devices", "cpu", "--until-decided"], "--until-decided takes no --devices"),
-        (["--devices", "cpu", "--jobs", "2"], "--jobs goes without --devices"),
+        (["--devices", "all", "--until-decided"], "--until-decided takes no --devices"),
+        (["--devices", "all", "--jobs", "2"], "--jobs cannot be used with --devices"),
     ],
 )
 def test_wrong_input_is_one_sentence(words, said, monkeypatch, capsys):
     monkeypatch.setattr(driver.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(SystemExit):
         main(["compare", "--task", "blockpush", *words])
     assert said in capsys.readouterr().err
@@ -110,13 +112,12 @@ def shipping(tmp_path, monkeypatch):
 
     desk = Desk(str(tmp_path / "driver"))
     actor = types.SimpleNamespace(save=types.SimpleNamespace(remote=save))
-    job = types.SimpleNamespace(run="pusht/run")
     folder = tmp_path / "node" / "pusht" / "run"
     folder.mkdir(parents=True)
-    (folder / "log.jsonl").write_text("1")
+    (folder / "log.jsonl").write_text("1")  # came from the driver
     return (
         folder,
-        ray_worker._Shipped(tmp_path / "node", job, actor),
+        ray_worker._Shipped(tmp_path / "node", "pusht/run", actor, ["log.jsonl"]),
         sent,
         tmp_path / "driver" / "pusht" / "run",
     )
@@ -147,9 +148,24 @@ def test_only_changes_travel_and_what_is_gone_goes(shipping):
     assert sent == [(["resume.safetensors"], [])]
     (folder / "resume.safetensors").unlink()
     (folder / "weights.safetensors").write_text("weights")
-    shipped.send(wait=True)
-    assert sent[1] == (["weights.safetensors"], ["resume.safetensors"])
+    shipped.send_all()
+    assert sent[1:] == [(["weights.safetensors"], []), ([], ["resume.safetensors"])]
     assert [file.name for file in there.iterdir()] == ["weights.safetensors"]
+
+
+def test_what_a_lost_parcel_held_is_sent_again(shipping, monkeypatch):
+    folder, shipped, sent, _ = shipping
+    (folder / "resume.safetensors").write_text("state")
+
+    def lost(parcel):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["ray"], "get", lost)
+    with pytest.raises(KeyboardInterrupt):
+        shipped.send_all()
+    monkeypatch.setattr(sys.modules["ray"], "get", lambda parcel: parcel)
+    shipped.send_all()
+    assert sent == [(["resume.safetensors"], [])] * 2
 
 
 def test_a_desk_hands_out_what_it_has(tmp_path):

@@ -8,8 +8,9 @@ import pytest
 
 from dp_bench.cli import main
 from dp_bench.evaluation import records
-from dp_bench.grid import local
+from dp_bench.grid import local, probe
 from dp_bench.grid.cell import resolve
+from dp_bench.grid.forecast import CellForecast, GridForecast
 from dp_bench.grid.local import Finished
 from dp_bench.grid.run import run
 
@@ -17,6 +18,14 @@ TINY = (
     *("policy.channels=8,16", "policy.step_dim=8"),
     *("training.updates=6", "training.batch_size=8", "training.log_every=2"),
 )
+
+
+def forecast_of_nothing(cells, jobs, per_device):
+    """Nothing is probed, and no cell is known to be finished."""
+    unknown = (
+        CellForecast(cell.method, cell.train_seed, 1, 1.0, 1.0) for cell in cells
+    )
+    return GridForecast(0.0, tuple(unknown))
 
 
 @pytest.fixture
@@ -29,9 +38,12 @@ def compare(tmp_path, monkeypatch, demos_file):
     monkeypatch.setattr(local.Children, "run", in_this_process)
     monkeypatch.setattr(gym.spec("dp_bench/PushT-v0"), "max_episode_steps", 3)
     monkeypatch.setattr(
-        "dp_bench.grid.forecast.describe", lambda ahead, cells, out: f"{len(cells)}"
+        "dp_bench.grid.forecast.describe", lambda ahead, cells, out, where: where
     )
-    monkeypatch.setattr("dp_bench.grid.forecast.forecast", lambda cells, jobs: None)
+    monkeypatch.setattr(
+        "dp_bench.grid.forecast.forecast",
+        forecast_of_nothing,
+    )
 
     def type_command(folder, *words):
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -87,10 +99,23 @@ def test_a_shard_without_trainings_says_so(compare, capsys):
     assert not list(Path.cwd().iterdir())
 
 
+def test_finished_trainings_start_no_process(compare, monkeypatch, capsys):
+    def in_this_process(cells, jobs, per_device):
+        return GridForecast(0.0, tuple(probe.cell_forecasts(resolve(cells))))
+
+    monkeypatch.setattr("dp_bench.grid.forecast.forecast", in_this_process)
+    monkeypatch.setattr(probe, "UPDATE_SECONDS", 0.02)
+    compare("here", "--shard", "1/4")
+    capsys.readouterr()
+    monkeypatch.setattr(local.Children, "run", None)  # fails if it is called
+    compare("here", "--shard", "1/4")
+    assert "1 train seed" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--shard", "3/2"], "--shard takes I/N"),
+        (["--shard", "3/2"], "--shard must be I/N"),
         (["--shard", "1/2", "--until-decided"], "--until-decided takes no --shard"),
     ],
 )

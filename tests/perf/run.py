@@ -30,6 +30,7 @@ PARTS = {
     "objectives": "decisions:objectives",
     "rollouts": "decisions:rollouts",
     "memory": "memory:memory",
+    "cluster": "cluster:cluster",
 }
 
 

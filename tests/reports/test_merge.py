@@ -72,8 +72,8 @@ def test_run_folders_merge_too_and_episodes_of_one_run_join(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"demos_digest": "e" * 64}, "have other demonstrations"),
-        ({"split_digest": "6" * 12}, "have other split"),
+        ({"demos_digest": "e" * 64}, "had different demonstrations"),
+        ({"split_digest": "6" * 12}, "had different splits"),
     ],
 )
 def test_trainings_on_other_data_are_refused(changes, said, tmp_path):
@@ -93,7 +93,7 @@ def test_another_order_of_one_train_seed_is_refused(tmp_path):
         '"order_digest": "000000000000"', f'"order_digest": "{"f" * 12}"'
     )
     (other.path / "run.json").write_text(changed, encoding="utf-8")
-    with pytest.raises(BadInput, match="have other order of training rows"):
+    with pytest.raises(BadInput, match="had different orders of training rows"):
         merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
 
 
@@ -104,8 +104,49 @@ def test_other_weights_of_one_training_are_refused(tmp_path):
     other = trained(tmp_path / "b", first=2)
     save_tensors(other.weights, {"w": torch.zeros(1)}, {"update": 5, "seconds": 1.0})
     other.write_weights_digest()
-    with pytest.raises(BadInput, match="are one training with other weights"):
+    with pytest.raises(BadInput, match="are the same run but have different weights"):
         merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+
+
+def test_an_order_that_a_setting_weights_is_no_mixture(tmp_path):
+    trained(tmp_path / "a", 0)
+    weighted = trained(tmp_path / "b", 0, training={"keyframe_weight": 3.0})
+    text = (weighted.path / "run.json").read_text(encoding="utf-8")
+    other = text.replace('"order_digest": "0', '"order_digest": "f')
+    (weighted.path / "run.json").write_text(other, encoding="utf-8")
+    (folder,) = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    assert len(list((folder / "runs").iterdir())) == 2
+
+
+def test_records_in_one_file_belong_to_their_runs(tmp_path):
+    runs = [trained(tmp_path / "a", seed) for seed in (0, 1)]
+    results_folder.collect([run.path for run in runs], tmp_path / "one")
+    place = tmp_path / "one" / "pusht" / "made-up" / "records"
+    files = sorted(place.iterdir())
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    for file in files:
+        file.unlink()
+    (place / "all.jsonl").write_text(text, encoding="utf-8")
+    more = trained(tmp_path / "b", 0, first=2)
+    (folder,) = merge([more.path], tmp_path / "one")
+    assert [f.name for f in sorted((folder / "records").iterdir())] == [
+        f.name for f in files
+    ]
+    assert len(records.read(folder / "records")) == 6
+
+    (folder / "runs" / f"{files[0].stem}.json").unlink()
+    with pytest.raises(BadInput, match=r"has records of .* and no runs/"):
+        merge([folder], tmp_path / "out")
+
+
+def test_what_lies_in_other_folders_is_not_touched(tmp_path):
+    """Other tasks of the results may have mixtures of their own."""
+    trained(tmp_path / "a", 0)
+    other = tmp_path / "out" / "pusht" / "search" / "bet.jsonl"
+    search.put(other, trial(3))
+    before = other.read_bytes()
+    merge([tmp_path / "a"], tmp_path / "out")
+    assert other.read_bytes() == before
 
 
 def trial(number, pauses=1, state="finished", changes=("training.lr=0.1",)):
@@ -135,6 +176,7 @@ def test_trials_of_shards_join_and_the_furthest_state_counts(tmp_path):
     merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     file = tmp_path / "out" / CONDITIONS.task / "search" / "dp_c.jsonl"
     assert [(t.number, len(t.pauses)) for t in search.read(file)] == [(0, 1), (1, 3)]
+    two.unlink()
     search.put(two, trial(0, changes=("training.lr=0.2",)))
     with pytest.raises(BadInput, match="differ in trial 0"):
         merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")

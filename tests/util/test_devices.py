@@ -15,13 +15,15 @@ def two_gpus(monkeypatch):
 
 def test_all_names_every_gpu(two_gpus):
     assert gpus_named(["all"]) == ["cuda:0", "cuda:1"]
-    assert gpus_named(["cuda:1", "cpu"]) == ["cuda:1", "cpu"]
+    assert gpus_named(["cuda:1", "cuda"]) == ["cuda:1", "cuda:0"]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["cuda:2"], "this machine has no device 'cuda:2'; choose one of cpu, cuda"),
+        (["cuda:0", "cpu"], "--devices takes GPUs, got cpu"),
+        (["cuda:0", "cuda"], "--devices names cuda:0 twice"),
         (["cuda:0", "cuda:0"], "--devices names cuda:0 twice; --per-gpu says how many"),
         (["cuda:0", "all"], "no device 'all'"),
     ],
