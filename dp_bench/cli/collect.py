@@ -16,7 +16,7 @@ from dp_bench.util.files import refuse_unwritable
 
 @dataclass(frozen=True)
 class Collect:
-    """Merge results of shards that ran in folders of their own; print tables.
+    """Merge the results of shards from several folders; print tables.
 
     It stops and writes nothing if runs used different demonstrations, splits or
     training orders, if one run has different weights in two folders, or if one

@@ -335,7 +335,7 @@ class Compare:
                 "--jobs cannot be used with --devices; use --per-gpu K for K trainings "
                 "on each GPU"
             )
-        from dp_bench.util.devices import gpus_named
+        from dp_bench.cli.gpus import gpus_named
 
         return gpus_named(self.devices) * self.per_gpu
 

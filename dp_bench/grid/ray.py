@@ -146,9 +146,8 @@ def _connected(address: str) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise BadInput(
             f"--ray {address}: could not connect to a Ray cluster "
-            f"({' '.join(str(error).split())[:200]}); start one with "
-            "`ray start --head`, or use --ray local. If the cluster asks for a token, "
-            "type `export RAY_AUTH_MODE=token` first"
+            f"({' '.join(str(error).split())[:200]}); start one as the page 'More than "
+            "one machine' of the manual says, or use --ray local"
         ) from None
     try:
         # Ray's own handler would end this process before the states are saved.
@@ -249,10 +248,13 @@ def _code() -> bytes:
     """Packs the code of this package, and what says its version, into a zip."""
     packed = io.BytesIO()
     distribution = metadata.distribution("dp-bench")
+    groups: dict[str, list[str]] = {}
+    for point in distribution.entry_points:
+        groups.setdefault(point.group, []).append(f"{point.name} = {point.value}")
+    lines = [f"[{group}]\n" + "\n".join(groups[group]) for group in sorted(groups)]
     facts = {
-        name: text
-        for name in ("METADATA", "entry_points.txt")
-        if (text := distribution.read_text(name))
+        "METADATA": f"Name: dp-bench\nVersion: {distribution.version}\n",
+        "entry_points.txt": "\n\n".join(lines),
     }
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         written: set[str] = set()

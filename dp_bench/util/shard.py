@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from dp_bench.errors import BadInput
 
 T = TypeVar("T")
-RULE = "--shard must be I/N with I from 1 to N, for example 2/8"
+RULE = "a part must be I/N with I from 1 to N, for example 2/8"
 
 
 class Shard(NamedTuple):

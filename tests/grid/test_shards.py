@@ -115,7 +115,7 @@ def test_finished_trainings_start_no_process(compare, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--shard", "3/2"], "--shard must be I/N"),
+        (["--shard", "3/2"], "a part must be I/N"),
         (["--shard", "1/2", "--until-decided"], "--until-decided takes no --shard"),
     ],
 )

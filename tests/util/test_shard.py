@@ -27,6 +27,6 @@ def test_a_part_is_read_from_text():
 @pytest.mark.parametrize("text", ["", "2", "0/2", "3/2", "a/b", "1/0", "-1/2", "1/2/3"])
 def test_other_texts_are_refused(text):
     with pytest.raises(
-        BadInput, match="--shard must be I/N with I from 1 to N, for example 2/8"
+        BadInput, match="a part must be I/N with I from 1 to N, for example 2/8"
     ):
         Shard.read(text)

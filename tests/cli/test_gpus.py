@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from dp_bench.cli.gpus import gpus_named
 from dp_bench.errors import BadInput
-from dp_bench.util.devices import gpus_named
 
 
 @pytest.fixture
