@@ -23,7 +23,12 @@ TINY = {
     "bet": ("policy.width=8", "policy.heads=2", "policy.layers=1", "policy.clusters=2"),
     "lstm_gmm": ("policy.hidden=8", "policy.layers=1"),
 }  # fmt: skip
-UPDATES = ("training.updates=2", "training.batch_size=4", "training.validate_every=1")
+UPDATES = (
+    "training.updates=2",
+    "training.threads=1",
+    "training.batch_size=4",
+    "training.validate_every=1",
+)
 
 
 def write_ours(folder):
