@@ -76,7 +76,7 @@ PRESETS = {
     ),
     "lstm_gmm": Preset(
         LstmGmmConfig(horizons=Horizons(1, 1, 8), reset_every=8, hidden=48),
-        _training(400, 3e-3, batch_size=24),
+        _training(600, 3e-3, batch_size=24),
     ),
     "ibc": Preset(
         IbcConfig(hidden=64, layers=3, negatives=64, candidates=256, dropout=0.0),
