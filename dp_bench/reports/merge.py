@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from dp_bench import registry
 from dp_bench.errors import BadInput
@@ -19,7 +18,6 @@ from dp_bench.runs.trained import Trained
 from dp_bench.util import jsonl
 from dp_bench.util.files import atomic_write, whole_files
 
-T = TypeVar("T")
 KEY = ("step", "starts", "variant", "env_seed")  # of a record in its run
 
 

@@ -23,11 +23,10 @@ TINY = {
     "bet": ("policy.width=8", "policy.heads=2", "policy.layers=1", "policy.clusters=2"),
     "lstm_gmm": ("policy.hidden=8", "policy.layers=1"),
 }  # fmt: skip
+# OpenMP cannot start threads in a process that was forked after torch had some.
 UPDATES = (
-    "training.updates=2",
+    *("training.updates=2", "training.batch_size=4", "training.validate_every=1"),
     "training.threads=1",
-    "training.batch_size=4",
-    "training.validate_every=1",
 )
 
 

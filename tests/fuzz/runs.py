@@ -120,24 +120,10 @@ def write_resumable(folder):
 
 
 def resumed_words(demos, runs):
-    settings = (
-        *UPDATES,
-        *TINY["dp_c"],
-        "training.updates=3",
-        "training.threads=1",
-        "training.log_every=1",
-    )
+    settings = (*UPDATES, *TINY["dp_c"], "training.updates=3", "training.log_every=1")
     words = ["train", "--task", "pusht", "--demos", str(demos), "--runs", str(runs)]
     words += ["--method", "dp_c", "--preset", "smoke", "--episodes", "1"]
-    return [
-        *words,
-        "--device",
-        "cpu",
-        "--set",
-        *settings,
-        "training.threads=1",
-        "training.save_seconds=1e-9",
-    ]
+    return [*words, "--device", "cpu", "--set", *settings, "training.save_seconds=1e-9"]
 
 
 def damage_file(rng, file, outside):
