@@ -17,7 +17,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench compare test test-all check lint type imports format report docs perf clean
+.PHONY: help setup demo bench compare test test-all check lint type imports format report docs perf clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' $(MAKEFILE_LIST) | awk -F' - ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(BIN)/pip install -q -c constraints.txt --no-deps robosuite
 	@echo "Installed: $$(du -sh $(VENV) | cut -f1) in $(VENV)"
 	@touch $@
+
+demo: $(READY)  ## Play trained policies on six starts, and make a page with films
+	@$(BIN)/dp-bench demo
 
 bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= JOBS= SOURCE= DEMOS=
 	@$(BIN)/dp-bench compare --task $(TASK) --seeds $(SEEDS) --preset $(PRESET) --jobs $(JOBS) \

@@ -13,7 +13,6 @@ from dp_bench import registry
 from dp_bench.errors import BadInput
 from dp_bench.evaluation.starts import env_seeds_of
 from dp_bench.util.files import refuse_unwritable
-from dp_bench.util.threads import cores
 
 if TYPE_CHECKING:
     from dp_bench.grid.cell import ResolvedCell
@@ -194,8 +193,6 @@ class GridOptions:
         task: Task,
         methods: Sequence[str],
         seeds: Sequence[int],
-        *,
-        apart: int = 1,
     ) -> list[ResolvedCell]:
         """Lists the cells of a grid, and checks all of it before anything runs.
 
@@ -203,8 +200,6 @@ class GridOptions:
             task: Their task.
             methods: Names of the methods.
             seeds: Train seeds.
-            apart: Number of trainings at a time that must not slow each other down.
-                They get fewer threads if the cores would not suffice.
 
         Raises:
             BadInput: For an option that cannot be used.
@@ -216,7 +211,7 @@ class GridOptions:
             from dp_bench.grid import live
 
             live.check(self.log)
-        changes = self._changes(methods, apart)
+        changes = self._changes(methods)
         cells = [
             Cell(
                 task=task.name,
@@ -266,12 +261,10 @@ class GridOptions:
         return out
 
     def _changes(
-        self, methods: Sequence[str], apart: int
+        self, methods: Sequence[str]
     ) -> dict[str, tuple[tuple[str, str], ...]]:
         """Reads `--set` into the changes of each method."""
-        scarce = apart > 1 and cores() // apart < 2
-        fewer = [("training.threads", "1")] if scarce else []
-        changes: dict[str, list[tuple[str, str]]] = {m: [*fewer] for m in methods}
+        changes: dict[str, list[tuple[str, str]]] = {name: [] for name in methods}
         for text in self.set:
             name, value = name_and_value(text)
             owner, colon, field = name.rpartition(":")

@@ -228,7 +228,7 @@ class StudyEncoders:
                 f"observations; {remedy}"
             )
         options = dataclasses.replace(self.training, obs=kind, episodes=self._episodes)
-        return options.cells(task, [self.method], self.seeds, apart=self.jobs)
+        return options.cells(task, [self.method], self.seeds)
 
     def _train(
         self,

@@ -164,7 +164,7 @@ class Tune:
         method = self.method or next(iter(registry.methods()))
         options = dataclasses.replace(self.training, episodes=self._episodes)
         task = task_or_first(self.task)
-        (cell,) = options.cells(task, [method], [self.seed], apart=self.jobs)
+        (cell,) = options.cells(task, [method], [self.seed])
         return cell
 
     def _plan(self, cell: ResolvedCell) -> SearchPlan:

@@ -190,7 +190,7 @@ def describe(
             f"  {forecast.jobs} trainings of {threads} threads at a time share "
             f"{cores()} cores, so they save little time"
         )
-    left = [cell.seconds for cell in forecast.cells if cell.seconds]
+    left = [cell for cell in forecast.cells if cell.seconds]
     if where != PART and (line := _on_workers(left)):
         lines.append(line)
     lines.append(f"  tables and figures: {out}")
@@ -203,17 +203,19 @@ def describe(
     return "\n".join(lines)
 
 
-def _on_workers(seconds: Sequence[float]) -> str:
+def _on_workers(cells: Sequence[CellForecast]) -> str:
     """Says how long several machines like this one take; "" if they save nothing."""
+    seconds = [cell.seconds for cell in cells]
     most = worthwhile(seconds) if seconds else 1
     if most < 2 or sum(seconds) < WORTH_MACHINES:
         return ""
     counts = sorted({n for n in (2, 4, 8, 16, 32, 64, 128) if n < most} | {most})
     times = [f"{n} take {progress.duration(makespan(seconds, n))}" for n in counts]
-    hours = sum(seconds) / 3600
+    hours = f"{sum(seconds) / 3600:.3g}"
+    unit = "GPU-hours" if any(cell.gpu_memory for cell in cells) else "hours"
     return (
         f"  on several machines like this one (--shard, --ray): {len(seconds)} "
-        f"trainings, {hours:.3g} hours in all; {', '.join(times)}; more than {most} "
+        f"trainings, {hours} {unit} in all; {', '.join(times)}; more than {most} "
         "machines save less than 5 %"
     )
 

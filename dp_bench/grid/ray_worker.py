@@ -20,6 +20,8 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,7 +183,7 @@ def _use_code(code: tuple[str, Any]) -> Path:
     target = node / "code" / digest
     if not target.is_dir():
         aside = node / "code" / f".{digest}-{os.getpid()}"
-        with zipfile.ZipFile(io.BytesIO(bytes(ray.get(reference)))) as archive:
+        with zipfile.ZipFile(io.BytesIO(bytes(_get(reference)))) as archive:
             archive.extractall(aside)
         with contextlib.suppress(OSError):  # another cell was faster
             aside.rename(target)
@@ -215,8 +217,6 @@ def _placed(job: Job, runs: Path, folder: Path) -> Any:
     """Puts the demonstrations on this node, and their paths into the cell."""
     import dataclasses
 
-    import ray
-
     from dp_bench.grid.cell import Cell
 
     cell = Cell.from_json(job.cell)
@@ -226,7 +226,7 @@ def _placed(job: Job, runs: Path, folder: Path) -> Any:
         places = [folder / file.digest / Path(file.path).name for file in job.data]
         for file, place in zip(job.data, places, strict=True):
             if not place.is_file():
-                _write(place, bytes(ray.get(file.content)))
+                _write(place, bytes(_get(file.content)))
     if cell.demos is not None:
         cell = dataclasses.replace(cell, demos=str(places[0]))
     if cell.demos is None or len(places) > 1:  # images of any file lie there
@@ -246,9 +246,7 @@ def _run_of(cell: Any) -> str:
 
 def _fetch(runs: Path, run: str, desk: Any) -> list[str]:
     """Brings what the driver has of a run to this node; returns the names of files."""
-    import ray
-
-    files = ray.get(desk.state.remote(run))
+    files = _get(desk.state.remote(run))
     for name, content in files.items():
         _write(runs / run / name, content)
     return list(files)
@@ -306,14 +304,12 @@ def _run(
 
 def _log_sent(end: Any, job: Job, desk: Any) -> str:
     """Sends the output of a failed cell to the driver, and returns the error."""
-    import ray
-
     from dp_bench.grid.local import failed_log
 
     log = failed_log(end.cell)
     if not (end.error and log.is_file()):
         return str(end.error)
-    ray.get(desk.save.remote("failed", {log.name: log.read_bytes()}))
+    _get(desk.save.remote("failed", {log.name: log.read_bytes()}))
     there = Path(job.runs) / "failed" / log.name
     return str(end.error).replace(str(log), str(there))
 
@@ -355,7 +351,8 @@ class _Shipped:
         """Sends what has changed, unless the last parcel still travels."""
         import ray
 
-        if self._parcel is not None and ray.wait([self._parcel], timeout=0)[0]:
+        parcel = self._parcel
+        if parcel is not None and _aside(lambda: ray.wait([parcel], timeout=0)[0]):
             self._arrived()
         if self._parcel is None:
             self._pack()
@@ -371,10 +368,8 @@ class _Shipped:
 
     def _arrived(self) -> None:
         """Waits for the parcel, and remembers what the driver has now."""
-        import ray
-
         parcel, self._parcel = self._parcel, None
-        ray.get(parcel)
+        _get(parcel)
         self._there |= self._stamps
         for name in self._gone:
             del self._there[name]
@@ -400,6 +395,32 @@ class _Shipped:
             self._gone = [name for name in self._there if name not in names]
         if files or self._gone:
             self._parcel = self._desk.save.remote(self._run, files, self._gone)
+
+
+def _get(reference: Any) -> Any:
+    """Waits for an object, and keeps the cores of this task meanwhile."""
+    import ray
+
+    return _aside(lambda: ray.get(reference))
+
+
+def _aside(wait: Callable[[], Any]) -> Any:
+    """Waits in another thread.
+
+    If the main thread of a task waits, Ray starts another task on the same cores.
+    """
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(wait())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    while not future.done():  # short waits, so that Ray can cancel the task
+        futures.wait([future], timeout=SHIP_SECONDS)
+    return future.result()
 
 
 def _stamp(file: Path) -> tuple[int, int]:

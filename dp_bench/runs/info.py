@@ -20,7 +20,7 @@ ADDED_LATER = {
     "noise_draws": 1, "objective": "ddpm", "eta": 0.0, "spacing": "uniform",
     "conditioning": "cross_attention", "older_obs_noise": 0.0, "obs_dropout": 0.0,
     "hidden_obs": [], "past_samples": 1, "keyframe_weight": 0.0,
-    "threads": 2,
+    "threads": 1,
 }  # fmt: skip
 # Settings of the training that cannot move a number, so the hash leaves them out.
 SAME_NUMBERS = (

@@ -61,7 +61,7 @@ class Training:
     keep_every: int = 0
     save_seconds: float = 60.0
     frames: Literal["auto", "memory", "file"] = "auto"
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for name in (

@@ -23,7 +23,8 @@ from dp_bench.grid import ray_worker
 from dp_bench.grid.ray_worker import Desk, Job
 
 ROOT = Path(dp_bench.__file__).parent
-UPDATES = 120
+UPDATES, EPISODES = 300, 30  # of a training; of its evaluation in each variant
+MOMENTS = (0.0, 0.3, 0.6)  # of a kill: the share of the work that is on the disk
 
 
 def test_nothing_but_the_driver_imports_ray():
@@ -231,75 +232,111 @@ def environment(**more):
     return {**os.environ, **quiet, "DP_BENCH_RAY_APART": "1", **more}
 
 
-@pytest.fixture
-def command(demos_file, tmp_path):
-    """Makes the words of a small grid."""
+def grid_of(methods, seeds, episodes, demos_file, more, changes):
+    """The words of a grid of the smoke tier on PushT."""
+    return [
+        *(sys.executable, "-m", "dp_bench", "compare", "--task", "pusht"),
+        *("--methods", *methods, "--seeds", *map(str, seeds), "--preset", "smoke"),
+        *("--episodes", str(episodes), "--device", "cpu", "--demos", str(demos_file)),
+        *more,
+        *("--set", *changes),
+    ]
 
-    def words(folder, *more):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        return [
-            *(sys.executable, "-m", "dp_bench", "compare", "--task", "pusht"),
-            *("--methods", "bet", "--seeds", "0", "1", "--preset", "smoke"),
-            *("--episodes", "4", "--device", "cpu", "--demos", str(demos_file)),
-            *more,
-            *("--set", f"training.updates={UPDATES}", "training.log_every=10"),
-            *("training.save_seconds=1e-9",),
-        ]
 
-    return words
+@pytest.fixture(scope="module")
+def command(demos_file):
+    """Makes the words of two trainings that save their state after every update."""
+    often = f"training.updates={UPDATES}", "training.log_every=10"
+    changes = (*often, "training.save_seconds=1e-9")
+    return lambda *more: grid_of(["bet"], [0, 1], EPISODES, demos_file, more, changes)
+
+
+@pytest.fixture(scope="module")
+def six(demos_file):
+    """Makes the words of two methods with three seeds each."""
+    changes = ("training.updates=20", "training.log_every=10")
+    return lambda *more: grid_of(
+        ["bet", "dp_c"], [0, 1, 2], 4, demos_file, more, changes
+    )
 
 
 def results(folder):
     """Records without times, in an order of their own."""
-    (place,) = (folder / "runs" / "results").rglob("records")
+    (place,) = folder.rglob("records")
     read = [
         dataclasses.replace(r, decision_latency=0.0, train_seconds=0.0)
         for r in records.read(place)
     ]
-    return sorted(read, key=lambda r: (r.train_seed, r.variant, r.env_seed))
+    order = ("method", "train_seed", "variant", "env_seed")
+    return sorted(read, key=lambda r: [getattr(r, name) for name in order])
 
 
 def run(words, folder, **more):
-    return subprocess.run(
+    folder.mkdir(exist_ok=True)
+    ended = subprocess.run(
         words, cwd=folder, capture_output=True, text=True, env=environment(**more)
     )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
+def whole(words, tmp_path_factory):
+    """Results of one machine without Ray."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(words, folder)
+    return results(folder)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(demos_file, tmp_path_factory):
-    """Results of one machine without Ray."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    words = command.__wrapped__(demos_file, folder)("here")
-    ended = run(words, folder / "here")
-    assert ended.returncode == 0, ended.stderr
-    return results(folder / "here")
+def undisturbed(command, tmp_path_factory):
+    return whole(command(), tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def whole_six(six, tmp_path_factory):
+    return whole(six(), tmp_path_factory)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("apart", ["", "1"])
 def test_a_cluster_gives_the_records_of_one_machine(
-    apart, cluster, command, undisturbed, tmp_path
+    apart, cluster, six, whole_six, tmp_path
 ):
-    words = command("here", "--ray", cluster.address)
-    ended = run(words, tmp_path / "here", DP_BENCH_RAY_APART=apart)
-    assert ended.returncode == 0, ended.stderr
-    assert results(tmp_path / "here") == undisturbed
-    assert not list((tmp_path / "here" / "runs").rglob("resume.safetensors"))
+    run(six("--ray", cluster.address), tmp_path, DP_BENCH_RAY_APART=apart)
+    assert results(tmp_path) == whole_six
+    assert len(whole_six) == 2 * 3 * 2 * 4  # methods, seeds, variants, episodes
+    assert not list((tmp_path / "runs").rglob("resume.safetensors"))
 
 
-def child_of_a_worker(folder):
-    """Finds a process that runs a cell of the grid in a folder, and its Ray worker."""
+@pytest.mark.slow
+@pytest.mark.parametrize("machines", [1, 2])
+def test_two_shards_give_the_records_of_one_machine(machines, six, whole_six, tmp_path):
+    pytest.importorskip("ray")  # the fixtures are those of the test above
+    for part in (1, 2):
+        run(six("--shard", f"{part}/2"), tmp_path / f"machine{part % machines}")
+    folders = [str(place.parent) for place in tmp_path.rglob("records")]
+    out = tmp_path / "collected"
+    merge = [sys.executable, "-m", "dp_bench", "collect", *folders, "--out", str(out)]
+    run(merge, tmp_path)
+    assert len(folders) == machines
+    assert results(out) == whole_six
+
+
+def children_of_workers(seed=None):
+    """Finds the processes that run cells for a Ray worker, and the workers."""
+    found = []
     for place in Path("/proc").iterdir():
         try:
             text = (place / "cmdline").read_text()
-            if "dp_bench.grid.run" in text and '"pusht"' in text:
+            wanted = "" if seed is None else f'"train_seed": {seed}'
+            if "dp_bench.grid.run" in text and wanted in text:
                 status = (place / "status").read_text()
                 parent = int(re.search(r"PPid:\t(\d+)", status)[1])
                 if "ray::" in Path(f"/proc/{parent}/cmdline").read_text():
-                    return parent
+                    found.append((int(place.name), parent))
         except (OSError, TypeError):
             continue
-    return None
+    return found
 
 
 def wait_for(condition, seconds=120):
@@ -310,48 +347,91 @@ def wait_for(condition, seconds=120):
     return found
 
 
-def trains(folder):
-    return list((folder / "runs" / "pusht").glob("*/resume.safetensors"))
+def trained(folder, share):
+    """Finds runs that have a state, and a log of at least a share of the updates."""
+    states = (folder / "runs" / "pusht").glob("*/resume.safetensors")
+    logs = [state.with_name("log.jsonl") for state in states]
+    return [log.parent for log in logs if lines_of(log) >= share * UPDATES / 10]
 
 
-def evaluates(folder):
-    return list((folder / "runs" / "pusht").glob("*/weights.safetensors"))
+def evaluated(folder, share):
+    """Finds runs that have weights, and records of at least a share of the episodes."""
+    done = (folder / "runs" / "pusht").glob("*/weights.safetensors")
+    return [
+        file.parent
+        for file in done
+        if lines_of(file.with_name("records.jsonl")) >= share * 2 * EPISODES
+    ]
+
+
+def lines_of(file):
+    return len(file.read_text().splitlines()) if file.is_file() else 0
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("share", MOMENTS)
 @pytest.mark.parametrize(
     "victim", ["worker", "worker that evaluates", "node", "driver"]
 )
 def test_whatever_is_killed_the_records_are_equal(
-    victim, cluster, command, undisturbed, tmp_path
+    victim, share, cluster, command, undisturbed, tmp_path
 ):
-    words, folder = command("here", "--ray", cluster.address), tmp_path / "here"
+    words = command("--ray", cluster.address)
     begun = subprocess.Popen(
         words,
-        cwd=folder,
+        cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
     )
-    wait_for(lambda: (evaluates if "evaluates" in victim else trains)(folder))
+    moment = evaluated if "evaluates" in victim else trained
+    wait_for(lambda: moment(tmp_path, share))
     if victim == "node":
         os.kill(cluster.raylet, signal.SIGKILL)
         cluster.replace_node()
     elif victim == "driver":
         begun.kill()
     else:
-        worker = wait_for(lambda: child_of_a_worker(folder))
+        (_, worker), *_ = wait_for(children_of_workers)
         os.kill(worker, signal.SIGKILL)
     _, said = begun.communicate(timeout=300)
     if victim == "driver":
-        assert trains(folder)
-        ended = run(words, folder)
-        assert ended.returncode == 0, ended.stderr
-        said = ended.stderr
+        states = trained(tmp_path, 0)
+        said = run(words, tmp_path)
+        firsts = re.findall(r"Training pusht bet seed (\d): (\d+)/", said)
+        assert states
+        assert sum(int(done) > 1 for _, done in firsts) >= len(states), said
     else:
         assert begun.returncode == 0, said
-    assert results(folder) == undisturbed
-    if victim == "driver":  # both trainings had saved a state
-        firsts = re.findall(r"Training pusht bet seed (\d): (\d+)/", said)
-        assert all(int(done) > 1 for _, done in firsts), said
+    assert results(tmp_path / "runs" / "results") == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("apart", ["", "1"])
+def test_a_cell_that_fails_three_times_is_named_and_the_others_end(
+    apart, cluster, command, tmp_path
+):
+    begun = subprocess.Popen(
+        command("--ray", cluster.address),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(DP_BENCH_RAY_APART=apart),
+    )
+    killed = set()
+    while begun.poll() is None:
+        for child, _ in children_of_workers(seed=1):
+            if child not in killed:
+                os.kill(child, signal.SIGKILL)
+                killed.add(child)
+        time.sleep(0.02)
+    said = " ".join(begun.stdout.read().split())
+    assert len(killed) == driver.TRIES
+    assert begun.returncode != 0
+    assert "1 of 2 trainings failed (pusht bet seed 1): failed 3 times" in said, said
+    log = tmp_path / "runs" / "failed" / "pusht-bet-seed-1.log"
+    assert f"[whole output: {log}]" in said
+    assert log.is_file()
+    assert len(results(tmp_path / "runs" / "results")) == 2 * EPISODES

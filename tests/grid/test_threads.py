@@ -44,7 +44,7 @@ def weights(demos_file, tmp_path):
 def test_the_threads_of_the_process_do_not_move_weights(weights):
     one, three = weights(1), weights(3)
     assert one.weights == three.weights
-    assert [stage.threads for stage in one.stages] == [2]
+    assert [stage.threads for stage in one.stages] == [1]
 
 
 def test_the_threads_of_a_run_do(weights):
@@ -63,5 +63,5 @@ def test_runs_with_other_threads_have_other_names(demos_file):
         for n in (1, 2)
     ]
     names = [prepare(cell).info.name for cell in resolve([usual, *changed])]
-    assert names[0] == names[2] != names[1]
+    assert names[0] == names[1] != names[2]
     assert {prepare(cell).info.preset for cell in resolve(changed)} == {"smoke"}

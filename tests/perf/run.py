@@ -31,6 +31,7 @@ PARTS = {
     "rollouts": "decisions:rollouts",
     "memory": "memory:memory",
     "cluster": "cluster:cluster",
+    "ray_overhead": "ray_overhead:ray_overhead",
 }
 
 
