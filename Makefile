@@ -8,7 +8,7 @@ TASK    ?= blockpush
 METHODS ?=
 SEEDS   ?= 0
 PRESET  ?= laptop
-JOBS    ?= 1
+JOBS    ?=
 DEMOS   ?=
 SOURCE  ?=
 TORCH   ?=
@@ -50,8 +50,8 @@ demo: $(READY)  ## Play trained policies on six starts, and make a page with fil
 	@$(BIN)/dp-bench demo
 
 bench: $(READY)  ## Demonstrations, training, evaluation, table, plot: TASK= METHODS= SEEDS= PRESET= JOBS= SOURCE= DEMOS=
-	@$(BIN)/dp-bench compare --task $(TASK) --seeds $(SEEDS) --preset $(PRESET) --jobs $(JOBS) \
-	  $(if $(METHODS),--methods $(METHODS)) $(if $(SOURCE),--source $(SOURCE)) \
+	@$(BIN)/dp-bench compare --task $(TASK) --seeds $(SEEDS) --preset $(PRESET) \
+	  $(if $(JOBS),--jobs $(JOBS)) $(if $(METHODS),--methods $(METHODS)) $(if $(SOURCE),--source $(SOURCE)) \
 	  $(if $(DEMOS),--demos "$(DEMOS)")
 
 compare: bench  ## The same as bench

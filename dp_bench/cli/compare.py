@@ -75,8 +75,14 @@ class Compare:
     """Methods to compare."""
     seeds: Annotated[tuple[int, ...], arg(metavar="SEED ...")] = (0,)
     """Training seeds, the same for every method."""
-    jobs: int = 1
-    """Number of trainings at a time; they share the CPU cores."""
+    jobs: Annotated[
+        int | None,
+        arg(
+            metavar="N",
+            help_behavior_hint=hint("default: one for each core; on a GPU 1"),
+        ),
+    ] = None
+    """Number of trainings at a time."""
     shard: ShardName = None
     """Run only part I of N; run the other parts on other machines."""
     ray: Annotated[
@@ -115,7 +121,7 @@ class Compare:
 
     def run(self) -> None:
         """Trains and evaluates the grid; prints and writes its tables."""
-        if self.jobs < 1:
+        if self.jobs is not None and self.jobs < 1:
             raise BadInput(f"--jobs must be at least 1, got {self.jobs}")
         if not self.seeds:
             raise BadInput("--seeds needs at least one seed")
@@ -160,7 +166,7 @@ class Compare:
             )
         if len(self.ray) > 1:
             raise BadInput(f"--ray takes one address, got {len(self.ray)}")
-        if self.jobs != 1:
+        if self.jobs is not None:
             raise BadInput(
                 "--jobs cannot be used with --ray: the cluster's CPUs decide how many "
                 "trainings run at a time"
@@ -188,7 +194,7 @@ class Compare:
         asked = question(cells, self.pair, most)
         self._refuse_unwritable(cells)
         cells[0].demos.obtain()
-        until_decided.run(asked, cells, self._results(cells), jobs=self.jobs)
+        until_decided.run(asked, cells, self._results(cells), jobs=self._jobs(cells))
 
     def _tasks(self) -> list[Task]:
         if not self.task:
@@ -237,7 +243,7 @@ class Compare:
             probed = [dataclasses.replace(cell, device=places[0]) for cell in names]
         elif self.ray is not None:  # the cluster may have GPUs that this machine lacks
             probed = [dataclasses.replace(cell, device="auto") for cell in names]
-        jobs = len(places) or self.jobs
+        jobs = len(places) or self._jobs(cells)
         ahead = forecast.forecast(probed, jobs, self.per_gpu if places else None)
         forecast.refuse_crowded_gpu(ahead, self.per_gpu)
         where = forecast.PART if self.shard else forecast.HERE
@@ -319,8 +325,17 @@ class Compare:
             return earlier + ray.run_cells(names, cluster, finished=finished)
         places = self._places()
         return earlier + run_cells(
-            names, jobs=len(places) or self.jobs, devices=places, finished=finished
+            names,
+            jobs=len(places) or self._jobs(cells),
+            devices=places,
+            finished=finished,
         )
+
+    def _jobs(self, cells: Sequence[ResolvedCell]) -> int:
+        """Chooses the number of trainings at a time on this machine."""
+        from dp_bench.grid.local import usual_jobs
+
+        return self.jobs or usual_jobs(cells)
 
     def _places(self) -> list[str]:
         """Lists the device of each training that runs at a time; [] without --devices.
@@ -330,7 +345,7 @@ class Compare:
         """
         if not self.devices:
             return []
-        if self.jobs != 1:
+        if self.jobs is not None:
             raise BadInput(
                 "--jobs cannot be used with --devices; use --per-gpu K for K trainings "
                 "on each GPU"

@@ -79,11 +79,11 @@ class GridForecast:
     @property
     def seconds(self) -> float:
         """Time that the whole grid takes [s]."""
-        work = sum(
+        work = [
             cell.training * self.slowed_down(cell) + cell.evaluation
             for cell in self.cells
-        )
-        return self.demonstrations + self.rendering + work / self.jobs
+        ]
+        return self.demonstrations + self.rendering + makespan(work, self.jobs)
 
     def slowed_down(self, cell: CellForecast) -> float:
         """How many times longer a training takes because the others share its cores."""
@@ -188,10 +188,11 @@ def describe(
         threads = max(cell.threads for cell in forecast.cells)
         lines.append(
             f"  {forecast.jobs} trainings of {threads} threads at a time share "
-            f"{cores()} cores, so they save little time"
+            f"{cores()} cores and wait for each other, so this can take several times "
+            "as long; choose fewer --jobs"
         )
     left = [cell for cell in forecast.cells if cell.seconds]
-    if where != PART and (line := _on_workers(left)):
+    if where != PART and (line := _on_machines(left, forecast.jobs)):
         lines.append(line)
     lines.append(f"  tables and figures: {out}")
     lines.append(
@@ -203,14 +204,16 @@ def describe(
     return "\n".join(lines)
 
 
-def _on_workers(cells: Sequence[CellForecast]) -> str:
+def _on_machines(cells: Sequence[CellForecast], jobs: int) -> str:
     """Says how long several machines like this one take; "" if they save nothing."""
     seconds = [cell.seconds for cell in cells]
-    most = worthwhile(seconds) if seconds else 1
+    most = -(-worthwhile(seconds) // jobs) if seconds else 1
     if most < 2 or sum(seconds) < WORTH_MACHINES:
         return ""
     counts = sorted({n for n in (2, 4, 8, 16, 32, 64, 128) if n < most} | {most})
-    times = [f"{n} take {progress.duration(makespan(seconds, n))}" for n in counts]
+    times = [
+        f"{n} take {progress.duration(makespan(seconds, n * jobs))}" for n in counts
+    ]
     hours = f"{sum(seconds) / 3600:.3g}"
     unit = "GPU-hours" if any(cell.gpu_memory for cell in cells) else "hours"
     return (

@@ -16,14 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dp_bench.errors import BadInput
-from dp_bench.grid.cell import Cell
+from dp_bench.grid.cell import Cell, ResolvedCell
 from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.run import PROCESSES, STOPPED, stopped
+from dp_bench.util.devices import is_gpu
 from dp_bench.util.files import atomic_write_text, remove_stale_parts
+from dp_bench.util.memory import free_main_memory
 from dp_bench.util.processes import JOBS, LAST_WORDS, start_child
 from dp_bench.util.threads import SPIN, cores
 from dp_bench.util.types import JsonObject
 
+MEMORY = 1.5 * 2**30  # of a training with its simulators, but for images [bytes]
 LAST_LINES = 0.5  # time for the last lines of progress after that [s]
 
 
@@ -59,6 +62,18 @@ def refuse_failures(ends: Sequence[Finished]) -> None:
             f"{len(failed)} of {len(ends)} trainings failed ({titles}): "
             f"{failed[0].error}; the same command tries them again"
         )
+
+
+def usual_jobs(cells: Sequence[ResolvedCell]) -> int:
+    """Returns how many trainings at a time use this machine well.
+
+    On the CPU they are as many as the cores and the free memory hold; on a GPU one.
+    """
+    if is_gpu(cells[0].names.device):
+        return 1
+    threads = max(cell.settings.training.threads for cell in cells)
+    places = min(cores() // threads, free_main_memory() / MEMORY, len(cells))
+    return max(1, int(places))
 
 
 def run_cells(

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dp_bench.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
+
+
+# What the drivers of GPUs make: of NVIDIA, of Windows for Linux, and of AMD.
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
+
+def is_gpu(wanted: str) -> bool:
+    """Tells whether a device is a GPU; loads torch only where there may be one.
+
+    Args:
+        wanted: A device, or "auto".
+    """
+    if wanted != "auto":
+        return wanted != "cpu"
+    if not (any(map(Path.exists, map(Path, DRIVERS))) or shutil.which("nvidia-smi")):
+        return False
+    return available_device() != "cpu"
 
 
 def available_device(wanted: str | torch.device = "auto") -> str:

@@ -42,6 +42,11 @@ def free_memory(device: torch.device) -> float:
         import torch
 
         return float(torch.cuda.mem_get_info(device)[0])
+    return free_main_memory()
+
+
+def free_main_memory() -> float:
+    """Returns the free memory of the CPU [bytes]; infinite where it is not known."""
     return min(_free_on_machine(), _free_in_group())
 
 

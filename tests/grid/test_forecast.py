@@ -71,6 +71,8 @@ def test_a_long_grid_says_how_many_machines_pay(cell):
     text = forecast.describe(GridForecast(0.0, cells), [cell], "results")
     assert "4 trainings, 1.11 hours in all; 2 take 33 min 20 s, 4 take 16 min" in text
     assert "more than 4 machines save less than 5 %" in text
+    text = forecast.describe(GridForecast(0.0, cells, jobs=2), [cell], "results")
+    assert "2 take 16 min 40 s; more than 2 machines save less" in text
     on_gpu = tuple(replace(part, gpu_memory=2.0**30) for part in cells)
     text = forecast.describe(GridForecast(0.0, on_gpu), [cell], "results")
     assert "4 trainings, 1.11 GPU-hours in all" in text

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import types
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,7 @@ class FakeWandb(types.ModuleType):
 
     def __init__(self):
         super().__init__("wandb")
+        self.__spec__ = ModuleSpec("wandb", None)  # other packages look for it
         self.shown, self.codes, self.fails = [], [], False
         self.summary = {}
 

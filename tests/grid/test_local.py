@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dp_bench.evaluation import records
+from dp_bench.grid import local
 from dp_bench.grid import run as grid_run
 from dp_bench.grid.cell import resolve
 from dp_bench.grid.local import Children, Finished, run_cells
@@ -242,3 +243,35 @@ def test_a_cell_that_cannot_stop_is_killed_and_keeps_its_saved_state(endless, tm
     assert "the same command resumes" in said
     assert not group_runs(endless.pid)
     assert states(tmp_path / "runs") == saved
+
+
+@pytest.mark.parametrize(
+    ("cores", "gibibytes", "threads", "jobs"),
+    [
+        (2, 100.0, 1, 2),
+        (8, 100.0, 1, 3),  # no more than there are trainings
+        (2, 100.0, 2, 1),
+        (1, 100.0, 2, 1),
+        (8, 4.0, 1, 2),
+        (8, 0.5, 1, 1),
+    ],
+)
+def test_trainings_at_a_time_fill_cores_and_memory(
+    cores, gibibytes, threads, jobs, cell, monkeypatch
+):
+    monkeypatch.setattr(local, "cores", lambda: cores)
+    monkeypatch.setattr(local, "free_main_memory", lambda: gibibytes * 2**30)
+    more = (*cell.changes, ("training.threads", str(threads)))
+    cells = [
+        dataclasses.replace(cell, train_seed=k, device="cpu", changes=more)
+        for k in range(3)
+    ]
+    assert local.usual_jobs(resolve(cells)) == jobs
+
+
+def test_a_gpu_trains_one_at_a_time(cell, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr(local, "is_gpu", lambda device: device == "auto")
+    cells = [dataclasses.replace(cell, train_seed=k, device="auto") for k in range(3)]
+    assert local.usual_jobs(resolve(cells)) == 1

@@ -53,6 +53,7 @@ def compare(tmp_path, monkeypatch, demos_file):
                 *("compare", "--task", "pusht", "--methods", "dp_c", "dp_c-flow"),
                 *("--seeds", "0", "1", "--preset", "smoke", "--episodes", "1"),
                 *("--demos", str(demos_file), "--device", "cpu", *words),
+                *("--jobs", "1"),
                 *("--set", *TINY),
             ]
         )
