@@ -1,4 +1,4 @@
-"""Plays one episode with a trained policy: python agent_loop.py RUN_FOLDER."""
+"""Plays one episode with a trained policy: python agent_loop.py pusht/dp_c."""
 
 import sys
 
