@@ -1,20 +1,26 @@
 """Trained policies that come with the package, and packing a run as one."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import dp_bench
+from dp_bench import registry
 from dp_bench.cli import main
 from dp_bench.errors import BadInput
+from dp_bench.evaluation.evaluate import evaluate
 from dp_bench.evaluation.records import read
 from dp_bench.runs import shipped
 from dp_bench.runs.folder import RunFolder
 from dp_bench.runs.packing import pack
+from dp_bench.runs.provenance import machine
 from dp_bench.util.tensors import load_tensors, save_tensors
 from made_up import written_run
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 @pytest.fixture
@@ -158,3 +164,36 @@ def test_a_package_without_policies_says_what_to_do(policy, monkeypatch, capsys)
     with pytest.raises(SystemExit):
         main(["demo"])
     assert "name run folders" in capsys.readouterr().err
+
+
+QUICK = ("bet", "lstm_gmm")  # decide in a fraction of a millisecond
+SHIPPED = [
+    pytest.param(name, marks=() if name.endswith(QUICK) else pytest.mark.slow)
+    for name in shipped.names()
+]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_policy_gives_its_records(name, tmp_path):
+    """Plays the first group of episodes, and compares it with `results/`."""
+    task, _ = name.split("/")
+    (run,) = map(RunFolder, shipped.playable([Path(name)], tmp_path))
+    info = run.info()
+    file = RESULTS / "shipped" / task / "records" / f"{info.name}.jsonl"
+    if not file.is_file():
+        pytest.skip("this copy has no folder results/")
+    variant, lanes = next(iter(registry.task(task).variants)), registry.task(task).lanes
+    evaluate(run, episodes=lanes, variants=[variant])
+    played = {record.env_seed: record.score for record in read(run.records)}
+    known = {
+        record.env_seed: record.score
+        for record in read(file)
+        if record.variant == variant and record.env_seed in played
+    }
+    assert len(known) == len(played) == lanes
+    (stage,) = run.trained().stages
+    if stage.processor == machine()["processor"]:
+        assert played == known
+    else:  # the last digits differ, and then whole episodes
+        mean = [np.mean(list(scores.values())) for scores in (played, known)]
+        assert mean[0] == pytest.approx(mean[1], abs=0.2)
