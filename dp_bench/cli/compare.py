@@ -194,7 +194,10 @@ class Compare:
         asked = question(cells, self.pair, most)
         self._refuse_unwritable(cells)
         cells[0].demos.obtain()
-        until_decided.run(asked, cells, self._results(cells), jobs=self._jobs(cells))
+        # Both methods of one seed: more at a time would train before a look decides.
+        first = [cell for cell in cells if cell.names.train_seed == 0]
+        jobs = self._jobs(first)
+        until_decided.run(asked, cells, self._results(cells), jobs=jobs)
 
     def _tasks(self) -> list[Task]:
         if not self.task:

@@ -184,12 +184,14 @@ def describe(
     for name in dict.fromkeys(cell.method for cell in forecast.cells):
         mine = [cell for cell in forecast.cells if cell.method == name]
         lines.append(f"  {registry.title_of(name)}: {_describe_method(mine)}")
-    if any(forecast.slowed_down(cell) > 1 for cell in forecast.cells):
+    if any(
+        forecast.slowed_down(cell) > 1 and cell.threads > 1 for cell in forecast.cells
+    ):
         threads = max(cell.threads for cell in forecast.cells)
         lines.append(
-            f"  {forecast.jobs} trainings of {threads} threads at a time share "
-            f"{cores()} cores and wait for each other, so this can take several times "
-            "as long; choose fewer --jobs"
+            f"  threads wait for each other: {forecast.jobs} x {threads} share "
+            f"{cores()} cores, so this can take several times longer than forecast; "
+            "choose fewer --jobs or training.threads=1"
         )
     left = [cell for cell in forecast.cells if cell.seconds]
     if where != PART and (line := _on_machines(left, forecast.jobs)):

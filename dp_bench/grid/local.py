@@ -26,7 +26,7 @@ from dp_bench.util.processes import JOBS, LAST_WORDS, start_child
 from dp_bench.util.threads import SPIN, cores
 from dp_bench.util.types import JsonObject
 
-MEMORY = 1.5 * 2**30  # of a training with its simulators, but for images [bytes]
+MEMORY = 1.5 * 2**30  # of a training with its simulators, without images [bytes]
 LAST_LINES = 0.5  # time for the last lines of progress after that [s]
 
 
