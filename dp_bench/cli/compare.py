@@ -253,7 +253,8 @@ class Compare:
         where = forecast.CLUSTER if self.ray is not None else where
         print(forecast.describe(ahead, names, str(folder), where=where), flush=True)
         demos.obtain()
-        ends = self._run_cells(cells, out, [cell.done for cell in ahead.cells])
+        done = [cell.done for cell in ahead.cells]
+        ends = self._run_cells(cells, out, done, places, jobs)
         folders = [end.folder for end in ends if end.folder]
         if folders:
             with locked(folder / ".tables.lock", wait=True):  # shards make them, too
@@ -284,7 +285,12 @@ class Compare:
             print(f"page: {page}")
 
     def _run_cells(
-        self, cells: Sequence[ResolvedCell], out: Path, done: Sequence[str]
+        self,
+        cells: Sequence[ResolvedCell],
+        out: Path,
+        done: Sequence[str],
+        places: Sequence[str],
+        jobs: int,
     ) -> list[Finished]:
         """Runs the cells, and collects and prints the results of each that ends.
 
@@ -292,6 +298,8 @@ class Compare:
             cells: Of one task.
             out: Folder of results.
             done: The run folder of each cell that is finished; "" for others.
+            places: Device of each training at a time; [] for the cells' own.
+            jobs: Number of trainings at a time, unless Ray decides it.
         """
         from dp_bench.grid.local import Finished, run_cells
         from dp_bench.reports import results_folder
@@ -326,13 +334,7 @@ class Compare:
             from dp_bench.grid import ray
 
             return earlier + ray.run_cells(names, cluster, finished=finished)
-        places = self._places()
-        return earlier + run_cells(
-            names,
-            jobs=len(places) or self._jobs(cells),
-            devices=places,
-            finished=finished,
-        )
+        return earlier + run_cells(names, jobs=jobs, devices=places, finished=finished)
 
     def _jobs(self, cells: Sequence[ResolvedCell]) -> int:
         """Chooses the number of trainings at a time on this machine."""

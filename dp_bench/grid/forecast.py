@@ -79,11 +79,12 @@ class GridForecast:
     @property
     def seconds(self) -> float:
         """Time that the whole grid takes [s]."""
-        work = [
-            cell.training * self.slowed_down(cell) + cell.evaluation
-            for cell in self.cells
-        ]
-        return self.demonstrations + self.rendering + makespan(work, self.jobs)
+        durations = [self.duration(cell) for cell in self.cells]
+        return self.demonstrations + self.rendering + makespan(durations, self.jobs)
+
+    def duration(self, cell: CellForecast) -> float:
+        """Time of a cell [s] beside the others that run at the same time."""
+        return cell.training * self.slowed_down(cell) + cell.evaluation
 
     def slowed_down(self, cell: CellForecast) -> float:
         """How many times longer a training takes because the others share its cores."""
@@ -193,8 +194,7 @@ def describe(
             f"{cores()} cores, so this can take several times longer than forecast; "
             "choose fewer --jobs or training.threads=1"
         )
-    left = [cell for cell in forecast.cells if cell.seconds]
-    if where != PART and (line := _on_machines(left, forecast.jobs)):
+    if where != PART and (line := _on_machines(forecast)):
         lines.append(line)
     lines.append(f"  tables and figures: {out}")
     lines.append(
@@ -206,9 +206,10 @@ def describe(
     return "\n".join(lines)
 
 
-def _on_machines(cells: Sequence[CellForecast], jobs: int) -> str:
+def _on_machines(forecast: GridForecast) -> str:
     """Says how long several machines like this one take; "" if they save nothing."""
-    seconds = [cell.seconds for cell in cells]
+    jobs, left = forecast.jobs, [cell for cell in forecast.cells if cell.seconds]
+    seconds = [forecast.duration(cell) for cell in left]
     most = -(-worthwhile(seconds) // jobs) if seconds else 1
     if most < 2 or sum(seconds) < WORTH_MACHINES:
         return ""
@@ -217,7 +218,7 @@ def _on_machines(cells: Sequence[CellForecast], jobs: int) -> str:
         f"{n} take {progress.duration(makespan(seconds, n * jobs))}" for n in counts
     ]
     hours = f"{sum(seconds) / 3600:.3g}"
-    unit = "GPU-hours" if any(cell.gpu_memory for cell in cells) else "hours"
+    unit = "GPU-hours" if any(cell.gpu_memory for cell in left) else "hours"
     return (
         f"  on several machines like this one (--shard, --ray): {len(seconds)} "
         f"trainings, {hours} {unit} in all; {', '.join(times)}; more than {most} "
