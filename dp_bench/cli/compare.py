@@ -32,7 +32,7 @@ from dp_bench.util.shard import Shard
 from dp_bench.util.text import sentence
 
 if TYPE_CHECKING:
-    from dp_bench.grid.cell import ResolvedCell
+    from dp_bench.grid.cell import Cell, ResolvedCell
     from dp_bench.grid.local import Finished
     from dp_bench.grid.ray import Cluster
     from dp_bench.reports.table import Table
@@ -231,42 +231,106 @@ class Compare:
 
     def _compare(self, cells: Sequence[ResolvedCell]) -> Path:
         """Runs the grid of one task, and returns the folder of results."""
-        from dp_bench.grid import forecast
         from dp_bench.grid.local import refuse_failures
-        from dp_bench.reports import planning, remake, results_folder
+        from dp_bench.reports import results_folder
 
-        out = self._results(cells)
-        demos, names = cells[0].demos, [cell.names for cell in cells]
-        if not demos.is_scripted:
-            demos.obtain()  # a download that fails should fail at once
-        folder = out / results_folder.folder_of(cells[0].task.name, demos.source_name)
-        places = self._places()
-        probed = names
-        if places:  # trainings on the first GPU stand for all
-            probed = [dataclasses.replace(cell, device=places[0]) for cell in names]
-        elif self.ray is not None:  # the cluster may have GPUs that this machine lacks
-            probed = [dataclasses.replace(cell, device="auto") for cell in names]
+        out, places = self._results(cells), self._places()
         jobs = len(places) or self._jobs(cells)
+        done = self._finished(cells, places)
+        if not done and not cells[0].demos.is_scripted:
+            cells[0].demos.obtain()  # a download that fails should fail at once
+        source = cells[0].demos.source_name
+        folder = out / results_folder.folder_of(cells[0].task.name, source)
+        if not done:
+            done = self._forecast(cells, folder, places, jobs)
+        ends = self._run_cells(cells, out, done, places, jobs)
+        if folders := [end.folder for end in ends if end.folder]:
+            self._tabulate(folders, out, folder)
+        refuse_failures(ends)
+        return out
+
+    def _probed(
+        self, cells: Sequence[ResolvedCell], places: Sequence[str]
+    ) -> list[Cell]:
+        """Lists the cells as this machine can time them."""
+        names = [cell.names for cell in cells]
+        if places:  # trainings on the first GPU stand for all
+            return [dataclasses.replace(cell, device=places[0]) for cell in names]
+        if self.ray is not None:  # the cluster may have GPUs that this machine lacks
+            return [dataclasses.replace(cell, device="auto") for cell in names]
+        return names
+
+    def _finished(
+        self, cells: Sequence[ResolvedCell], places: Sequence[str]
+    ) -> list[str]:
+        """Lists the run folders of a grid in which nothing is left to do, or nothing.
+
+        It takes two seconds, and a forecast of such a grid five.
+        """
+        from dp_bench.grid import forecast
+        from dp_bench.grid.left import all_done
+
+        names = [cell.names for cell in cells]
+        done = all_done(cells) if self._probed(cells, places) == names else []
+        if done:
+            print(forecast.describe_done(names), flush=True)
+        return done
+
+    def _forecast(
+        self,
+        cells: Sequence[ResolvedCell],
+        folder: Path,
+        places: Sequence[str],
+        jobs: int,
+    ) -> list[str]:
+        """Prints how long a grid will take, and makes its demonstrations.
+
+        Args:
+            cells: Of the grid.
+            folder: Of its tables and figures.
+            places: Device of each training at a time; [] for the cells' own.
+            jobs: Number of trainings at a time.
+
+        Returns:
+            The run folder of each cell that is finished; "" for others.
+        """
+        from dp_bench.grid import forecast
+
+        probed, names = self._probed(cells, places), [cell.names for cell in cells]
         ahead = forecast.forecast(probed, jobs, self.per_gpu if places else None)
         forecast.refuse_crowded_gpu(ahead, self.per_gpu)
         where = forecast.PART if self.shard else forecast.HERE
         where = forecast.CLUSTER if self.ray is not None else where
         print(forecast.describe(ahead, names, str(folder), where=where), flush=True)
-        demos.obtain()
-        done = [cell.done for cell in ahead.cells]
-        ends = self._run_cells(cells, out, done, places, jobs)
-        folders = [end.folder for end in ends if end.folder]
-        if folders:
-            with locked(folder / ".tables.lock", wait=True):  # shards make them, too
-                whole = remake.remake_task(folder)
+        if cells[0].demos.is_scripted:
+            cells[0].demos.obtain()
+        return [cell.done for cell in ahead.cells]
+
+    def _tabulate(self, runs: Sequence[Path], out: Path, folder: Path) -> None:
+        """Prints the table of runs; remakes tables, figures and page if they are old.
+
+        Args:
+            runs: Run folders.
+            out: Folder of results.
+            folder: In `out`, of the task and its demonstrations.
+        """
+        from dp_bench.reports import planning, results_folder
+
+        remade = None
+        with locked(folder / ".tables.lock", wait=True):  # shards make them, too
+            if not results_folder.is_current(folder):
+                from dp_bench.reports import remake
+
+                remade = remake.remake_task(folder)
                 remake.remake_groups(out)
-            table = tables.print_runs(folders)
-            if advice := planning.one_more_seed(table):
-                print(advice)
-            print(f"records, tables and figures: {folder}")
-            self._write_page(out, folder, whole)
-        refuse_failures(ends)
-        return out
+        table = tables.print_runs(runs)
+        if advice := planning.one_more_seed(table):
+            print(advice)
+        print(f"records, tables and figures: {folder}")
+        if remade is not None:
+            self._write_page(out, folder, remade)
+        else:
+            print(f"page: {folder / results_folder.PAGE}")
 
     def _write_page(self, out: Path, folder: Path, table: Table) -> None:
         """Writes the page of a table; the results stay good if that fails."""

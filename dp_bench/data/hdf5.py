@@ -15,7 +15,12 @@ from dp_bench import references, registry
 from dp_bench.data import signatures
 from dp_bench.data.deferred_errors import DeferredErrorFile
 from dp_bench.data.demos import ACTIONS_AS, Demos
-from dp_bench.data.hdf5_files import Unusable, opened
+from dp_bench.data.hdf5_files import (
+    Unusable,
+    check_datasets,
+    opened,
+    opened_unchecked,
+)
 from dp_bench.data.images import LazyImages, is_images, lazy_images
 from dp_bench.errors import BadInput
 from dp_bench.task import Layout, Task
@@ -100,8 +105,12 @@ def is_ours(path: Path) -> bool:
     """
     if not signatures.starts_with(path, signatures.HDF5):
         return False
+    import h5py
+
     try:
-        with opened(path) as file:
+        with opened_unchecked(path) as file:
+            if not isinstance(file.get("data", getlink=True), h5py.HardLink):
+                check_datasets(path, file)  # a link could lead into another file
             return "data" in file and file["data"].attrs.get("format") == FORMAT
     except (OSError, RuntimeError, KeyError):
         return True

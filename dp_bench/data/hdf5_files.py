@@ -31,7 +31,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         OSError: When HDF5 cannot open the file.
     """
     with opened_unchecked(path) as file:
-        _check_datasets(path, file)
+        check_datasets(path, file)
         yield file
 
 
@@ -63,10 +63,12 @@ def opened_unchecked(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def _check_datasets(path: Path, file: h5py.File) -> None:
+def check_datasets(path: Path, file: h5py.File) -> None:
     """Walks through all groups, each once: links may form a circle.
 
-    Refuses data sets that claim far more bytes than the file holds, too.
+    Raises:
+        Unusable: When something lies in another file, or when data sets claim far more
+            bytes than the file holds.
     """
     import h5py
 

@@ -126,6 +126,11 @@ class ChosenDemos:
         """Reads the demonstrations without images that lie apart from them."""
         return store.load_demos(self.task, self.source, self.path)
 
+    def forget(self) -> None:
+        """Frees the memory of what was read; the next use reads it again."""
+        for name in ("loaded", "without_images"):
+            vars(self).pop(name, None)
+
     @property
     def _images(self) -> tuple[str, ...]:
         return self.task.image_keys_of(self.obs_kind) if self.obs_kind else ()

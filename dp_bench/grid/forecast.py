@@ -133,6 +133,21 @@ def forecast(
     return GridForecast(cells=tuple(forecasts), jobs=jobs, **facts)  # type: ignore[arg-type]
 
 
+def describe_done(cells: Sequence[Cell]) -> str:
+    """Says for a person that nothing is left of a grid."""
+    number = len(cells)
+    trainings = "the training is" if number == 1 else f"all {number} trainings are"
+    return f"{_heading(cells)}: {trainings} done"
+
+
+def _heading(cells: Sequence[Cell]) -> str:
+    """Names the task, the preset and the train seeds of a grid."""
+    seeds = sorted({cell.train_seed for cell in cells})
+    word = "seed" if len(seeds) == 1 else "seeds"
+    first = cells[0]
+    return f"{first.task}, {first.preset} settings, {word} {', '.join(map(str, seeds))}"
+
+
 def refuse_crowded_gpu(forecast: GridForecast, per_gpu: int) -> None:
     """Refuses more trainings on one GPU than its memory holds.
 
@@ -164,11 +179,8 @@ def describe(
             for Ray.
     """
     first = cells[0]
-    seeds = sorted({cell.train_seed for cell in cells})
-    word = "seed" if len(seeds) == 1 else "seeds"
     lines = [
-        f"{first.task}, {first.preset} settings, {word} "
-        f"{', '.join(map(str, seeds))}: this will take about "
+        f"{_heading(cells)}: this will take about "
         f"{progress.duration(forecast.seconds)} on "
         + ("one machine like this" if where == CLUSTER else "this machine"),
     ]

@@ -20,7 +20,8 @@ from dp_bench.errors import BadInput
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
 from dp_bench.grid.demos_ahead import demonstrations_ahead
 from dp_bench.grid.forecast import CellForecast
-from dp_bench.grid.prepare import obs_dim_of, prepare
+from dp_bench.grid.left import left_of
+from dp_bench.grid.prepare import obs_dim_of
 from dp_bench.grid.run import PROCESSES
 from dp_bench.grid.timing import part_of, timed
 from dp_bench.runs.folder import new_policy
@@ -48,7 +49,7 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
     start = time.perf_counter() - begun
     costs: dict[str, _Costs] = {}
     for cell in cells:
-        updates, episodes, done = _work_left(cell)  # refuses one that cannot be trained
+        updates, episodes, done = left_of(cell)  # refuses one that cannot be trained
         method = cell.method.name
         if done:
             yield CellForecast(method, cell.names.train_seed, 0, 0.0, 0.0, done=done)
@@ -65,45 +66,6 @@ def cell_forecasts(cells: Sequence[ResolvedCell]) -> Iterator[CellForecast]:
             threads=cell.settings.training.threads,
             gpu_memory=cost.gpu_memory,
         )
-
-
-def _work_left(cell: ResolvedCell) -> tuple[int, int, str]:
-    """Counts the updates and the episodes that a cell still has to do.
-
-    Returns:
-        Both, and the run folder if nothing at all is left, or "".
-    """
-    from dp_bench.evaluation import records
-    from dp_bench.evaluation.starts import DECISION, env_seeds_of
-    from dp_bench.runs.facts import load_facts
-
-    settings = cell.settings
-    kind, further = cell.names.starts, cell.names.decision_starts
-    starts = env_seeds_of(kind, cell.names.episodes or settings.episodes)
-    variants = len(cell.task.variants) if kind == "test" else 1
-    episodes = variants * len(starts) + further
-    updates = updates_in_all = settings.training.updates
-    if not cell.demos.is_on_disk:
-        return updates, episodes, ""
-    prepared = prepare(cell)
-    folder, name = prepared.folder, prepared.info.settings
-    if folder.weights.is_file():
-        updates = 0
-        if folder.records.is_file():
-            evaluated = [
-                record
-                for record in records.read(folder.records)
-                if record.settings == name and record.step == updates_in_all
-            ]
-            episodes -= sum(record.env_seed in starts for record in evaluated)
-            decisions = sum(record.starts == DECISION for record in evaluated)
-            episodes -= min(decisions, further)
-    elif folder.resume.is_file():
-        updates -= load_facts(folder.resume).update
-    updates, episodes = max(0, updates), max(0, episodes)
-    # Without a digest of the weights, a training was killed just before its end.
-    is_done = not updates and not episodes and folder.trained().weights
-    return updates, episodes, str(folder.path) if is_done else ""
 
 
 class _Costs(NamedTuple):

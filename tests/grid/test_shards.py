@@ -109,8 +109,14 @@ def test_finished_trainings_start_no_process(compare, monkeypatch, capsys):
     compare("here", "--shard", "1/4")
     capsys.readouterr()
     monkeypatch.setattr(local.Children, "run", None)  # fails if it is called
+    monkeypatch.setattr("dp_bench.grid.forecast.forecast", None)
+    (page,) = Path("runs/results").rglob("index.html")
+    made = page.stat().st_mtime_ns
     compare("here", "--shard", "1/4")
-    assert "1 train seed" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the training is done" in said
+    assert "1 train seed" in said
+    assert page.stat().st_mtime_ns == made
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-FILE = "index.html"
+FILE = results_folder.PAGE
 TABLES = ("table.csv", "table.tex")
 # What a page shows or links to, beside it.
 LINKED = (
