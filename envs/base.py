@@ -48,9 +48,12 @@ class TaskEnv(gym.Env[ObsT, np.ndarray]):
         render_mode: None, "rgb_array" or "human".
         draws_images: Whether observed images are drawn. Where a policy does not look
             at them, they can be zeros, and nothing is rendered.
+        draws_small: Whether `render` may draw images of half the width and height,
+            which takes half the time. It counts before the first image.
     """
 
     draws_images: bool = True
+    draws_small: bool = False
     offered_obs: ClassVar[tuple[str, ...]] = ("state",)
     offered_controls: ClassVar[tuple[str, ...]]
     reset_options: ClassVar[tuple[str, ...]] = ("state",)

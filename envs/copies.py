@@ -23,6 +23,7 @@ CARRIED = (
     "action_space",
     "observation_space",
     "draws_images",
+    "draws_small",
     "_np_random",
     "_np_random_seed",
 )

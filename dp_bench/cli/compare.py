@@ -79,7 +79,7 @@ class Compare:
         int | None,
         arg(
             metavar="N",
-            help_behavior_hint=hint("default: one for each core; on a GPU 1"),
+            help_behavior_hint=hint("default: what cores and memory allow; on a GPU 1"),
         ),
     ] = None
     """Number of trainings at a time."""
@@ -263,9 +263,9 @@ class Compare:
     def _finished(
         self, cells: Sequence[ResolvedCell], places: Sequence[str]
     ) -> list[str]:
-        """Lists the run folders of a grid in which nothing is left to do, or nothing.
+        """Returns the run folders of a finished grid; [] if a cell has work left.
 
-        It takes two seconds, and a forecast of such a grid five.
+        This look takes two seconds; a forecast would take five.
         """
         from dp_bench.grid import forecast
         from dp_bench.grid.left import all_done
@@ -314,26 +314,28 @@ class Compare:
             out: Folder of results.
             folder: In `out`, of the task and its demonstrations.
         """
-        from dp_bench.reports import planning, results_folder
+        from dp_bench.reports import planning, results_folder, up_to_date
 
-        remade = None
         with locked(folder / ".tables.lock", wait=True):  # shards make them, too
-            if not results_folder.is_current(folder):
+            made_from = up_to_date.digest(folder)
+            page: Path | None = folder / results_folder.PAGE
+            if not up_to_date.is_marked(folder, made_from):
                 from dp_bench.reports import remake
 
-                remade = remake.remake_task(folder)
+                table = remake.remake_task(folder)
                 remake.remake_groups(out)
-        table = tables.print_runs(runs)
-        if advice := planning.one_more_seed(table):
+                page = self._write_page(out, folder, table)
+                if page:
+                    up_to_date.mark(folder, made_from)
+        shown = tables.print_runs(runs)
+        if advice := planning.one_more_seed(shown):
             print(advice)
         print(f"records, tables and figures: {folder}")
-        if remade is not None:
-            self._write_page(out, folder, remade)
-        else:
-            print(f"page: {folder / results_folder.PAGE}")
+        if page:
+            print(f"page: {page}")
 
-    def _write_page(self, out: Path, folder: Path, table: Table) -> None:
-        """Writes the page of a table; the results stay good if that fails."""
+    def _write_page(self, out: Path, folder: Path, table: Table) -> Path | None:
+        """Writes the page of a table; None, and a note, if that fails."""
         from dp_bench.reports.page import write
 
         name = folder.relative_to(out)
@@ -345,8 +347,8 @@ class Compare:
                 write.renew_index(out, {folder: table})
         except BadInput as error:
             print(f"dp-bench: no page: {sentence(error)}", file=sys.stderr)
-        else:
-            print(f"page: {page}")
+            return None
+        return page
 
     def _run_cells(
         self,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from dp_bench.cli.options import hint
 from dp_bench.errors import BadInput
 from dp_bench.util.files import refuse_unwritable
+from dp_bench.util.text import sentence
+
+if TYPE_CHECKING:
+    from dp_bench.evaluation.rollout import Episode
 
 
 def _default(_: str) -> str:
@@ -44,7 +50,6 @@ class Demo:
 
     def run(self) -> None:
         """Plays the policies, films every episode, and prints the path of the page."""
-        from dp_bench import registry
         from dp_bench.cli.report import Report
         from dp_bench.evaluation import films
         from dp_bench.evaluation.evaluate import evaluate
@@ -62,9 +67,54 @@ class Demo:
         films.refuse_without_imageio()
         refuse_unwritable(self.out, f"--out {self.out}")
         runs = shipped.playable(named, self.out / "runs")
-        for run in map(RunFolder, runs):
-            variants = registry.task(run.info().task).variants
-            evaluate(run, episodes=self.episodes, variants=[next(iter(variants))])
-        Report(
-            self.out / "results", tuple(runs), html=(), films=(str(self.episodes),)
-        ).run()
+        results = self.out / "results"
+        copies = [run for run in runs if run.is_relative_to(self.out)]
+        self._film(copies, results)
+        for run in runs:  # what has no record yet
+            evaluate(RunFolder(run), episodes=self.episodes, variants=[_variant(run)])
+        Report(results, tuple(runs), html=(), films=(str(self.episodes),)).run()
+
+    def _film(self, runs: Sequence[Path], results: Path) -> None:
+        """Plays policies once, for both the films and the records.
+
+        The episodes of other runs are played in the groups of an evaluation, because
+        their records stay.
+        """
+        from dp_bench.evaluation import films
+        from dp_bench.evaluation.evaluate import keep
+        from dp_bench.evaluation.starts import env_seeds_of
+        from dp_bench.reports.results_folder import folder_of
+        from dp_bench.runs.folder import RunFolder
+
+        scenes: dict[Path, list[films.Scene]] = {}
+        known = {run.resolve().name: run for run in runs}
+
+        def played(group: Sequence[films.Scene], episodes: Sequence[Episode]) -> None:
+            keep(RunFolder(known[group[0].run]), group[0].variant, episodes)
+
+        for name, run in known.items():
+            info, trained = RunFolder(run).info(), RunFolder(run).trained()
+            place = results / folder_of(info.task, info.demos_source)
+            for env_seed in env_seeds_of("test", self.episodes):
+                scene = films.Scene(
+                    run=name,
+                    weights=trained.weights,
+                    step=RunFolder(run).last_step(),
+                    variant=_variant(run),
+                    env_seed=env_seed,
+                    train_seed=info.train_seed,
+                )
+                scenes.setdefault(place, []).append(scene)
+        for place, of_task in scenes.items():
+            try:
+                films.make(place, of_task, known, played)
+            except BadInput as error:  # the report says it again, and makes the others
+                print(f"dp-bench: {place}: {sentence(error)}", file=sys.stderr)
+
+
+def _variant(run: Path) -> str:
+    """Names the variant of the environment that is shown: the task's first."""
+    from dp_bench import registry
+    from dp_bench.runs.folder import RunFolder
+
+    return next(iter(registry.task(RunFolder(run).info().task).variants))

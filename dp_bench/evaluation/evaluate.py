@@ -103,6 +103,21 @@ def evaluate(
     return evaluated
 
 
+def keep(folder: RunFolder, variant: str, episodes: Sequence[rollout.Episode]) -> None:
+    """Appends the records of test starts that were played elsewhere with a run.
+
+    Args:
+        folder: A trained run, whose last weights played.
+        variant: Variant of the task's environment.
+        episodes: Those that have a record already keep it.
+    """
+    info = folder.info()
+    weights = _weights_of(folder, info, None)
+    evaluation = _Evaluation(weights, registry.task(info.task), "test", variant, "cpu")
+    if any(episode.env_seed not in evaluation.known() for episode in episodes):
+        evaluation.keep(episodes, evaluation.known())
+
+
 def _missing(
     groups: Iterable[tuple[int, ...]], known: Mapping[int, Record]
 ) -> list[tuple[int, ...]]:
@@ -203,15 +218,6 @@ class _Evaluation:
         A group is played as a whole, because lanes share a batch; an episode that has
         a record keeps it.
         """
-        file = self.weights.folder.records
-
-        def keep(group: list[rollout.Episode]) -> None:
-            with locked(file.with_name(".append.lock"), wait=True):  # shards write, too
-                known.update(self.known())
-                new = [self.record(e) for e in group if e.env_seed not in known]
-                records.append(file, new)
-            known.update({record.env_seed: record for record in new})
-
         info = self.weights.info
         title = f"{info.method} seed {info.train_seed}, {self.variant} {self.starts}"
         title += " starts"
@@ -222,8 +228,19 @@ class _Evaluation:
             groups,
             processes=processes or self.processes(groups),
             title=title,
-            on_group=keep,
+            on_group=lambda group: self.keep(group, known),
         )
+
+    def keep(
+        self, episodes: Sequence[rollout.Episode], known: dict[int, Record]
+    ) -> None:
+        """Appends the records of episodes to the run and to `known`."""
+        file = self.weights.folder.records
+        with locked(file.with_name(".append.lock"), wait=True):  # shards write, too
+            known.update(self.known())
+            new = [self.record(e) for e in episodes if e.env_seed not in known]
+            records.append(file, new)
+        known.update({record.env_seed: record for record in new})
 
     def processes(self, groups: Sequence[tuple[int, ...]]) -> int | None:
         """Returns 1 for so few steps that a second process costs more than it saves."""

@@ -9,24 +9,31 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 
+import gymnasium as gym
 import numpy as np
 
+from dp_bench import references, registry
 from dp_bench.errors import BadInput
+from dp_bench.runs.folder import RunFolder
 from dp_bench.util import jsonl, progress, workers
 from dp_bench.util.files import atomic_write, locked_to_write
+from dp_bench.util.threads import cores, torch_threads
 
 if TYPE_CHECKING:
-    from dp_bench.evaluation.playing import FrameWriter, Player
-    from dp_bench.runs.folder import RunFolder
+    from dp_bench.evaluation.playing import FrameWriter
+    from dp_bench.evaluation.rollout import Episode
+    from dp_bench.util.types import Env, Info
 
 FOLDER, INDEX = "films", "films.jsonl"
 WIDTH = 256  # of a film [px]
 CRF = 34  # quality of H.264: 23 is its usual value, larger is smaller
+LANES = 6  # scenes that are played side by side
 RATE = 10  # frames of a film in a second of the episode [Hz]
 HOLD = 1.0  # how long the last frame stays [s]
 
@@ -67,8 +74,8 @@ class Film(Scene):
         poster: Name of an image of the start.
         path: Where the robot's tip was in each image, in widths and heights from the
             upper left corner; `(L, 2)`, empty where the environment does not tell.
-        score: Of the filmed episode. It is played alone, so rounding can make it
-            differ from the recorded one.
+        score: Of the filmed episode. It is played beside other starts than the
+            recorded one, so rounding can make it differ.
         success: Whether it was solved.
         length: Number of steps.
     """
@@ -103,13 +110,20 @@ def read(folder: Path) -> list[Film]:
     ]
 
 
-def make(folder: Path, scenes: Sequence[Scene], runs: dict[str, Path]) -> list[Film]:
+def make(
+    folder: Path,
+    scenes: Sequence[Scene],
+    runs: dict[str, Path],
+    on_played: Callable[[Sequence[Scene], Sequence[Episode]], None] | None = None,
+) -> list[Film]:
     """Films scenes that have no film yet, in as many processes as there are cores.
 
     Args:
         folder: Of results; has the films in `films/`.
         scenes: What to film.
         runs: Run folders, by name.
+        on_played: Called with the scenes of a run that were played side by side, and
+            their episodes.
 
     Returns:
         All films of the folder.
@@ -122,22 +136,44 @@ def make(folder: Path, scenes: Sequence[Scene], runs: dict[str, Path]) -> list[F
     missing = _missing(folder, scenes)
     with locked_to_write(place / ".lock", needed=bool(missing)):
         missing = _missing(folder, scenes)  # another process may have made some
-        # Sorted, so that a process loads the policy of a run once.
-        jobs = sorted(((s, runs[s.run]) for s in missing), key=lambda job: job[0].run)
+        jobs = [(group, runs[group[0].run]) for group in _groups_of(missing, runs)]
         with (
-            progress.bar("Filming", len(jobs)) as bar,
+            progress.bar("Filming", len(missing)) as bar,
             contextlib.closing(
                 workers.in_order(
                     functools.partial(_Films, place),
-                    _film,
+                    _Films.film,
                     jobs,
                     on_progress=bar.advance,
                 )
             ) as made,
         ):
-            for film in made:
-                jsonl.append(place / INDEX, [film])
+            for films, episodes in made:
+                if on_played is not None:
+                    on_played([film.scene for film in films], episodes)
+                jsonl.append(place / INDEX, films)
     return read(folder)
+
+
+def _groups_of(scenes: Sequence[Scene], runs: dict[str, Path]) -> list[list[Scene]]:
+    """Groups scenes of the same weights and variant, to play them side by side.
+
+    Args:
+        scenes: What to film.
+        runs: Run folders, by name.
+    """
+    share = -(-len(scenes) // cores())  # so that no core is without work
+    groups = []
+    for (run, *_), same in itertools.groupby(sorted(scenes, key=_who), key=_who):
+        task = registry.task(RunFolder(runs[run]).info().task)
+        size, rest = max(1, min(LANES, task.lanes, share)), list(same)
+        groups += [rest[k : k + size] for k in range(0, len(rest), size)]
+    return groups
+
+
+def _who(scene: Scene) -> tuple[str, str, int, str]:
+    """Names what plays a scene, and where: run, weights, updates and variant."""
+    return scene.run, scene.weights, scene.step, scene.variant
 
 
 def _missing(folder: Path, scenes: Sequence[Scene]) -> list[Scene]:
@@ -146,35 +182,147 @@ def _missing(folder: Path, scenes: Sequence[Scene]) -> list[Scene]:
 
 
 class _Films:
-    """The player of one process; one run is loaded at a time."""
+    """Plays and films groups of scenes in one process; one run is loaded at a time.
+
+    Args:
+        place: Folder of the films.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
         self._key: tuple[object, ...] = ()
-        self._player: Player | None = None
+        self._envs: list[_FilmedEnv] = []
 
-    def player(self, scene: Scene, run: Path) -> Player:
-        from dp_bench.evaluation.playing import Player
-        from dp_bench.runs.folder import RunFolder
+    def film(
+        self, job: tuple[Sequence[Scene], Path], tick: Callable[[], None]
+    ) -> tuple[list[Film], list[Episode]]:
+        """Plays and films scenes of the same weights and variant."""
+        from dp_bench.evaluation.rollout import play_group
 
-        key = (scene.run, scene.step, scene.variant)
-        if self._player is None or key != self._key:
-            self.close()
-            folder = RunFolder(run)
-            step = scene.step if folder.kept(scene.step).is_file() else None
-            if step is None and folder.last_step() != scene.step:
-                raise BadInput(
-                    f"{run} has no weights of update {scene.step:,}, which were "
-                    "evaluated; train the run again, or move its folder away"
-                )
-            _refuse_others(folder, step, scene)
-            self._player, self._key = Player(folder, scene.variant, None, step), key
-        return self._player
+        scenes, run = job
+        self._load(scenes[0], run)
+        while len(self._envs) < len(scenes):
+            self._envs.append(_FilmedEnv(self._make_env()))
+        envs = self._envs[: len(scenes)]
+        with contextlib.ExitStack() as shots, torch_threads(1):
+            for env, scene in zip(envs, scenes, strict=True):
+                shots.enter_context(env.filming(self.place, scene))
+            env_seeds = [scene.env_seed for scene in scenes]
+            episodes = play_group(self._actor, envs, env_seeds, self._score, tick)
+        films = [
+            Film(
+                **dataclasses.asdict(scene),
+                film=f"{scene.name}.mp4",
+                poster=f"{scene.name}.jpg",
+                path=tuple(place for place in env.path if place),
+                score=round(episode.outcome.score, 4),
+                success=episode.outcome.success,
+                length=episode.length,
+            )
+            for env, scene, episode in zip(envs, scenes, episodes, strict=True)
+        ]
+        return films, episodes
+
+    def _load(self, scene: Scene, run: Path) -> None:
+        """Loads the weights of a scene, unless they are those of the last one."""
+        key = (run, *_who(scene))
+        if key == self._key:
+            return
+        self.close()
+        folder = RunFolder(run)
+        info = folder.info()
+        step = scene.step if folder.kept(scene.step).is_file() else None
+        if step is None and folder.last_step() != scene.step:
+            raise BadInput(
+                f"{run} has no weights of update {scene.step:,}, which were "
+                "evaluated; train the run again, or move its folder away"
+            )
+        _refuse_others(folder, step, scene)
+        task = registry.task(info.task)
+        self._actor = folder.load_policy(step, "cpu", info)
+        self._score = references.load(task.score)
+        self._make_env = functools.partial(
+            task.make_env,
+            obs_kind=info.obs_kind,
+            control=info.control,
+            variant=scene.variant,
+            source=info.demos_source,
+            render_mode="rgb_array",
+        )
+        self._key = key
 
     def close(self) -> None:
-        if self._player is not None:
-            self._player.close()
-            self._player = None
+        for env in self._envs:
+            env.close()
+        self._envs.clear()
+
+
+class _FilmedEnv(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment that films its episodes.
+
+    Attributes:
+        path: Where the robot's tip was in each image; () where that is unknown.
+    """
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        if hasattr(env.unwrapped, "draws_small"):
+            env.unwrapped.draws_small = True  # images of a film are smaller still
+        self._rate = int(self.env.metadata["render_fps"])
+        self._stride = max(1, round(self._rate / RATE))
+
+    @contextlib.contextmanager
+    def filming(self, place: Path, scene: Scene) -> Iterator[None]:
+        """Films the episode that is played meanwhile; the film is whole or not there.
+
+        Args:
+            place: Folder of the films.
+            scene: What is played.
+        """
+        from imageio.v2 import get_writer, imwrite
+
+        self.path: list[tuple[float, ...]] = []
+        self._length = 0
+        quality = ["-preset", "veryfast", "-crf", str(CRF), "-movflags", "+faststart"]
+        with (
+            atomic_write(place / f"{scene.name}.mp4") as aside,
+            atomic_write(place / f"{scene.name}.jpg") as still,
+            get_writer(
+                aside,
+                fps=self._rate / self._stride,
+                codec="libx264",
+                quality=None,
+                macro_block_size=2,
+                output_params=quality,
+                ffmpeg_log_level="error",
+            ) as writer,
+        ):
+            self._film = cast("FrameWriter", writer)
+            self._keep_poster = lambda image: imwrite(still, image, quality=85)
+            yield
+            for _ in range(int(HOLD * self._rate / self._stride)):
+                self._film.append_data(self._image)
+
+    def reset(
+        self, *, seed: int | None = None, options: Info | None = None
+    ) -> tuple[Any, Info]:
+        start = super().reset(seed=seed, options=options)
+        self._see()
+        self._keep_poster(self._image)
+        return start
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, Info]:
+        obs, reward, terminated, truncated, info = super().step(action)
+        self._length += 1
+        if self._length % self._stride == 0 or terminated or truncated:
+            self._see()
+        return obs, reward, terminated, truncated, info
+
+    def _see(self) -> None:
+        """Adds an image to the film."""
+        self._image = _small(np.asarray(self.render()))
+        self._film.append_data(self._image)
+        self.path.append(_tip_in(self))
 
 
 def _refuse_others(folder: RunFolder, step: int | None, scene: Scene) -> None:
@@ -190,55 +338,13 @@ def _refuse_others(folder: RunFolder, step: int | None, scene: Scene) -> None:
         )
 
 
-def _film(films: _Films, job: tuple[Scene, Path], tick: Callable[[], None]) -> Film:
-    """Plays and films one episode."""
-    from imageio.v2 import get_writer, imwrite
+def _tip_in(env: Env) -> tuple[float, ...]:
+    """Tells where the robot's tip is in the latest image; () if unknown.
 
-    scene, run = job
-    player = films.player(scene, run)
-    player.reset(scene.env_seed)
-    film, poster = f"{scene.name}.mp4", f"{scene.name}.jpg"
-    path = []
-    stride = max(1, round(player.rate / RATE))
-    quality = ["-crf", str(CRF), "-movflags", "+faststart"]
-    with (
-        atomic_write(films.place / film) as aside,
-        get_writer(
-            aside,
-            fps=player.rate / stride,
-            codec="libx264",
-            quality=None,
-            macro_block_size=2,
-            output_params=quality,
-            ffmpeg_log_level="error",
-        ) as writer,
-    ):
-        frames = cast("FrameWriter", writer)
-        while True:
-            if player.length % stride == 0 or player.over:
-                image = _small(player.image())
-                frames.append_data(image)
-                path.append(player.tip())
-            if player.length == 0:
-                with atomic_write(films.place / poster) as still:
-                    imwrite(still, image, quality=85)
-            if player.over:
-                break
-            player.step()
-        for _ in range(int(HOLD * player.rate / stride)):
-            frames.append_data(image)
-    outcome = player.outcome()
-    assert outcome is not None
-    tick()
-    return Film(
-        **dataclasses.asdict(scene),
-        film=film,
-        poster=poster,
-        path=tuple(place for place in path if place),
-        score=round(outcome.score, 4),
-        success=outcome.success,
-        length=player.length,
-    )
+    An environment that knows has a method `tip_in_image`; see `TaskEnv`.
+    """
+    place = getattr(env.unwrapped, "tip_in_image", lambda: None)()
+    return () if place is None else tuple(round(float(x), 4) for x in place)
 
 
 def _small(image: np.ndarray) -> np.ndarray:
@@ -246,7 +352,8 @@ def _small(image: np.ndarray) -> np.ndarray:
     from PIL import Image
 
     height = 2 * round(image.shape[0] * WIDTH / image.shape[1] / 2)
-    return np.asarray(Image.fromarray(image).resize((WIDTH, height)))
+    small = Image.fromarray(image).resize((WIDTH, height), reducing_gap=1.0)
+    return np.asarray(small)
 
 
 def refuse_without_imageio() -> None:

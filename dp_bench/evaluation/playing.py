@@ -92,15 +92,6 @@ class Player:
         """Draws the scene, uint8 `(H, W, 3)`."""
         return np.asarray(self.env.render())
 
-    def tip(self) -> tuple[float, ...]:
-        """Tells where the robot's tip is in the latest image; () if unknown.
-
-        An environment that knows has a method `tip_in_image`; see `TaskEnv`.
-        """
-        tip_in_image = getattr(self.env.unwrapped, "tip_in_image", lambda: None)
-        place = tip_in_image()
-        return () if place is None else tuple(round(float(x), 4) for x in place)
-
     @property
     def window_closed(self) -> bool:
         """Whether somebody has asked the window to close; False if unknown."""

@@ -127,7 +127,7 @@ class ChosenDemos:
         return store.load_demos(self.task, self.source, self.path)
 
     def forget(self) -> None:
-        """Frees the memory of what was read; the next use reads it again."""
+        """Keeps what was read no longer; the next use reads it again."""
         for name in ("loaded", "without_images"):
             vars(self).pop(name, None)
 

@@ -1,4 +1,4 @@
-"""What of a cell is done, and what is left."""
+"""Counts the updates and episodes that a cell still has to do."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def left_of(cell: ResolvedCell) -> Left:
 
 
 def all_done(cells: Sequence[ResolvedCell]) -> list[str]:
-    """Lists the run folders of cells of one task, or nothing if one has work left.
-
-    It looks at the first cell with work left and at no later one.
+    """Returns the run folders of all cells of a task; [] if a cell has work left.
 
     Raises:
         BadInput: When a cell cannot be trained.
@@ -76,8 +74,8 @@ def all_done(cells: Sequence[ResolvedCell]) -> list[str]:
         return []
     folders: list[str] = []
     for cell in cells:
-        if not (folder := left_of(cell).done):
-            first.demos.forget()
-            return []
-        folders.append(folder)
-    return folders
+        folders.append(left_of(cell).done)
+        if not folders[-1]:
+            break
+    first.demos.forget()
+    return folders if folders[-1] else []

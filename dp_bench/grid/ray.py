@@ -27,7 +27,7 @@ from typing import Any
 from dp_bench.errors import BadInput
 from dp_bench.grid import ray_worker
 from dp_bench.grid.cell import Cell, ResolvedCell, resolve
-from dp_bench.grid.local import Finished, told
+from dp_bench.grid.local import MEMORY, Finished, told
 from dp_bench.grid.progress import GridProgress, shown
 from dp_bench.grid.ray_worker import DataFile, Desk, Job
 from dp_bench.runs.provenance import COMMIT, commit, versions
@@ -359,9 +359,13 @@ def _task(cell: ResolvedCell, cluster: Cluster) -> Any:
     if most < 1:
         kind = "node with a GPU" if on_gpu else "node"
         raise BadInput(f"no {kind} of the Ray cluster offers a CPU for a training")
+    threads = min(cell.settings.training.threads, most)
+    able = [node for node in able if node.get("CPU", 0) >= threads]
+    memory = int(min(MEMORY, max(node.get("memory", 0) for node in able)))
     return ray.remote(ray_worker.work).options(
-        num_cpus=min(cell.settings.training.threads, most),
+        num_cpus=threads,
         num_gpus=1 / cluster.per_gpu if on_gpu else 0,
+        memory=memory or None,
         max_retries=TRIES - 1,
         retry_exceptions=[ray_worker.Again],
         scheduling_strategy="SPREAD",

@@ -31,8 +31,6 @@ OWN = (
     "films",
 )  # folders that a folder of results has itself
 PAGE = "index.html"
-MADE = ("table.md", "table.tex", "table.csv", "success.png", PAGE)
-PACKAGE = Path(registry.__file__).parent  # the program that makes tables
 
 
 def folder_of(task: str, source: str) -> Path:
@@ -79,24 +77,9 @@ def collect(runs: Sequence[Path], results: Path) -> None:
         for source, target in copies.items():
             if source.is_file():
                 if target.is_file() and filecmp.cmp(source, target, shallow=False):
-                    continue  # so that `is_current` sees what is new
+                    continue
                 with atomic_write(target) as aside:
                     shutil.copyfile(source, aside)
-
-
-def is_current(folder: Path) -> bool:
-    """Tells whether tables and page of a task are newer than what they are made from.
-
-    That is its records and all else in its folder, and the program.
-    """
-    if not all((folder / name).is_file() for name in MADE):
-        return False
-    oldest = min((folder / name).stat().st_mtime_ns for name in MADE)
-    places = [place for name in OWN if (place := folder / name).is_dir()]
-    inputs = [*folder.glob("*.jsonl"), *folder.glob("published.csv"), *places]
-    inputs += [file for place in places for file in place.iterdir()]
-    inputs += PACKAGE.rglob("*.*")
-    return all(file.stat().st_mtime_ns <= oldest for file in inputs)
 
 
 def folders_with_records(results: Path) -> list[Path]:

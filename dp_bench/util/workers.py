@@ -161,6 +161,8 @@ def _died(processes: int, begun: int) -> BadInput:
 
 def _begin(packed: bytes, ticks: Synchronized[int], begun: Synchronized[int]) -> None:
     global _prepared, _error, _ticks
+    # Mesa draws in this process, as its own threads would share the cores with others.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
     for number in STOPPING:  # the parent handles them, and ends its workers by SIGTERM
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)

@@ -21,8 +21,13 @@ class BlockPushCamera:
     def __init__(self) -> None:
         self._data: mujoco.MjData | None = None
 
-    def image(self, observation: np.ndarray) -> np.ndarray:
+    def image(self, observation: np.ndarray, small: bool = False) -> np.ndarray:
         """Draws an observation, `(16,)`: uint8 `(448, 640, 3)`.
+
+        Args:
+            observation: `(16,)`.
+            small: Whether this image, if it is the first, and all others are half as
+                high and wide.
 
         Raises:
             BadInput: When there is no OpenGL.
@@ -30,7 +35,8 @@ class BlockPushCamera:
         model = scene()
         if self._data is None:
             self._data = mujoco.MjData(model)
-            self._camera = opengl.Camera("BlockPush", model, HEIGHT, WIDTH)
+            size = (HEIGHT // 2, WIDTH // 2) if small else (HEIGHT, WIDTH)
+            self._camera = opengl.Camera("BlockPush", model, *size)
         poses = np.zeros((5, 3))  # x, y, yaw of blocks, targets and pusher
         poses[:2] = observation[POSE].reshape(2, 3)
         poses[2:4] = observation[PLACES].reshape(2, 3)

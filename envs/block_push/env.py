@@ -288,7 +288,8 @@ class BlockPush(TaskEnv[np.ndarray]):
         }
 
     def _render_scene(self) -> np.ndarray:
-        return self._camera.image(np.array(self._observation()))
+        observation = np.array(self._observation())
+        return self._camera.image(observation, self.draws_small)
 
     def tip_in_image(self) -> np.ndarray:
         """Tells where the pusher is; see `TaskEnv`."""

@@ -12,11 +12,15 @@ class KitchenCamera:
     """Draws the kitchen from FrankaKitchen's viewpoint, at any positions.
 
     It has MuJoCo data of its own: drawing leaves the simulation alone.
+
+    Args:
+        small: Whether images are half as high and wide.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, small: bool = False) -> None:
         self._model = franka_kitchen().model
-        self._camera = opengl.Camera("Kitchen", self._model, HEIGHT, WIDTH)
+        size = (HEIGHT // 2, WIDTH // 2) if small else (HEIGHT, WIDTH)
+        self._camera = opengl.Camera("Kitchen", self._model, *size)
         self._data = mujoco.MjData(self._model)
         self._view = mujoco.MjvCamera()
         for name, value in DEFAULT_CAMERA_CONFIG.items():

@@ -253,7 +253,7 @@ class Kitchen(TaskEnv[np.ndarray]):
 
     def _render_scene(self) -> np.ndarray:
         if self._camera is None:
-            self._camera = KitchenCamera()
+            self._camera = KitchenCamera(self.draws_small)
         return self._camera.image(self._data.qpos)
 
     def tip_in_image(self) -> np.ndarray:

@@ -21,6 +21,7 @@ def scenes(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "dp_bench.util.workers.cores", lambda: 1
     )  # others would not see the above
+    monkeypatch.setattr("dp_bench.evaluation.films.cores", lambda: 1)
     written_run(tmp_path / "runs" / "a", training={"updates": 5})
     first = Scene(
         run="a", weights="", step=5, variant="default", env_seed=100_003, train_seed=0
@@ -29,7 +30,8 @@ def scenes(tmp_path, monkeypatch):
 
 
 def _make(tmp_path, scenes):
-    return films.make(tmp_path, scenes, {"a": tmp_path / "runs" / "a"})
+    (run,) = [*tmp_path.glob("runs/a"), *tmp_path.glob("../runs/a")]
+    return films.make(tmp_path, scenes, {"a": run})
 
 
 def test_a_film_shows_the_episode_and_where_the_finger_was(tmp_path, scenes):
@@ -61,6 +63,23 @@ def test_a_second_call_films_nothing_and_a_lost_film_again(tmp_path, scenes):
     after = {file.name: file.stat().st_mtime_ns for file in place.glob("*.mp4")}
     assert after[made[1].film] == times[made[1].film]
     assert set(after) == set(times)
+
+
+def test_scenes_are_played_side_by_side_as_if_alone(tmp_path, scenes):
+    played = []
+    made = films.make(
+        tmp_path,
+        scenes,
+        {"a": tmp_path / "runs" / "a"},
+        lambda group, episodes: played.append((group, episodes)),
+    )
+    ((group, episodes),) = played
+    assert group == scenes
+    assert [episode.length for episode in episodes] == [6, 6]
+    (tmp_path / "alone").mkdir()
+    (alone,) = _make(tmp_path / "alone", scenes[1:])
+    assert alone.score == pytest.approx(made[1].score, abs=1e-3)
+    np.testing.assert_allclose(alone.path, made[1].path, atol=1e-3)
 
 
 def test_a_damaged_index_is_named_with_a_remedy(tmp_path):

@@ -1,19 +1,11 @@
 """Where results lie: a folder for each task, and for each of its demonstrations."""
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 
 from dp_bench.errors import BadInput
-from dp_bench.reports.results_folder import (
-    MADE,
-    collect,
-    folder_of,
-    folders_with_records,
-    is_current,
-)
+from dp_bench.reports.results_folder import collect, folder_of, folders_with_records
 from made_up import written_run
 
 
@@ -57,23 +49,3 @@ def test_results_of_a_group_lie_together():
 def test_a_folder_without_records_is_refused(tmp_path):
     with pytest.raises(BadInput, match="holds no folder of records"):
         folders_with_records(tmp_path)
-
-
-def test_tables_are_current_until_something_they_show_changes(tmp_path):
-    folder, training = tmp_path / "pusht", run(tmp_path / "a", "human")
-    collect([training], tmp_path)
-    assert not is_current(folder)
-    for name in MADE:
-        (folder / name).write_text("")
-    assert is_current(folder)
-    collect([training], tmp_path)  # copies nothing, as nothing changed
-    assert is_current(folder)
-    later = time.time() + 10
-    for changed in ("records/a.jsonl", "runs/a.json", "records", "films"):
-        (folder / "films").mkdir(exist_ok=True)
-        os.utime(folder / changed, (later, later))
-        assert not is_current(folder), changed
-        os.utime(folder / changed, (1, 1))
-    assert is_current(folder)
-    (folder / MADE[0]).unlink()
-    assert not is_current(folder)

@@ -138,8 +138,16 @@ def test_a_demo_ends_with_a_page_of_films(policy, monkeypatch, capsys):
     import gymnasium as gym
 
     monkeypatch.setattr(gym.spec("dp_bench/PushT-v0"), "max_episode_steps", 3)
+    monkeypatch.setattr(
+        "dp_bench.evaluation.rollout.play", None
+    )  # plays once, in films
     main(["demo", "--episodes", "2"])
-    page = policy.parents[2] / "here" / "demo" / "results" / "index.html"
+    here = policy.parents[2] / "here" / "demo"
+    (records,) = here.rglob("records.jsonl")
+    assert [record.env_seed for record in read(records)] == [100_000, 100_001]
+    main(["demo", "--episodes", "2"])
+    assert len(read(records)) == 2
+    page = here / "results" / "index.html"
     assert page.is_file()
     assert f"page: {page.relative_to(policy.parents[2] / 'here')}" in (
         capsys.readouterr().out

@@ -243,7 +243,7 @@ function captionOf({ row, seed, score, success, film }) {
   caption.append(key, `${row.name}, train seed ${seed}: ${score.toFixed(2)}${solved}`);
   if (Math.abs(film.score - score) > 0.01) {
     caption.append(make("p", `This film scored ${film.score.toFixed(2)}: it was played `
-      + "alone, and rounding differs.", { class: "note" }));
+      + "beside other starts, and rounding differs.", { class: "note" }));
   }
   return caption;
 }
