@@ -187,3 +187,12 @@ def test_links_in_the_readme_lead_somewhere():
     for link in re.findall(r"\]\(([^)#]+)", text):
         if not link.startswith("http"):
             assert (ROOT / link).exists(), link
+
+
+def test_a_ray_cluster_gets_the_whole_package():
+    """rsync leaves out a folder at any depth unless its name begins with a slash."""
+    text = (EXAMPLES / "ray-cluster.yaml").read_text(encoding="utf-8")
+    (excluded,) = re.findall(r"^rsync_exclude: \[(.*)\]$", text, re.MULTILINE)
+    names = excluded.split(", ")
+    assert all(name.startswith("/") for name in names), names
+    assert not {name.strip("/") for name in names} & {"dp_bench", "envs", "baselines"}
