@@ -129,7 +129,8 @@ def make(folder: Path, tables: Mapping[str, Table]) -> RichTable:
     )
     for name, content in (("table.md", text), ("table.csv", csv_text(to_frame(rows)))):
         atomic_write_text(folder / name, content)
-    style.save(scores.side_by_side(tables), folder / "success.png")
+    title = f"{folder.name}: share of solved episodes of {len(tables)} tasks"
+    style.save(scores.side_by_side(tables, title), folder / "success.png")
     return shown(folder, tables)
 
 

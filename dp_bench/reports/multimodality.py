@@ -17,11 +17,12 @@ from dp_bench.evaluation.passages import Passage
 from dp_bench.reports.escaping import for_csv, for_markdown
 from dp_bench.reports.markdown import markdown_table
 from dp_bench.reports.plots.multimodality import rollouts_from_fork
-from dp_bench.reports.plots.style import figure_of, save
+from dp_bench.reports.plots.style import figure_of, figure_title, save
 from dp_bench.reports.wording import with_interval
 from dp_bench.task import Task
 from dp_bench.util.files import atomic_write_text
 
+FIGURE = "rollouts from a start with two equally good ways"
 HEADINGS = (
     "method",
     "rollouts",
@@ -70,7 +71,9 @@ def remake(folder: Path) -> str:
         atomic_write_text(folder / name, content)
     scene = references.load(fork.scene)(rollouts[0].start)
     axes = rollouts_from_fork(by_run, fork, scene)
-    save(figure_of(axes[0]), folder / "modes.png")
+    figure = figure_of(axes[0])
+    figure_title(figure, f"{task.name}: {FIGURE}")
+    save(figure, folder / "modes.png")
     return text
 
 

@@ -73,7 +73,7 @@ def profiles(table: Table) -> Sequence[Axes]:
         style.finish(ax, _heading(table, rows) if len(blocks) > 1 else "")
         style.x_label(ax, "score", "")
     axes[0].set_ylabel(
-        "share of episodes with a higher score", fontsize=LETTERS, color=INK
+        "share of episodes\nwith a higher score", fontsize=LETTERS, color=INK
     )
     shown = [row for rows in blocks for row in rows]
     # A note wider than a panel would move the panels apart.

@@ -108,7 +108,7 @@ def _one_meaning(shares: Sequence[Column]) -> bool:
     return len({column.about for column in shares}) == 1
 
 
-def side_by_side(tables: Mapping[str, Table]) -> Figure:
+def side_by_side(tables: Mapping[str, Table], title: str = "") -> Figure:
     """Draws the share of solved episodes of several tasks, a panel for each.
 
     Methods stand in the same places in all panels. Of several rows of a method with
@@ -116,6 +116,7 @@ def side_by_side(tables: Mapping[str, Table]) -> Figure:
 
     Args:
         tables: By name of the task.
+        title: Of the figure.
     """
     rows = [row for table in tables.values() for row in table.rows]
     kinds = distinct(rows, "obs_kind")
@@ -140,6 +141,8 @@ def side_by_side(tables: Mapping[str, Table]) -> Figure:
     figure.supxlabel(
         f"share of solved episodes, {LEVEL:.0%} intervals", fontsize=SMALL, color=INK
     )
+    if title:
+        style.figure_title(figure, title)
     return figure
 
 

@@ -38,7 +38,7 @@ def test_a_profile_falls_where_episodes_have_their_scores():
     assert heights.min() < 0.25
     assert heights.max() <= 1
     assert "2 train seeds × 2 starts\nbands are pointwise 95%" in texts(ax)  # noqa: RUF001
-    assert ax.get_ylabel() == "share of episodes with a higher score"
+    assert ax.get_ylabel() == "share of episodes\nwith a higher score"
 
 
 def test_one_training_has_no_band_and_a_marked_row_its_dagger():
