@@ -125,8 +125,9 @@ def _search_for(folder: Path, row: Row) -> list[Trial]:
     file = search.path_of(folder, row.method)
     for trials in last_searches(search.read(file)):
         subject = row.obs_kind, row.control, row.preset
-        same_demos = trials[0].conditions.demos == row.demos_digest
-        if _subject(trials[0]) == subject and same_demos:
+        began = trials[0].conditions
+        is_preset = began.demos == row.demos_digest and not began.changes
+        if _subject(trials[0]) == subject and is_preset:
             return trials
     return []
 

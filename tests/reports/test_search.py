@@ -81,7 +81,7 @@ def test_a_table_says_how_long_each_method_was_searched(tmp_path):
 
 @pytest.mark.parametrize(
     "change", [{"obs_kind": "image"}, {"control": "velocity"}, {"preset": "gpu"},
-               {"demos": "e" * 64}]
+               {"demos": "e" * 64}, {"changes": ("policy.obs_noise=0.1",)}]
 )  # fmt: skip
 def test_a_search_for_something_else_is_not_counted(tmp_path, change):
     written(tmp_path, trial(0, **change))
