@@ -277,10 +277,8 @@ class _Evaluation:
             functools.partial(load_actor, path, step, info, self.device),
             functools.partial(
                 self.task.make_env,
-                obs_kind=info.obs_kind,
-                control=info.control,
+                **info.env_choices,
                 variant=self.variant,
-                source=info.demos_source,
             ),
             self.task.score,
         )

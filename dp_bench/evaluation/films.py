@@ -243,10 +243,8 @@ class _Films:
         self._score = references.load(task.score)
         self._make_env = functools.partial(
             task.make_env,
-            obs_kind=info.obs_kind,
-            control=info.control,
+            **info.env_choices,
             variant=scene.variant,
-            source=info.demos_source,
             render_mode="rgb_array",
         )
         self._key = key

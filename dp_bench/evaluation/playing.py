@@ -46,10 +46,8 @@ class Player:
         self.task = registry.task(self.info.task)
         self.agent = Agent(folder.load_policy(step, "cpu", self.info))
         self.env = self.task.make_env(
-            obs_kind=self.info.obs_kind,
-            control=self.info.control,
+            **self.info.env_choices,
             variant=variant,
-            source=self.info.demos_source,
             render_mode=render_mode,
         )
         self.max_steps = self.task.max_steps_of(self.info.demos_source)

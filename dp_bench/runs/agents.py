@@ -59,9 +59,7 @@ class RunAgent(Agent):
                     f"({self.info.obs_kind} observations, {self.info.control} control)"
                 )
         env = registry.task(self.info.task).make_env(
-            obs_kind=self.info.obs_kind,
-            control=self.info.control,
-            source=self.info.demos_source,
+            **self.info.env_choices,
             **kwargs,  # type: ignore[arg-type]  # `variant` is among them
         )
         self._own_spaces = Spaces.of(env)

@@ -131,6 +131,15 @@ class RunInfo:
         return RunIdentity(**{name: getattr(self, name) for name in names})
 
     @property
+    def env_choices(self) -> dict[str, str]:
+        """The arguments of `Task.make_env` that a run fixes."""
+        return {
+            "obs_kind": self.obs_kind,
+            "control": self.control,
+            "source": self.demos_source,
+        }
+
+    @property
     def settings(self) -> str:
         """Short hash of everything that can move a number, except data and seed."""
         hashed = dataclasses.asdict(self)
