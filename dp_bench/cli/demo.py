@@ -105,11 +105,10 @@ class Demo:
                     train_seed=info.train_seed,
                 )
                 scenes.setdefault(place, []).append(scene)
-        for place, of_task in scenes.items():
-            try:
-                films.make(place, of_task, known, played)
-            except BadInput as error:  # the report says it again, and makes the others
-                print(f"dp-bench: {place}: {sentence(error)}", file=sys.stderr)
+        try:
+            films.make_all(scenes, known, played)
+        except BadInput as error:  # the report says it again, and makes the others
+            print(f"dp-bench: {sentence(error)}", file=sys.stderr)
 
 
 def _variant(run: Path) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat, cast
@@ -110,63 +110,71 @@ def read(folder: Path) -> list[Film]:
     ]
 
 
-def make(
-    folder: Path,
-    scenes: Sequence[Scene],
-    runs: dict[str, Path],
-    on_played: Callable[[Sequence[Scene], Sequence[Episode]], None] | None = None,
-) -> list[Film]:
-    """Films scenes that have no film yet, in as many processes as there are cores.
-
-    Args:
-        folder: Of results; has the films in `films/`.
-        scenes: What to film.
-        runs: Run folders, by name.
-        on_played: Called with the scenes of a run that were played side by side, and
-            their episodes.
+def make(folder: Path, scenes: Sequence[Scene], runs: Mapping[str, Path]) -> list[Film]:
+    """Films scenes of one folder of results; see `make_all`.
 
     Returns:
         All films of the folder.
+    """
+    make_all({folder: scenes}, runs)
+    return read(folder)
+
+
+def make_all(
+    scenes: Mapping[Path, Sequence[Scene]],
+    runs: Mapping[str, Path],
+    on_played: Callable[[Sequence[Scene], Sequence[Episode]], None] | None = None,
+) -> None:
+    """Films scenes that have no film yet, in as many processes as there are cores.
+
+    Args:
+        scenes: What to film, by folder of results; that has its films in `films/`.
+        runs: Run folders, by name.
+        on_played: Called with the scenes of a run that were played side by side, and
+            their episodes.
 
     Raises:
         BadInput: When imageio is missing, or a run cannot be played.
     """
     refuse_without_imageio()
-    place = folder / FOLDER
-    missing = _missing(folder, scenes)
-    with locked_to_write(place / ".lock", needed=bool(missing)):
-        missing = _missing(folder, scenes)  # another process may have made some
-        jobs = [(group, runs[group[0].run]) for group in _groups_of(missing, runs)]
+    with contextlib.ExitStack() as locks:
+        for folder in sorted(scenes):  # in one order, so that no two processes wait
+            lock, needed = folder / FOLDER / ".lock", bool(_missing(folder, scenes))
+            locks.enter_context(locked_to_write(lock, needed=needed))
+        # Another process may have made some meanwhile.
+        missing = {folder: _missing(folder, scenes) for folder in scenes}
+        number = sum(map(len, missing.values()))
+        jobs = [
+            (folder / FOLDER, group, runs[group[0].run])
+            for folder, of_folder in missing.items()
+            for group in _groups_of(of_folder, runs, -(-number // cores()))
+        ]
         with (
-            progress.bar("Filming", len(missing)) as bar,
+            progress.bar("Filming", number) as bar,
             contextlib.closing(
-                workers.in_order(
-                    functools.partial(_Films, place),
-                    _Films.film,
-                    jobs,
-                    on_progress=bar.advance,
-                )
+                workers.in_order(_Films, _Films.film, jobs, on_progress=bar.advance)
             ) as made,
         ):
-            for films, episodes in made:
+            for (place, _, _), (films, episodes) in zip(jobs, made, strict=True):
                 if on_played is not None:
                     on_played([film.scene for film in films], episodes)
                 jsonl.append(place / INDEX, films)
-    return read(folder)
 
 
-def _groups_of(scenes: Sequence[Scene], runs: dict[str, Path]) -> list[list[Scene]]:
+def _groups_of(
+    scenes: Sequence[Scene], runs: Mapping[str, Path], most: int
+) -> list[list[Scene]]:
     """Groups scenes of the same weights and variant, to play them side by side.
 
     Args:
         scenes: What to film.
         runs: Run folders, by name.
+        most: Largest size of a group, so that no core is without work.
     """
-    share = -(-len(scenes) // cores())  # so that no core is without work
     groups = []
     for (run, *_), same in itertools.groupby(sorted(scenes, key=_who), key=_who):
         task = registry.task(RunFolder(runs[run]).info().task)
-        size, rest = max(1, min(LANES, task.lanes, share)), list(same)
+        size, rest = max(1, min(LANES, task.lanes, most)), list(same)
         groups += [rest[k : k + size] for k in range(0, len(rest), size)]
     return groups
 
@@ -176,37 +184,37 @@ def _who(scene: Scene) -> tuple[str, str, int, str]:
     return scene.run, scene.weights, scene.step, scene.variant
 
 
-def _missing(folder: Path, scenes: Sequence[Scene]) -> list[Scene]:
+def _missing(folder: Path, scenes: Mapping[Path, Sequence[Scene]]) -> list[Scene]:
     done = {film.scene for film in read(folder)}
-    return [scene for scene in dict.fromkeys(scenes) if scene not in done]
+    return [scene for scene in dict.fromkeys(scenes[folder]) if scene not in done]
 
 
 class _Films:
-    """Plays and films groups of scenes in one process; one run is loaded at a time.
+    """Plays and films groups of scenes in one process; one run is loaded at a time."""
 
-    Args:
-        place: Folder of the films.
-    """
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
         self._envs: list[_FilmedEnv] = []
 
     def film(
-        self, job: tuple[Sequence[Scene], Path], tick: Callable[[], None]
+        self, job: tuple[Path, Sequence[Scene], Path], tick: Callable[[], None]
     ) -> tuple[list[Film], list[Episode]]:
-        """Plays and films scenes of the same weights and variant."""
+        """Plays scenes of the same weights and variant, and films them into a folder.
+
+        Args:
+            job: Folder of the films, scenes, and the run folder with the weights.
+            tick: Called after each episode.
+        """
         from dp_bench.evaluation.rollout import play_group
 
-        scenes, run = job
+        place, scenes, run = job
         self._load(scenes[0], run)
         while len(self._envs) < len(scenes):
             self._envs.append(_FilmedEnv(self._make_env()))
         envs = self._envs[: len(scenes)]
         with contextlib.ExitStack() as shots, torch_threads(1):
             for env, scene in zip(envs, scenes, strict=True):
-                shots.enter_context(env.filming(self.place, scene))
+                shots.enter_context(env.filming(place, scene))
             env_seeds = [scene.env_seed for scene in scenes]
             episodes = play_group(self._actor, envs, env_seeds, self._score, tick)
         films = [

@@ -67,12 +67,12 @@ def test_a_second_call_films_nothing_and_a_lost_film_again(tmp_path, scenes):
 
 def test_scenes_are_played_side_by_side_as_if_alone(tmp_path, scenes):
     played = []
-    made = films.make(
-        tmp_path,
-        scenes,
+    films.make_all(
+        {tmp_path: scenes},
         {"a": tmp_path / "runs" / "a"},
         lambda group, episodes: played.append((group, episodes)),
     )
+    made = films.read(tmp_path)
     ((group, episodes),) = played
     assert group == scenes
     assert [episode.length for episode in episodes] == [6, 6]
@@ -80,6 +80,16 @@ def test_scenes_are_played_side_by_side_as_if_alone(tmp_path, scenes):
     (alone,) = _make(tmp_path / "alone", scenes[1:])
     assert alone.score == pytest.approx(made[1].score, abs=1e-3)
     np.testing.assert_allclose(alone.path, made[1].path, atol=1e-3)
+
+
+def test_films_of_several_folders_lie_beside_their_own_records(tmp_path, scenes):
+    first, second = scenes
+    by_folder = {tmp_path / "x": [first], tmp_path / "y": [second]}
+    for folder in by_folder:
+        folder.mkdir()
+    films.make_all(by_folder, {"a": tmp_path / "runs" / "a"})
+    for folder, of_folder in by_folder.items():
+        assert [film.scene for film in films.read(folder)] == of_folder
 
 
 def test_a_damaged_index_is_named_with_a_remedy(tmp_path):
