@@ -14,6 +14,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -308,7 +309,7 @@ def _shades() -> list[str]:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("dp_bench.reports.page"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -316,6 +317,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
+    environment.filters["coded"] = _coded
+    return environment
+
+
+def _coded(text: str) -> Markup:
+    """Escapes text, and shows what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    escaped = str(escape(one_line(text)))
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escaped))
 
 
 def _printable(value: object) -> object:

@@ -102,6 +102,17 @@ def test_a_folder_with_tables_in_it_has_a_page_for_each(tmp_path):
     assert (inner / "index.html").is_file()
 
 
+def test_a_command_in_a_sentence_is_shown_as_code(tmp_path):
+    folder = results(tmp_path)
+    file = folder / "records" / "all.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    once = [line for line in lines if json.loads(line)["train_seed"] == 0]
+    file.write_text("".join(once), encoding="utf-8")
+    page = page_of(folder, folder).read_text(encoding="utf-8")
+    assert "<code>--seeds 0 1 2</code>" in page
+    assert "`--seeds" not in DATA.sub("", SCRIPTS.sub("", page))
+
+
 def test_the_page_of_all_tables_follows_a_table_that_changed(tmp_path):
     folder = results(tmp_path / "results")
     tables = {folder: remake.table_of(folder)}
