@@ -29,8 +29,10 @@ from dp_bench.statistics.intervals import is_binary
 from dp_bench.task import Column
 
 SMOKE = "smoke"  # the tier of quick tests
-ROW_HEIGHT = 0.45  # of one row [inch]
-ABOVE = 0.15  # distance of the trainings' scores from the row's [rows]
+ROW_HEIGHT = 0.45  # of a row with one or two series [inch]
+SERIES_HEIGHT = 0.13  # of each further series [inch]
+AROUND = 2.2  # title, legend and notes [inch]
+ABOVE = 0.07  # distance of the trainings' scores from the row's [inch]
 LINE = ("method", "obs_kind", "control")  # a line of a figure of several tasks
 SEED = 3.5  # size of their markers [pt]
 
@@ -48,18 +50,18 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
         ax: Where to draw; None for a figure of its own.
     """
     rows = table.rows
-    ax = ax or style.new_axes(6.6, 1.7 + ROW_HEIGHT * len(rows))
-    differ, constant = circumstances(table)
-    places = _places(ax, rows, [name for name in differ if name in BLOCKS])
-    ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
     shares = style.share_columns(table)
     series = [("score", "score")]
     if shares:
         series += [(column.key, column.title) for column in shares]
     elif not _scores_are_successes(rows):
         series.append(("success", "success rate"))
+    ax = ax or style.new_axes(6.6, AROUND + _row_height(len(series)) * len(rows))
+    differ, constant = circumstances(table)
+    places = _places(ax, rows, [name for name in differ if name in BLOCKS])
+    ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
     heights = draw_series(ax, rows, places, series)
-    several = draw_trainings(ax, rows, heights[0])
+    several = draw_trainings(ax, rows, heights[0], ABOVE / _row_height(len(series)))
     _draw_published(ax, rows, [key for key, _ in series], heights)
     ax.set_yticks(places, _row_names(rows))
     ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
@@ -82,6 +84,11 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
         ],
     )
     return ax
+
+
+def _row_height(series: int) -> float:
+    """Gives the height of a row with that many series [inch]."""
+    return ROW_HEIGHT + SERIES_HEIGHT * max(series - 2, 0)
 
 
 def _scores_are_successes(rows: Sequence[Row]) -> bool:
@@ -179,7 +186,7 @@ def draw_series(
 
     A row has the look of its method; the faces of the markers tell the series apart.
     """
-    apart = 0.13 if len(series) == 2 else 0.22
+    apart = 0.13 if len(series) == 2 else 0.3
     shifts = np.linspace(-apart, apart, len(series)) if len(series) > 1 else [0.0]
     for (key, _), shift, white in zip(series, shifts, tints(len(series)), strict=True):
         for row, place in zip(rows, places, strict=True):
@@ -194,8 +201,19 @@ def draw_series(
     return places + np.array(shifts)[:, None]
 
 
-def draw_trainings(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> bool:
+def draw_trainings(
+    ax: Axes,
+    rows: Sequence[Row],
+    places: np.ndarray,
+    above: float = ABOVE / ROW_HEIGHT,
+) -> bool:
     """Draws the mean score of each training above its row's score.
+
+    Args:
+        ax: Where to draw.
+        rows: The N rows.
+        places: Heights of their scores, `(N,)`.
+        above: Distance between the two [rows].
 
     Returns:
         Whether any row has several trainings.
@@ -205,7 +223,7 @@ def draw_trainings(ax: Axes, rows: Sequence[Row], places: np.ndarray) -> bool:
         look = look_of(row.method)
         ax.plot(
             row.scores.mean(axis=1),
-            np.full(row.num_seeds, place - ABOVE),
+            np.full(row.num_seeds, place - above),
             look.marker,
             color=look.colour,
             markersize=SEED,
