@@ -62,7 +62,7 @@ class TrainingExample(NamedTuple):
 
 
 class Objective(Protocol):
-    """A example for training, and a decision afterwards.
+    """An example for training, and a decision afterwards.
 
     Attributes:
         draws: How many normal tensors `(B, Tp, Da)` a decision may use.
