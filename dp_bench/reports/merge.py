@@ -58,8 +58,8 @@ def merge(folders: Sequence[Path], out: Path) -> list[Path]:
     runs: dict[Path, dict[str, _Run]] = {}
     trials: dict[Path, dict[tuple[str, int], Trial]] = {}
     if out.is_dir():
-        _add_runs(out, runs)
-        _add_searches(out, trials)
+        _add_runs(out, runs, into=out)
+        _add_searches(out, trials, into=out)
     brought: set[Path] = set()
     for folder in folders:
         places = {*_add_runs(folder, runs), *_add_searches(folder, trials)}
@@ -94,12 +94,23 @@ def _in_order(trials: Mapping[tuple[str, int], Trial]) -> list[Trial]:
     ]
 
 
-def _add_runs(folder: Path, runs: dict[Path, dict[str, _Run]]) -> set[Path]:
-    """Reads the trainings of a folder, and returns the folders where they belong."""
+def _add_runs(
+    folder: Path, runs: dict[Path, dict[str, _Run]], into: Path | None = None
+) -> set[Path]:
+    """Reads the trainings of a folder, and returns the folders where they belong.
+
+    Args:
+        folder: Has the trainings.
+        runs: Receives them, by folder of results.
+        into: Results that are extended. Its tables that do not lie where results are
+            merged, such as `into/<name>/<task>`, stay as they are.
+    """
     places = set()
     for json, log, episodes in _trainings(folder):
         info, trained = read_run(json)
         own = results_folder.folder_of(info.task, info.demos_source)
+        if into and json.name != "run.json" and json.parent.parent != into / own:
+            continue
         run = _Run(info, trained, json, log if log.is_file() else None)
         known = runs.setdefault(own, {}).setdefault(info.name, run)
         if known.trained.weights != trained.weights:
@@ -153,15 +164,25 @@ def _trainings(folder: Path) -> Iterator[tuple[Path, Path, list[Record]]]:
 
 
 def _add_searches(
-    folder: Path, trials: dict[Path, dict[tuple[str, int], Trial]]
+    folder: Path,
+    trials: dict[Path, dict[tuple[str, int], Trial]],
+    into: Path | None = None,
 ) -> set[Path]:
-    """Reads the trials of a folder, and returns the folders where they belong."""
+    """Reads the trials of a folder, and returns the folders where they belong.
+
+    Args:
+        folder: Has the trials.
+        trials: Receives them, by file of results.
+        into: Results that are extended, as in `_add_runs`.
+    """
     places = set()
     for path in whole_files(folder.rglob(f"{search.FOLDER}/*.jsonl")):
         read = search.read(path)
         if not read:
             continue
         own = _home_of(path, read[0].conditions.task)
+        if into and path.parent.parent != into / own:
+            continue
         known = trials.setdefault(own / search.FOLDER / path.name, {})
         for trial in read:
             earlier = known.setdefault((trial.search, trial.number), trial)

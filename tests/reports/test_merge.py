@@ -149,6 +149,25 @@ def test_what_lies_in_other_folders_is_not_touched(tmp_path):
     assert other.read_bytes() == before
 
 
+def test_tables_of_other_names_take_no_part(tmp_path):
+    """Such as results/learning/pusht, with another training of the same name."""
+    import torch
+
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    other = trained(tmp_path / "b")
+    save_tensors(other.weights, {"w": torch.zeros(1)}, {"update": 5, "seconds": 1.0})
+    other.write_weights_digest()
+    apart = trained(tmp_path / "c", 1)
+    results_folder.collect([other.path, apart.path], out / "learning")
+    search.put(out / "learning" / "pusht" / "search" / "bet.jsonl", trial(3))
+    before = {f: f.read_bytes() for f in out.rglob("*.json*")}
+    results_folder.collect([trained(tmp_path / "a").path], mine)
+    (folder,) = merge([mine], out)
+    assert len(list((folder / "runs").iterdir())) == 1
+    assert {f: f.read_bytes() for f in before} == before
+    assert not (out / "pusht" / "search").exists()
+
+
 def trial(number, pauses=1, state="finished", changes=("training.lr=0.1",)):
     return Trial(
         number=number,
