@@ -53,7 +53,8 @@ def shown(folder: Path) -> list[str]:
 def remake_file(file: Path) -> str:
     """Writes the tables of one file of trials beside it, and returns them as Markdown.
 
-    There is one for each observation, control mode and preset, and "" without trials.
+    There is one for each observation, control mode, preset and --set, and "" without
+    trials.
     """
     text = _text_of(file)
     if not text:
@@ -69,7 +70,7 @@ def _text_of(file: Path) -> str:
 
 
 def last_searches(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """Returns the last search for each observation, control mode and preset."""
+    """Returns the last search for each observation, control mode, preset and --set."""
     last = {_subject(trial): trial.search for trial in trials}
     return [
         [t for t in trials if _subject(t) == subject and t.search == name]
@@ -77,9 +78,9 @@ def last_searches(trials: Sequence[Trial]) -> list[list[Trial]]:
     ]
 
 
-def _subject(trial: Trial) -> tuple[str, str, str]:
-    conditions = trial.conditions
-    return conditions.obs_kind, conditions.control, conditions.preset
+def _subject(trial: Trial) -> tuple[str, str, str, tuple[str, ...]]:
+    began = trial.conditions
+    return began.obs_kind, began.control, began.preset, tuple(began.changes)
 
 
 def budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
@@ -123,11 +124,10 @@ def _budgets(folder: Path, rows: Sequence[Row]) -> list[str]:
 def _search_for(folder: Path, row: Row) -> list[Trial]:
     """Finds the last search that began with the settings of a row."""
     file = search.path_of(folder, row.method)
+    subject = row.obs_kind, row.control, row.preset, ()
     for trials in last_searches(search.read(file)):
-        subject = row.obs_kind, row.control, row.preset
-        began = trials[0].conditions
-        is_preset = began.demos == row.demos_digest and not began.changes
-        if _subject(trials[0]) == subject and is_preset:
+        same_demos = trials[0].conditions.demos == row.demos_digest
+        if _subject(trials[0]) == subject and same_demos:
             return trials
     return []
 
@@ -170,6 +170,7 @@ def to_csv(trials: Sequence[Trial]) -> str:
                 "obs_kind": trial.conditions.obs_kind,
                 "control": trial.conditions.control,
                 "preset": trial.conditions.preset,
+                "set": " ".join(trial.conditions.changes),
                 "trial": trial.number,
                 "state": trial.state,
                 "settings": " ".join(trial.changes),

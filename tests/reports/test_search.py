@@ -40,22 +40,25 @@ def test_each_observation_has_a_table_of_its_last_search(tmp_path):
         tmp_path,
         trial(0, "old", score=0.1),
         trial(0, "images", score=0.2, obs_kind="image"),
+        trial(0, "set", score=0.6, changes=("training.lr=0.1",)),
         trial(0, "new", score=0.3),
         trial(1, "new", score=0.4, copying=None),
     )
     (text,) = report.remake(tmp_path)
-    assert text.count("search for settings") == 2
+    assert text.count("search for settings") == 3
     assert "0.10" not in text
+    assert "0.60" in text[: text.index("laptop with training.lr=0.1")]
     keypoints, images = text.split("observation image")
     assert "0.20" in images
     assert "0.30" in keypoints
     assert "0.40" in keypoints
     assert "    0.25 |" in keypoints
     rows = (tmp_path / "search" / "dp_c.csv").read_text().splitlines()
-    assert [row.split(",")[:4] for row in rows[1:]] == [
-        ["keypoints", "position", "laptop", "0"],
-        ["keypoints", "position", "laptop", "1"],
-        ["image", "position", "laptop", "0"],
+    assert [row.split(",")[:5] for row in rows[1:]] == [
+        ["keypoints", "position", "laptop", "", "0"],
+        ["keypoints", "position", "laptop", "", "1"],
+        ["image", "position", "laptop", "", "0"],
+        ["keypoints", "position", "laptop", "training.lr=0.1", "0"],
     ]
 
 
