@@ -20,8 +20,9 @@ class Collect:
 
     It stops and writes nothing if runs used different demonstrations, splits or
     training orders, if one run has different weights in two folders, or if one
-    episode has two different records. Choose a folder of your own for --out: the
-    results/ of the repository hold the published runs.
+    episode has two different records. It merges into OUT/TASK, and ignores tables
+    elsewhere in OUT. Choose a folder of your own for --out: the results/ of the
+    repository hold the published runs.
 
     Example:
       dp-bench collect machine1/mine machine2/mine --out merged

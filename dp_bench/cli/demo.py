@@ -107,7 +107,9 @@ class Demo:
                 scenes.setdefault(place, []).append(scene)
         try:
             films.make_all(scenes, known, played)
-        except BadInput as error:  # the report says it again, and makes the others
+        except BadInput as error:
+            # The report says it again and makes the other films. Episodes that have no
+            # record yet are played again.
             print(f"dp-bench: {sentence(error)}", file=sys.stderr)
 
 

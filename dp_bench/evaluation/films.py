@@ -128,17 +128,18 @@ def make_all(
     """Films scenes that have no film yet, in as many processes as there are cores.
 
     Args:
-        scenes: What to film, by folder of results; that has its films in `films/`.
+        scenes: What to film, by folder of results; each keeps its films in `films/`.
         runs: Run folders, by name.
         on_played: Called with the scenes of a run that were played side by side, and
             their episodes.
 
     Raises:
-        BadInput: When imageio is missing, or a run cannot be played.
+        BadInput: When imageio is missing, a run cannot be played, or another process
+            films in one of the folders.
     """
     refuse_without_imageio()
     with contextlib.ExitStack() as locks:
-        for folder in sorted(scenes):  # in one order, so that no two processes wait
+        for folder in scenes:
             lock, needed = folder / FOLDER / ".lock", bool(_missing(folder, scenes))
             locks.enter_context(locked_to_write(lock, needed=needed))
         # Another process may have made some meanwhile.
@@ -222,7 +223,7 @@ class _Films:
                 **dataclasses.asdict(scene),
                 film=f"{scene.name}.mp4",
                 poster=f"{scene.name}.jpg",
-                path=tuple(place for place in env.path if place),
+                path=tuple(tip for tip in env.path if tip),
                 score=round(episode.outcome.score, 4),
                 success=episode.outcome.success,
                 length=episode.length,

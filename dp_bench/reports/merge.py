@@ -45,7 +45,9 @@ def merge(folders: Sequence[Path], out: Path) -> list[Path]:
 
     Args:
         folders: Folders of results, and run folders or folders that hold some.
-        out: Folder of results. What it holds stays.
+        out: Folder of results. What it holds stays. Results merge into
+            `out/<task>` only; tables elsewhere in it, such as `out/<name>/<task>`,
+            take no part.
 
     Returns:
         The folders of tasks that were written.
@@ -57,6 +59,10 @@ def merge(folders: Sequence[Path], out: Path) -> list[Path]:
     """
     runs: dict[Path, dict[str, _Run]] = {}
     trials: dict[Path, dict[tuple[str, int], Trial]] = {}
+    if (out / "records").is_dir():
+        raise BadInput(
+            f"{out} is the folder of one table; name the folder of results above it"
+        )
     if out.is_dir():
         _add_runs(out, runs, into=out)
         _add_searches(out, trials, into=out)
@@ -75,8 +81,10 @@ def merge(folders: Sequence[Path], out: Path) -> list[Path]:
         for name, run in runs[own].items():
             _write(out / own, name, run)
         for file in whole_files((out / own / "records").glob("*.jsonl")):
-            if file.stem not in runs[own]:  # its records lie in files of their runs now
-                file.unlink()
+            if file.stem in runs[own]:
+                continue
+            if all(run_name(record) in runs[own] for record in records.read(file)):
+                file.unlink()  # its records lie in files of their runs now
     for file, by_number in trials.items():
         if file.parent.parent in brought:
             (out / file).parent.mkdir(parents=True, exist_ok=True)
@@ -102,14 +110,14 @@ def _add_runs(
     Args:
         folder: Has the trainings.
         runs: Receives them, by folder of results.
-        into: Results that are extended. Its tables that do not lie where results are
-            merged, such as `into/<name>/<task>`, stay as they are.
+        into: Results that are extended: tables that do not lie at their own place in
+            it are left out.
     """
     places = set()
-    for json, log, episodes in _trainings(folder):
+    for json, log, episodes in _trainings(folder, into):
         info, trained = read_run(json)
         own = results_folder.folder_of(info.task, info.demos_source)
-        if into and json.name != "run.json" and json.parent.parent != into / own:
+        if into and json.name != "run.json" and not _is_at_home(json, into):
             continue
         run = _Run(info, trained, json, log if log.is_file() else None)
         known = runs.setdefault(own, {}).setdefault(info.name, run)
@@ -134,10 +142,13 @@ def _add_runs(
     return places
 
 
-def _trainings(folder: Path) -> Iterator[tuple[Path, Path, list[Record]]]:
+def _trainings(
+    folder: Path, into: Path | None
+) -> Iterator[tuple[Path, Path, list[Record]]]:
     """Yields run.json, log and records of each training in and below a folder.
 
-    Trainings that have no records yet are left out.
+    Trainings that have no records yet are left out, and so are tables that have no
+    training at its own place in `into`.
     """
     for json in whole_files(folder.rglob("run.json")):
         run = RunFolder(json.parent)
@@ -147,6 +158,8 @@ def _trainings(folder: Path) -> Iterator[tuple[Path, Path, list[Record]]]:
         files = {file.stem: file for file in whole_files(place.glob("*.json"))}
         task = place.parent
         if not files or not (task / "records").is_dir():
+            continue
+        if into and not any(_is_at_home(file, into) for file in files.values()):
             continue
         by_run: dict[str, list[Record]] = {}
         for file in whole_files((task / "records").glob("*.jsonl")):
@@ -161,6 +174,13 @@ def _trainings(folder: Path) -> Iterator[tuple[Path, Path, list[Record]]]:
             )
         for name, episodes in by_run.items():
             yield files[name], task / "logs" / f"{name}.jsonl", episodes
+
+
+def _is_at_home(json: Path, results: Path) -> bool:
+    """Tells whether a training lies in the folder of its task and demonstrations."""
+    info = read_run(json)[0]
+    own = results_folder.folder_of(info.task, info.demos_source)
+    return json.parent.parent == results / own
 
 
 def _add_searches(
@@ -180,7 +200,10 @@ def _add_searches(
         read = search.read(path)
         if not read:
             continue
-        own = _home_of(path, read[0].conditions.task)
+        task = read[0].conditions.task
+        if into and task not in path.relative_to(into).parts:
+            continue
+        own = _home_of(path, task)
         if into and path.parent.parent != into / own:
             continue
         known = trials.setdefault(own / search.FOLDER / path.name, {})

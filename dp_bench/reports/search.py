@@ -80,7 +80,7 @@ def last_searches(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 def _subject(trial: Trial) -> tuple[str, str, str, tuple[str, ...]]:
     began = trial.conditions
-    return began.obs_kind, began.control, began.preset, tuple(began.changes)
+    return began.obs_kind, began.control, began.preset, tuple(sorted(began.changes))
 
 
 def budgets(folder: Path, rows: Sequence[Row]) -> list[str]:

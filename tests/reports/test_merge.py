@@ -160,12 +160,33 @@ def test_tables_of_other_names_take_no_part(tmp_path):
     apart = trained(tmp_path / "c", 1)
     results_folder.collect([other.path, apart.path], out / "learning")
     search.put(out / "learning" / "pusht" / "search" / "bet.jsonl", trial(3))
+    search.put(out / "quick" / "search" / "bet.jsonl", trial(3))
+    (out / "learning" / apart.path.parent.name / "made-up" / "runs").joinpath(
+        f"{apart.path.name}.json"
+    ).unlink()  # so that its records belong to no run
     before = {f: f.read_bytes() for f in out.rglob("*.json*")}
     results_folder.collect([trained(tmp_path / "a").path], mine)
     (folder,) = merge([mine], out)
     assert len(list((folder / "runs").iterdir())) == 1
     assert {f: f.read_bytes() for f in before} == before
     assert not (out / "pusht" / "search").exists()
+
+
+def test_the_folder_of_one_table_is_refused_as_results(tmp_path):
+    mine = trained(tmp_path / "a").path
+    results_folder.collect([mine], tmp_path / "out")
+    with pytest.raises(BadInput, match="is the folder of one table; name the folder"):
+        merge([mine], tmp_path / "out" / "pusht" / "made-up")
+
+
+def test_records_of_a_run_that_lies_in_a_wrong_folder_stay(tmp_path):
+    elsewhere = trained(tmp_path / "b", 1, demos_source="other-source")
+    results_folder.collect([elsewhere.path], tmp_path / "out")
+    wrong = tmp_path / "out" / "pusht" / "made-up"
+    (tmp_path / "out" / "pusht" / "other-source").rename(wrong)
+    before = {f: f.read_bytes() for f in wrong.rglob("*.json*")}
+    merge([trained(tmp_path / "a").path], tmp_path / "out")
+    assert {f: f.read_bytes() for f in before} == before
 
 
 def trial(number, pauses=1, state="finished", changes=("training.lr=0.1",)):

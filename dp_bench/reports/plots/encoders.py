@@ -13,6 +13,7 @@ from dp_bench.reports.encoder_table import EncoderRow, EncoderTable
 from dp_bench.reports.plots import style
 from dp_bench.reports.plots.looks import tints
 from dp_bench.reports.plots.scores import (
+    AROUND,
     ROW_HEIGHT,
     SEED,
     draw_series,
@@ -42,7 +43,7 @@ def encoder_scores(table: EncoderTable, ax: Axes | None = None) -> Axes:
     networks = [each.facts.vision.encoder for each in members]
     changes = np.array([k == 0 or n != networks[k - 1] for k, n in enumerate(networks)])
     places = np.arange(len(rows)) + GAP * np.cumsum(changes)
-    ax = ax or style.new_axes(7.2, 1.7 + ROW_HEIGHT * (places[-1] + 1))
+    ax = ax or style.new_axes(7.2, AROUND + ROW_HEIGHT * (places[-1] + 1))
     for k in np.flatnonzero(changes):
         _name_network(ax, places[k], networks[k])
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)

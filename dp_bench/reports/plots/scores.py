@@ -56,12 +56,15 @@ def success_bars(table: Table, ax: Axes | None = None) -> Axes:
         series += [(column.key, column.title) for column in shares]
     elif not _scores_are_successes(rows):
         series.append(("success", "success rate"))
-    ax = ax or style.new_axes(6.6, AROUND + _row_height(len(series)) * len(rows))
     differ, constant = circumstances(table)
-    places = _places(ax, rows, [name for name in differ if name in BLOCKS])
+    blocks = [name for name in differ if name in BLOCKS]
+    places = _places(rows, blocks)
+    height = _row_height(len(series))
+    ax = ax or style.new_axes(6.6, AROUND + height * (places[-1] + 1))
+    _name_blocks(ax, rows, blocks, places)
     ax.hlines(places, 0, 1, color=PALE, linewidth=0.8, zorder=0)
     heights = draw_series(ax, rows, places, series)
-    several = draw_trainings(ax, rows, heights[0], ABOVE / _row_height(len(series)))
+    several = draw_trainings(ax, rows, heights[0], ABOVE / height)
     _draw_published(ax, rows, [key for key, _ in series], heights)
     ax.set_yticks(places, _row_names(rows))
     ax.set_ylim(places.max() + 0.6, places.min() - 0.6)
@@ -153,17 +156,24 @@ def side_by_side(tables: Mapping[str, Table], title: str = "") -> Figure:
     return figure
 
 
-def _places(ax: Axes, rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
-    """Gives the height of each row, `(N,)`.
-
-    A gap separates rows with other circumstances, and carries their name.
-    """
+def _starts_a_block(rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
+    """Tells for each row whether its circumstances differ from the row before."""
     values = [tuple(getattr(row, name) for name in blocks) for row in rows]
     before = [None, *values[:-1]] if blocks else values
-    changes = np.array([v != b for v, b in zip(values, before, strict=True)])
-    places = np.arange(len(rows)) + 0.7 * np.cumsum(changes)
-    for i in np.flatnonzero(changes):
-        titled = zip(blocks, values[i], strict=True)
+    return np.array([v != b for v, b in zip(values, before, strict=True)])
+
+
+def _places(rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
+    """Gives the height of each row, `(N,)`, with a gap before each block."""
+    return np.arange(len(rows)) + 0.7 * np.cumsum(_starts_a_block(rows, blocks))
+
+
+def _name_blocks(
+    ax: Axes, rows: Sequence[Row], blocks: Sequence[str], places: np.ndarray
+) -> None:
+    """Writes the circumstances of each block into the gap before it."""
+    for i in np.flatnonzero(_starts_a_block(rows, blocks)):
+        titled = [(name, getattr(rows[i], name)) for name in blocks]
         ax.annotate(
             ", ".join(f"{CIRCUMSTANCES[name]} {value}" for name, value in titled),
             (0, places[i] - 0.55),
@@ -176,7 +186,6 @@ def _places(ax: Axes, rows: Sequence[Row], blocks: Sequence[str]) -> np.ndarray:
             style="italic",
             color=FAINT,
         )
-    return places
 
 
 def draw_series(
