@@ -173,7 +173,7 @@ def _name_blocks(
 ) -> None:
     """Writes the circumstances of each block into the gap before it."""
     for i in np.flatnonzero(_starts_a_block(rows, blocks)):
-        titled = [(name, getattr(rows[i], name)) for name in blocks]
+        titled = [(name, getattr(rows[int(i)], name)) for name in blocks]
         ax.annotate(
             ", ".join(f"{CIRCUMSTANCES[name]} {value}" for name, value in titled),
             (0, places[i] - 0.55),
