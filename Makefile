@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PIP    := $(BIN)/pip install -q --no-compile
 
 TASK    ?= blockpush
 METHODS ?=
@@ -26,23 +27,25 @@ setup: $(READY)  ## Make .venv (TORCH=... names a build of torch to install inst
 
 # Without a GPU a CPU build of torch is enough, and gigabytes smaller: first where pip
 # is set up to find one, then through uv, which knows where they are; failing both, the
-# default build works too.
+# default build works too. Python files are compiled last, on all cores: pip would compile
+# them one after the other. A few templates in packages do not compile, and need not.
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "dp-bench needs Python 3.10 to 3.13, and $(PYTHON) is %d.%d; name another with make PYTHON=..." % v)'
 	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing dp-bench and what it needs into $(VENV): some minutes and 3 GB of disk"
 	@echo "(more with a GPU build of torch). 1 of 3: torch $(TORCH_VERSION)"
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
-	  if [ -n "$(TORCH)" ]; then $(BIN)/pip install -q $(TORCH); \
-	  elif nvidia-smi >/dev/null 2>&1; then $(BIN)/pip install -q torch==$(TORCH_VERSION); \
-	  else $(BIN)/pip install -q torch==$(TORCH_VERSION)+cpu 2>/dev/null \
-	    || { $(BIN)/pip install -q uv && $(BIN)/uv pip install -q --python $(BIN)/python \
+	  if [ -n "$(TORCH)" ]; then $(PIP) $(TORCH); \
+	  elif nvidia-smi >/dev/null 2>&1; then $(PIP) torch==$(TORCH_VERSION); \
+	  else $(PIP) torch==$(TORCH_VERSION)+cpu 2>/dev/null \
+	    || { $(PIP) uv && $(BIN)/uv pip install -q --python $(BIN)/python \
 	           --torch-backend cpu torch==$(TORCH_VERSION) 2>/dev/null; } \
-	    || $(BIN)/pip install -q torch==$(TORCH_VERSION); fi; }
+	    || $(PIP) torch==$(TORCH_VERSION); fi; }
 	@echo "2 of 3: dp-bench with its simulators and tools"
-	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@$(PIP) -c constraints.txt -e '.[dev]'
 	@echo "3 of 3: robosuite"
-	@$(BIN)/pip install -q -c constraints.txt --no-deps robosuite
+	@$(PIP) -c constraints.txt --no-deps robosuite
+	@$(BIN)/python -m compileall -q -q -j 0 $(VENV)/lib || true
 	@echo "Installed: $$(du -sh $(VENV) | cut -f1) in $(VENV)"
 	@touch $@
 

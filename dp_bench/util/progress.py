@@ -1,7 +1,8 @@
 """Progress of everything that takes more than two seconds.
 
-A terminal shows a bar. A file or a pipe gets a line every ten seconds. A child process
-of the grid (`DP_BENCH_PROGRESS=json`) writes JSON lines, which its parent shows.
+A terminal shows a bar. A file or a pipe gets a line every ten seconds, if the count or
+the text has changed. A child process of the grid (`DP_BENCH_PROGRESS=json`) writes JSON
+lines, which its parent shows.
 """
 
 from __future__ import annotations
@@ -58,24 +59,25 @@ class Bar:
 
 
 class Lines(Bar):
-    """Prints a line every ten seconds, for log files."""
+    """Prints a line every ten seconds, for log files, if something has changed."""
 
     _printed_at = 0.0
-    _printed = -1  # the count in the last line
+    _printed: tuple[int, str] | None = None  # count and text of the last line
 
     def _show(self) -> None:
         now = time.monotonic()
-        if now - max(self._printed_at, self._start) >= LINE_EVERY:
+        due = now - max(self._printed_at, self._start) >= LINE_EVERY
+        if due and self._printed != (self.done, self.text):
             self._printed_at = now
             self._print()
 
     def close(self) -> None:
         """Prints the final count, if an earlier line showed a smaller one."""
-        if self._printed_at and self._printed != self.done:
+        if self._printed is not None and self._printed[0] != self.done:
             self._print()
 
     def _print(self) -> None:
-        self._printed = self.done
+        self._printed = self.done, self.text
         left = self._seconds_left()
         remaining = f", {duration(left)} left" if left else ""
         text = f", {self.text}" if self.text else ""

@@ -30,6 +30,19 @@ def test_a_file_gets_a_line_at_intervals_and_one_at_the_end(monkeypatch, capsys)
     assert lines[-1] == "Training: 10/10, loss 0.5"
 
 
+def test_a_file_gets_no_line_twice(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 6))  # [s]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    bar = progress.Lines("Filming", 10)
+    for ended in (0, 0, 0, 0, 0, 0, 1):
+        bar.advance(ended)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "Filming: 0/10",
+        "Filming: 1/10",
+    ]
+
+
 def test_short_work_prints_nothing(capsys):
     bar = progress.Lines("Training", 2)
     bar.advance(2)
