@@ -78,7 +78,7 @@ build/type: $(READY) FORCE
 	@$(BIN)/pip install -q --no-deps --target build/type .
 
 type: build/type
-	@MYPYPATH=build/type $(BIN)/mypy -p dp_bench
+	@MYPYPATH=build/type $(BIN)/mypy -n auto -p dp_bench
 
 imports: build/type
 	@cd build/type && PYTHONPATH=. ../../$(BIN)/lint-imports --no-cache --config ../../pyproject.toml

@@ -177,8 +177,10 @@ class Bet(Policy):
 
     def __init__(self, config: BetConfig, *, obs_dim: int, action_dim: int) -> None:
         super().__init__(config, obs_dim=obs_dim, action_dim=action_dim)
-        self.register_buffer("centers", torch.zeros(config.clusters, action_dim))
+        # Its memory is touched only after a loader could refuse its size.
+        self.register_buffer("centers", torch.empty(config.clusters, action_dim))
         self.centers: Tensor
+        self.centers.zero_()
         self.network = BetNetwork(
             obs_dim,
             config.clusters * (1 + action_dim),

@@ -30,7 +30,7 @@ TRAINING = Training(
     precision="float32",
 )
 # Long enough to be killed on the way.
-LONG = {"updates": 300, "log_every": 3, "validate_every": 30}
+LONG = {"updates": 120, "log_every": 3, "validate_every": 30}
 
 
 def walks(seed=0, lengths=(30, 40, 25)):

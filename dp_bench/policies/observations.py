@@ -137,11 +137,13 @@ class Normalizer(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(dim))
+        # Its memory is touched only after a loader could refuse its size.
+        self.register_buffer("scale", torch.empty(dim))
+        self.scale: Tensor
+        self.scale.fill_(1)
         self.register_buffer("offset", torch.zeros(dim))
         centre = torch.zeros(dim, dtype=torch.float64)
         self.register_buffer("centre", centre, persistent=False)
-        self.scale: Tensor
         self.offset: Tensor
         self.centre: Tensor
         self.constant = torch.zeros(dim, dtype=torch.bool)  # known after `fit`

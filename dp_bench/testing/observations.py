@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -138,16 +139,18 @@ def task_columns_are_the_vectors_that_it_observes(name: str) -> None:
     One episode is played in both kinds of observation.
     """
     task = registry.task(name)
+
+    @functools.cache
+    def observed(kind: str) -> list[Any]:
+        return [obs for obs, *_ in _some_steps(task, kind)]
+
     for obs_kind, keys in task.obs_keys.items():
         for key in keys:
             if key not in task.obs_columns:
                 continue
             other, start, stop = task.obs_columns[key]
-            vectors, wholes = (
-                [obs for obs, *_ in _some_steps(task, kind)]
-                for kind in (obs_kind, other)
-            )
-            for i, (vector, whole) in enumerate(zip(vectors, wholes, strict=True)):
+            pairs = zip(observed(obs_kind), observed(other), strict=True)
+            for i, (vector, whole) in enumerate(pairs):
                 assert np.array_equal(vector[key], whole[start:stop]), (
                     f"{key!r} of {obs_kind!r} is {vector[key]} at step {i}, and "
                     f"columns {start} to {stop} of {other!r} are {whole[start:stop]}"

@@ -81,15 +81,17 @@ def near(values, share):
 
 def test_a_search_trains_evaluates_and_tabulates(tune, monkeypatch, capsys):
     monkeypatch.setattr(search.Children, "run", in_this_process)
-    tune("--minutes", "3")
+    update = UpdateTime(3, 0, 0)  # [s]; a made-up number that keeps the test short
+    monkeypatch.setattr(search, "time_in_child", lambda cell, jobs: update)
+    tune("--minutes", "0.9", "--run-minutes", "0.9")
     out = capsys.readouterr().out
     known = trials.read(tune.file)
     first = known[0]
     assert (first.number, first.changes, first.state) == (0, (), "finished")
     assert [pause.update for pause in first.pauses] == [2, 6, 18]
-    assert first.updates == 18  # of 10 s, in 3 minutes
+    assert first.updates == 18  # of 3 s, in .9 minutes
     assert all(pause.copying is not None for pause in first.pauses)
-    assert "pusht: search for settings of Diffusion Policy, CNN (DP-C), 3 min" in out
+    assert "pusht: search for settings of Diffusion Policy, CNN (DP-C), 0.9 min" in out
     assert "| copying |" in out
     assert "Best: trial " in out
     assert "--method dp_c --seed 1 --preset smoke --demos" in out
