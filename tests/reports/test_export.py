@@ -53,6 +53,11 @@ def trainings_of_pusht():
     return len(list((PUSHT / "runs").iterdir()))
 
 
+def method_of(run):
+    """`dp_c-flow` of `dp_c-flow-d1d4226a-0300-seed2`, say."""
+    return run.rsplit("-", 3)[0]
+
+
 def test_each_training_has_a_file_with_its_episodes_by_variant(results, tmp_path):
     files = export(results, "eval-info", tmp_path / "out")
     assert len(files) == 2
@@ -142,7 +147,7 @@ def test_orbit_eval_reads_the_numbers_of_the_table(tmp_path):
         for run, tasks in source.data.items():
             for task, successes in tasks.items():
                 kind = task.removeprefix("pusht_").removesuffix("/0")
-                read[run.split("-")[0], kind] += successes
+                read[method_of(run), kind] += successes
         assert len(source.data) == len(files) == trainings_of_pusht()
         assert {key: (np.mean(v), len(v)) for key, v in read.items()} == {
             key: (pytest.approx(success), number)
@@ -178,7 +183,7 @@ def test_robostats_reads_the_numbers_of_the_table(tmp_path):
         for r in robostats.load_manifest(
             file,
             episodes_at="per_episode",
-            policy_id=file.parent.name.split("-")[0],
+            policy_id=method_of(file.parent.name),
             task_id_field="task_group",
             **fields,
         ):
