@@ -43,7 +43,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	    || $(PIP) torch==$(TORCH_VERSION); fi; }
 	@echo "2 of 3: dp-bench with its simulators and tools"
 	@$(PIP) -c constraints.txt -e '.[dev]'
-	@echo "3 of 3: robosuite"
+	@echo "3 of 3: robosuite; then compiling, less than a minute"
 	@$(PIP) -c constraints.txt --no-deps robosuite
 	@$(BIN)/python -m compileall -q -q -j 0 $(VENV)/lib || true
 	@echo "Installed: $$(du -sh $(VENV) | cut -f1) in $(VENV)"
